@@ -1,0 +1,178 @@
+"""The closed lists of words that records, settings and results share.
+
+Every value is stored in the database or sent to a site's code, so a value never changes its meaning.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class RecipientKind(models.TextChoices):
+    """What sort of address a message goes to."""
+
+    PHONE = "phone", _("phone number")
+    EMAIL = "email", _("email address")
+
+
+class Channel(models.TextChoices):
+    """The ways in which a proof can be carried.
+
+    The first six are values of Verify's ``Channel`` parameter. ``totp``, ``push``, ``silent`` and
+    ``passkey`` are its factor types; ``recovery`` is a code of ours that nobody carries.
+    """
+
+    SMS = "sms", _("text message")
+    CALL = "call", _("phone call")
+    WHATSAPP = "whatsapp", _("WhatsApp message")
+    EMAIL = "email", _("email")
+    SNA = "sna", _("silent network authentication")
+    AUTO = "auto", _("automatic")
+    TOTP = "totp", _("authenticator app")
+    PUSH = "push", _("push approval")
+    SILENT = "silent", _("silent device approval")
+    PASSKEY = "passkey", _("passkey")
+    RECOVERY = "recovery", _("recovery code")
+
+    @classmethod
+    def parse(cls, value: str) -> Channel:
+        """The channel that ``value`` names.
+
+        Takes a value of this list in any case, or ``voice`` (Verify documents only ``call``) or ``rcs``
+        (Twilio upgrades ``sms`` to RCS by itself; RCS cannot be asked for).
+        Raises ``ValueError`` for anything else.
+        """
+        lowered = str(value).strip().lower()
+        return cls(_SPELLINGS.get(lowered, lowered))
+
+    @property
+    def recipient_kind(self) -> RecipientKind | None:
+        """The kind of address the channel carries to, ``None`` where it carries to a device or nothing."""
+        if self is Channel.EMAIL:
+            return RecipientKind.EMAIL
+        return RecipientKind.PHONE if self in _BY_PHONE else None
+
+
+_SPELLINGS = {"voice": "call", "rcs": "sms"}
+_BY_PHONE = frozenset({Channel.SMS, Channel.CALL, Channel.WHATSAPP, Channel.SNA, Channel.AUTO})
+
+CODE_CHANNELS = (Channel.SMS, Channel.CALL, Channel.WHATSAPP, Channel.EMAIL)
+"""The channels by which a person gets a code to type: the ones that this version offers."""
+
+
+class Purpose(models.TextChoices):
+    """Why a proof is asked for."""
+
+    ENROL = "enrol", _("enrol a factor")
+    LOGIN = "login", _("sign in")
+    STEP_UP = "step_up", _("confirm it is you")
+    VERIFY = "verify", _("prove an address without an account")
+    PAYMENT = "payment", _("approve a payment")
+
+
+class FactorKind(models.TextChoices):
+    """What a person can have enrolled."""
+
+    PHONE = "phone", _("phone")
+    EMAIL = "email", _("email")
+    TOTP = "totp", _("authenticator app")
+    PUSH = "push", _("push approval")
+    PASSKEY = "passkey", _("passkey")
+
+
+class VerificationStatus(models.TextChoices):
+    """Where a verification stands. Anything that is not ``approved`` never counts as proof."""
+
+    PENDING = "pending", _("pending")
+    APPROVED = "approved", _("approved")
+    DENIED = "denied", _("denied")
+    CANCELED = "canceled", _("canceled")
+    EXPIRED = "expired", _("expired")
+    MAX_ATTEMPTS_REACHED = "max_attempts_reached", _("too many tries")
+    FAILED = "failed", _("could not be sent")
+
+
+class AttemptStatus(models.TextChoices):
+    """Where one send stands on our side of the wire."""
+
+    RESERVED = (
+        "reserved",
+        _("reserved"),
+    )  # counted, the provider is being called or the call was cut short
+    SENT = "sent", _("sent")  # the provider took it
+    PERHAPS_SENT = "perhaps_sent", _("perhaps sent")  # no answer: it may or may not have been taken
+    REFUSED = "refused", _("refused")  # the provider said no; nothing was sent
+    NOT_SENT = "not_sent", _("not sent")  # the provider was never reached; nothing was sent
+
+
+class CheckOutcome(models.TextChoices):
+    """What came of one answer."""
+
+    APPROVED = "approved", _("approved")
+    WRONG = "wrong", _("wrong code")
+    MALFORMED = "malformed", _("not a code")  # never reached the provider, never counted
+    ALREADY_VERIFIED = "already_verified", _("already verified")
+    EXPIRED = "expired", _("expired")
+    USED_UP = "used_up", _("too many tries")
+    CLOSED = "closed", _("no longer open")  # canceled, denied or never sent
+    BUSY = "busy", _("another answer is being checked")
+    UNANSWERED = "unanswered", _("provider did not answer")
+
+
+class ConsentEventType(models.TextChoices):
+    """What can happen to consent."""
+
+    GRANTED = "granted", _("granted")
+    RENEWED = "renewed", _("renewed")
+    WITHDRAWN = "withdrawn", _("withdrawn")  # by one person, for that person
+    OPTED_OUT = "opted_out", _("opted out")  # by the recipient, for every person
+    EXPIRED = "expired", _("expired")
+    IMPORTED = "imported", _("imported")
+    INVALIDATED = "invalidated", _("invalidated")
+
+
+FOR_EVERYBODY = (ConsentEventType.OPTED_OUT, ConsentEventType.INVALIDATED)
+"""The events that are the recipient's and not one person's: they stop every person's sends."""
+
+LIVE_CONSENT = (ConsentEventType.GRANTED, ConsentEventType.RENEWED, ConsentEventType.IMPORTED)
+"""The events that, as the latest one, let a message go out. All others, and none at all, stop it."""
+
+
+class ConsentMedium(models.TextChoices):
+    """Through what the consent came in."""
+
+    WEB = "web", _("web page")
+    API = "api", _("site's own code")
+    IMPORT = "import", _("import")
+    ADMIN = "admin", _("recorded by staff")
+    PROVIDER = "provider", _("reported by the provider")
+
+
+class PersonKind(models.TextChoices):
+    """How a person is known to the records."""
+
+    USER = "user", _("account")
+    SESSION = "session", _("visitor")
+    HOLDER = "holder", _("whoever holds the address")  # of an opt-out: it is nobody's account that asks
+
+
+class Actor(models.TextChoices):
+    """Who did what an event records."""
+
+    PERSON = "person", _("the person")
+    STAFF = "staff", _("staff")
+    PROVIDER = "provider", _("the provider")
+    SYSTEM = "system", _("the site itself")
+
+
+class AuditKind(models.TextChoices):
+    """What was done with evidence, by whoever looks after it."""
+
+    UNMASKED = "unmasked", _("shown unmasked")
+    EXPORTED = "exported", _("exported")
+    ERASED = "erased", _("erased")
+    PURGED = "purged", _("purged by retention")
+    HELD = "held", _("legal hold set")
+    RELEASED = "released", _("legal hold released")
+    ROTATED = "rotated", _("keys rotated")

@@ -1,0 +1,280 @@
+"""The settings of the app: typed, read when asked for, never kept.
+
+Every name is ``TWILIO_VERIFY_`` and the property's name in capitals; ``None`` is as good as unset, except for
+``TWILIO_VERIFY_REQUIRED_FOR``. What is wrong with a value is reported by the system checks (``checks.py``); reading a
+hopeless one raises ``ImproperlyConfigured``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from .choices import CODE_CHANNELS, Channel
+from .recipients import FingerprintKey, Recipient
+from .signing import SigningKey
+
+CONSOLE_BACKENDS: Mapping[str, Mapping[str, Any]] = {
+    "default": {"BACKEND": "django_twilio_verify.backends.console.ConsoleBackend"}
+}
+DEFAULT_LIMITS: Mapping[str, int] = {
+    "person_hour": 10,
+    "recipient_hour": 10,
+    "ip_hour": 60,
+    "recovery_hour": 10,
+}
+RESEND_SPACING = (30, 40, 60, 90, 120)
+"""Seconds to wait after the first, second … send: what Twilio's own retry sample uses."""
+MAX_SENDS = 5
+MAX_CHECKS = 5
+"""Verify's own bounds for one verification (errors 60203 and 60202)."""
+
+
+REQUIRED_FACTS = ("name", "terms_url", "privacy_url", "support", "message_frequency")
+"""The facts of ``TWILIO_VERIFY_PROGRAM`` that a page which asks for a number must show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The messaging programme that disclosures name (CTIA: who, what, how often, help, terms, privacy)."""
+
+    name: str = ""
+    terms_url: str = ""
+    privacy_url: str = ""
+    support: str = ""
+    message_frequency: str = ""
+    terms_digest: str = ""
+    privacy_digest: str = ""
+    """SHA-256 in hex of the two pages as they stand, where the site keeps them: optional."""
+
+
+class Settings:
+    """Read-only view of the site's settings."""
+
+    @property
+    def backends(self) -> Mapping[str, Mapping[str, Any]]:
+        """Alias to ``{"BACKEND": dotted path, "OPTIONS": {...}}``. Empty when unset outside ``DEBUG``."""
+        return _mapping("BACKENDS", CONSOLE_BACKENDS if django_settings.DEBUG else {})
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The ways offered, each once, in that order. Unknown words are left out here and reported by a check."""
+        offered: dict[Channel, None] = {}
+        for word in self.raw_channels:
+            try:
+                offered[Channel.parse(word)] = None
+            except ValueError:
+                continue
+        return tuple(channel for channel in offered if channel in CODE_CHANNELS)
+
+    @property
+    def raw_channels(self) -> Sequence[str]:
+        """``TWILIO_VERIFY_CHANNELS`` as written."""
+        return _several("CHANNELS", ("sms", "call", "email"))
+
+    @property
+    def required_for(self) -> str | Callable[..., bool]:
+        """``"enrolled"``, ``"staff"``, ``"everyone"`` or a callable ``(user, request) -> bool``.
+
+        A dotted path is imported. Raises ``ImproperlyConfigured`` for anything else.
+        """
+        value = getattr(django_settings, "TWILIO_VERIFY_REQUIRED_FOR", "enrolled")
+        if isinstance(value, str) and value in ("enrolled", "staff", "everyone"):
+            return str(value)
+        if isinstance(value, str) and "." in value:
+            value = _imported(value, "REQUIRED_FOR")
+        if callable(value):
+            return value  # type: ignore[no-any-return]
+        raise ImproperlyConfigured(
+            'TWILIO_VERIFY_REQUIRED_FOR must be "enrolled", "staff", "everyone", a callable or the dotted path of one.'
+        )
+
+    @property
+    def program(self) -> Program:
+        """The programme's facts. Raises ``ImproperlyConfigured`` on a key that is not one."""
+        given = _mapping("PROGRAM", {})
+        if unknown := [name for name in given if name not in Program.__dataclass_fields__]:
+            known = ", ".join(Program.__dataclass_fields__)
+            raise ImproperlyConfigured(f"TWILIO_VERIFY_PROGRAM has no fact {unknown[0]!r}. Facts: {known}.")
+        return Program(**{name: fact for name, fact in given.items() if fact is not None})
+
+    @property
+    def fingerprint_keys(self) -> tuple[FingerprintKey, ...]:
+        """Keys for fingerprints, newest first: all are tried when looking up, the first one writes.
+
+        The setting is a list of ``(id, secret)``. Without it, one is derived from ``SECRET_KEY``, and one from each of
+        ``SECRET_KEY_FALLBACKS``. Raises ``ImproperlyConfigured`` for anything that is not such a list.
+        """
+        given = _several("FINGERPRINT_KEYS", ())
+        if not given:
+            fallbacks = django_settings.SECRET_KEY_FALLBACKS
+            return tuple(_derived_key(secret) for secret in (django_settings.SECRET_KEY, *fallbacks))
+        return tuple(_fingerprint_key(pair) for pair in given)
+
+    @property
+    def signing_keys(self) -> tuple[SigningKey, ...]:
+        """Keys for the seals over the consent ledger, newest first: the first one signs, all check.
+
+        The setting is a list of ``(id, secret)``. Without it, HMAC keys are derived from ``SECRET_KEY`` and each of
+        ``SECRET_KEY_FALLBACKS``. Raises ``ImproperlyConfigured`` for anything that is not such a list.
+        """
+        given = _several("SIGNING_KEYS", ())
+        if not given:
+            fallbacks = django_settings.SECRET_KEY_FALLBACKS
+            return tuple(
+                SigningKey("s0", _derived(b"django_twilio_verify.seal", secret))
+                for secret in (django_settings.SECRET_KEY, *fallbacks)
+            )
+        return tuple(SigningKey(*_pair(pair, "SIGNING_KEYS")) for pair in given)
+
+    @property
+    def timestamp_url(self) -> str:
+        """Address of an RFC 3161 time-stamping authority that stamps each seal, or ``""`` for none."""
+        return str(_get("TIMESTAMP_URL", ""))
+
+    @property
+    def limits(self) -> Mapping[str, int]:
+        """How often in an hour, by rule: sends by ``person_hour``, ``recipient_hour``, ``ip_hour``; tries by
+        ``recovery_hour``.
+        """
+        return {**DEFAULT_LIMITS, **_mapping("LIMITS", {})}
+
+    @property
+    def code_length(self) -> int:
+        """Digits in a code: the Verify Service's ``CodeLength``, 4 to 10."""
+        return _whole("CODE_LENGTH", 6)
+
+    @property
+    def code_lifetime(self) -> int:
+        """Seconds that a code lives: 600 unless Twilio Support changed it for the Service."""
+        return _whole("CODE_LIFETIME", 600)
+
+    @property
+    def pending_lifetime(self) -> int:
+        """Seconds that a sign-in may wait for its second factor."""
+        return _whole("PENDING_LIFETIME", 1800)
+
+    @property
+    def retention_days(self) -> int:
+        """Days that the personal half of evidence is kept after the consent ended: five years.
+
+        16 CFR 310.5 asks for five years, 28 USC 1658 allows suits for four.
+        """
+        return _whole("RETENTION_DAYS", 1826)
+
+    @property
+    def default_region(self) -> str:
+        """ISO 3166 alpha-2 country of numbers written without ``+``, or ``""`` to ask every time."""
+        return str(_get("DEFAULT_REGION", "")).upper()
+
+    @property
+    def countries(self) -> tuple[str, ...]:
+        """ISO 3166 alpha-2 codes of the countries that may be sent to; empty for all."""
+        return tuple(str(code).upper() for code in _several("COUNTRIES", ()))
+
+    @property
+    def trusted_proxies(self) -> int:
+        """How many proxies of the site's own append to ``X-Forwarded-For``. 0 ignores the header."""
+        return _whole("TRUSTED_PROXIES", 0)
+
+    @property
+    def exempt_url_names(self) -> tuple[str, ...]:
+        """URL names that a pending sign-in may open. Logging out must always be possible."""
+        return ("logout", *_several("EXEMPT_URL_NAMES", ()))
+
+    @property
+    def success_url(self) -> str:
+        """Where a person goes without a ``next``: a path, URL or URL name."""
+        return str(_get("SUCCESS_URL", django_settings.LOGIN_REDIRECT_URL))
+
+
+settings = Settings()
+
+
+def fingerprint(recipient: Recipient) -> str:
+    """The recipient's fingerprint under the newest key: what is written."""
+    return recipient.fingerprint(settings.fingerprint_keys[0])
+
+
+def fingerprints(recipient: Recipient) -> list[str]:
+    """The recipient's fingerprints under every key: what is looked up."""
+    return [recipient.fingerprint(key) for key in settings.fingerprint_keys]
+
+
+def person_fingerprint(kind: str, ref: str) -> str:
+    """The fingerprint of a person (``kind`` a ``PersonKind``, ``ref`` primary key or session secret)."""
+    return settings.fingerprint_keys[0].fingerprint(f"person:{kind}", ref)
+
+
+def person_fingerprints(kind: str, ref: str) -> list[str]:
+    """The fingerprints of a person under every key."""
+    return [key.fingerprint(f"person:{kind}", ref) for key in settings.fingerprint_keys]
+
+
+def _get(name: str, default: Any) -> Any:
+    value = getattr(django_settings, f"TWILIO_VERIFY_{name}", None)
+    return default if value is None else value
+
+
+def _mapping(name: str, default: Mapping[str, Any]) -> Mapping[str, Any]:
+    value = _get(name, default)
+    if not isinstance(value, Mapping):
+        raise ImproperlyConfigured(f"TWILIO_VERIFY_{name} must be a dict.")
+    return value
+
+
+def _several(name: str, default: Sequence[Any]) -> tuple[Any, ...]:
+    value = _get(name, default)
+    # A string is a sequence of letters, and a dict one of its keys: neither is ever meant.
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise ImproperlyConfigured(f"TWILIO_VERIFY_{name} must be a list.")
+    return tuple(value)
+
+
+def _whole(name: str, default: int) -> int:
+    value = _get(name, default)
+    try:
+        # Text too, as it comes from the environment; not 6.5, and not True.
+        if isinstance(value, int | str) and not isinstance(value, bool):
+            return int(value)
+    except ValueError:
+        pass
+    raise ImproperlyConfigured(f"TWILIO_VERIFY_{name} must be a whole number.")
+
+
+def _fingerprint_key(pair: Any) -> FingerprintKey:
+    return FingerprintKey(*_pair(pair, "FINGERPRINT_KEYS"))
+
+
+def _pair(pair: Any, name: str) -> tuple[str, bytes]:
+    try:
+        key_id, secret = pair
+    except (TypeError, ValueError):
+        key_id, secret = None, None
+    secret = secret.encode() if isinstance(secret, str) else secret
+    if isinstance(pair, str) or not isinstance(key_id, str) or not isinstance(secret, bytes):
+        # SECURITY: what was given is not shown: it holds the secret.
+        raise ImproperlyConfigured(f"TWILIO_VERIFY_{name} must be a list of (id, secret) pairs, newest first.")
+    return key_id, secret
+
+
+def _derived_key(secret: Any) -> FingerprintKey:
+    return FingerprintKey("s0", _derived(b"django_twilio_verify.fingerprint", secret))
+
+
+def _derived(purpose: bytes, secret: Any) -> bytes:
+    # Keyed by purpose, so that no key equals another one made of SECRET_KEY.
+    return hashlib.sha256(purpose + b"\0" + (secret if isinstance(secret, bytes) else str(secret).encode())).digest()
+
+
+def _imported(path: str, name: str) -> Any:
+    try:
+        return import_string(path)
+    except (ImportError, TypeError, ValueError) as error:  # the last two: a path that begins or ends with a dot
+        raise ImproperlyConfigured(f"TWILIO_VERIFY_{name}: {error}") from error

@@ -1,0 +1,188 @@
+"""What can go wrong, each with a stable code, a sentence for the person and the right HTTP answer.
+
+Misconfiguration is Django's ``ImproperlyConfigured`` and is not in this tree: it is for the site's developer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+Sentence = str | Promise
+
+
+class TwilioVerifyError(Exception):
+    """Base of all errors of this app. ``code``: stable word; ``params``: values its sentence is made with.
+
+    ``sentence`` is for the person. ``str()`` is the same sentence for logs: it never holds a code, a secret or a whole
+    recipient. ``sentences``: every code that the class uses, with its sentence.
+    """
+
+    sentences: ClassVar[Mapping[str, Sentence]] = {}
+    default_code: ClassVar[str] = "error"
+
+    def __init__(self, code: str | None = None, params: Mapping[str, Any] | None = None) -> None:
+        self.code = code or self.default_code
+        self.params = dict(params or {})
+        Exception.__init__(self, self.code)  # not super(): subclasses initialise their Django type themselves
+
+    @property
+    def sentence(self) -> str:
+        """The sentence for the person, in the active language."""
+        return _filled(self._template, self.params)
+
+    @property
+    def _template(self) -> Sentence:
+        return self.sentences.get(self.code) or self.sentences[self.default_code]
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Constructors take keywords, which pickle does not give: task queues and parallel tests copy errors.
+        return _restored, (type(self), self.args), self.__dict__
+
+
+def _filled(template: Sentence, params: Mapping[str, Any]) -> str:
+    return str(template) % params if params else str(template)
+
+
+def _restored(error_class: type[TwilioVerifyError], args: tuple[Any, ...]) -> TwilioVerifyError:
+    return error_class.__new__(error_class, *args)
+
+
+class InvalidRecipient(TwilioVerifyError, ValidationError):  # type: ignore[misc]  # code, params
+    """The address is not one that a message can go to. A form may raise it as it stands."""
+
+    default_code = "phone_invalid"
+    sentences: ClassVar[Mapping[str, Sentence]] = {
+        "phone_missing": _("Enter a phone number."),
+        "phone_invalid": _("Enter a real phone number, like +1 202 555 0143."),
+        "phone_country_missing": _("Choose the country of the number, or start it with + and the country code."),
+        "phone_too_short": _("This phone number is too short."),
+        "phone_too_long": _("This phone number is too long."),
+        "phone_extension": _("Enter the number without an extension."),
+        "phone_not_allowed": _("We cannot send codes to this kind of number."),
+        "phone_no_text": _("This looks like a landline, which cannot get text messages. Choose a phone call instead."),
+        "country_not_allowed": _("We cannot send codes to numbers of this country."),
+        "email_missing": _("Enter an email address."),
+        "email_invalid": _("Enter an email address in the right format, like name@example.com."),
+        "email_typo": _("Did you mean %(suggestion)s? Correct the address and try again."),
+        "wrong_kind": _("This way of getting a code does not fit the address."),
+    }
+
+    def __init__(self, code: str | None = None, params: Mapping[str, Any] | None = None) -> None:
+        TwilioVerifyError.__init__(self, code, params)
+        # The sentence unfilled: ValidationError fills it itself, in the language of whoever reads it.
+        ValidationError.__init__(self, self._template, code=self.code, params=self.params)  # type: ignore[arg-type]
+        self.args = (self.code,)
+
+    def __str__(self) -> str:
+        # SECURITY: the address that was meant is the person's own but for a letter: logs get its domain alone.
+        return _filled(self._template, {name: _domain_of(value) for name, value in self.params.items()})
+
+
+def _domain_of(value: Any) -> Any:
+    return f"…@{value.rpartition('@')[2]}" if isinstance(value, str) and "@" in value else value
+
+
+class ConsentRequired(TwilioVerifyError, PermissionDenied):
+    """No live consent covers this person, this recipient and this channel, so nothing was sent."""
+
+    default_code = "consent_required"
+    sentences: ClassVar[Mapping[str, Sentence]] = {
+        "consent_required": _("We need your agreement before we can send a code there."),
+        "disclosure_changed": _(
+            "The text below has changed since you opened the page. Read it and tick the box again."
+        ),
+        "consent_opted_out": _("Messages to this address were stopped. Tick the box to allow them again."),
+    }
+
+
+class VerificationNotFound(TwilioVerifyError, Http404):
+    """There is no such verification, or it belongs to another person or another browser session."""
+
+    default_code = "verification_not_found"
+    sentences: ClassVar[Mapping[str, Sentence]] = {
+        "verification_not_found": _("This verification is not known here. Start again."),
+    }
+
+
+class RateLimited(TwilioVerifyError):
+    """Too many, too soon. ``retry_at``: aware UTC time from which it is allowed; ``code``: which rule it was."""
+
+    default_code = "rate_limited"
+    sentences: ClassVar[Mapping[str, Sentence]] = {
+        "rate_limited": _("Too many requests. Try again later."),
+        "resend_too_early": _("A code was sent a moment ago. Wait before you ask for another."),
+        "sends_used_up": _("We have sent as many codes as we may for now."),
+        "checks_used_up": _("Too many wrong codes. You can ask for a new code later."),
+        "person_hour": _("You have asked for many codes. Try again later."),
+        "recipient_hour": _("Many codes were sent to this address. Try again later."),
+        "ip_hour": _("Many codes were asked for from your network. Try again later."),
+        "recovery_hour": _("Too many wrong recovery codes. Try again later."),
+        "provider": _("Too many codes were asked for. Try again later."),
+    }
+
+    def __init__(
+        self,
+        code: str | None = None,
+        *,
+        retry_at: datetime,
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.retry_at = retry_at
+        super().__init__(code, params)
+
+
+class BackendError(TwilioVerifyError):
+    """The provider could not do what was asked. ``provider_code``: its number for it, 0 if it gave none."""
+
+    def __init__(
+        self,
+        code: str | None = None,
+        *,
+        provider_code: int = 0,
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.provider_code = provider_code
+        super().__init__(code, params)
+
+
+class BackendUnavailable(BackendError):
+    """The provider did not answer, or answered that it is down. A person may try again.
+
+    ``perhaps_done``: the request may have been carried out all the same (a time-out after it was written); it
+    must then not be repeated by itself.
+    """
+
+    default_code = "unavailable"
+    sentences: ClassVar[Mapping[str, Sentence]] = {
+        "unavailable": _("The service that sends our codes is not answering. Try again, or try another way."),
+    }
+
+    def __init__(self, *, perhaps_done: bool, provider_code: int = 0) -> None:
+        self.perhaps_done = perhaps_done
+        super().__init__(provider_code=provider_code)
+
+
+class BackendRejected(BackendError):
+    """The provider said no, and nothing was sent. ``code`` is one of the keys of ``sentences``."""
+
+    default_code = "cannot_send"
+    sentences: ClassVar[Mapping[str, Sentence]] = {
+        # SECURITY: a fraud or country block reads like any other refusal: no feedback for who probes it.
+        "cannot_send": _("We cannot send a code there right now. Try another way."),
+        "recipient": _("We cannot reach this address. Check it, or try another way."),
+        "landline": _("This looks like a landline, which cannot get text messages. Choose a phone call instead."),
+        "opted_out": _("This number has stopped our messages. Text START to the sender, or try another way."),
+        "wait": _("Too many codes were asked for. Try again later."),
+        "misconfigured": _("This way does not work at the moment. Try another way."),
+        "code": _("Enter the code that we sent, digits only."),
+    }

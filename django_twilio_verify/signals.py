@@ -1,0 +1,28 @@
+"""Signals. Receivers run after the transaction of the flow that sends them, never inside it.
+
+Every signal is sent with ``sender`` the class of the record, and keyword arguments as listed.
+No signal carries a code, and none carries more of a recipient than the record does.
+"""
+
+from django.dispatch import Signal
+
+verification_started = Signal()
+"""A message was handed to the provider, or perhaps was. ``verification``, ``attempt``."""
+
+verification_approved = Signal()
+"""A verification was approved; sent exactly once for each. ``verification``."""
+
+verification_refused = Signal()
+"""An answer was wrong, late or one too many. ``verification``, ``outcome`` (a ``CheckOutcome``)."""
+
+consent_changed = Signal()
+"""A consent event was written. ``event``."""
+
+factor_confirmed = Signal()
+"""A person enrolled a factor; sent once for each factor. ``factor``, ``user``."""
+
+recovery_code_used = Signal()
+"""A recovery code was spent. ``user``, ``remaining`` (how many are left)."""
+
+second_factor_passed = Signal()
+"""A pending sign-in was completed. ``request``, ``user``, ``channel``."""
