@@ -1,0 +1,65 @@
+"""The backend for development: prints what it would have sent."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import TextIO
+
+from ..choices import Channel
+from .locmem import LocMemBackend
+from .simulator import CARRIED, Message
+
+KEPT = 100
+"""Messages kept in ``sent``; the oldest go first."""
+
+
+class ConsoleBackend(LocMemBackend):
+    """As ``LocMemBackend``, and writes each message, code and all, to ``stream``: standard output
+    unless given.
+
+    ``sent`` holds the latest messages, oldest first, for a page that plays the phone. Nothing goes
+    to ``outbox``. This is the one place where a code is shown, for a developer at their own screen:
+    ``delivers`` is false, and a system check warns of it outside ``DEBUG``.
+    """
+
+    delivers = False
+
+    def __init__(
+        self,
+        alias: str,
+        *,
+        timeout: float = 10.0,
+        code_length: int | None = None,
+        ttl: float | None = None,
+        channels: tuple[str, ...] | list[str] = CARRIED,
+        stream: TextIO | None = None,
+    ) -> None:
+        super().__init__(alias, timeout=timeout, code_length=code_length, ttl=ttl, channels=channels)
+        self._stream = stream
+        self.sent: deque[Message] = deque(maxlen=KEPT)
+
+    def deliver(self, message: Message) -> None:
+        """Print the message and keep it."""
+        self.sent.append(message)
+        # Looked up late: test runners and reloaders replace sys.stdout. One write, so that the
+        # lines of two threads do not mix.
+        stream = self._stream or sys.stdout
+        stream.write(self._printed(message))
+        stream.flush()
+
+    def reset(self) -> None:
+        """Forget all verifications, sends, messages and failures to come."""
+        super().reset()
+        self.sent.clear()
+
+    def _printed(self, message: Message) -> str:
+        way = Channel.parse(message.channel).label
+        rule = "-" * 64
+        minutes = round(self.simulator.ttl / 60)
+        return (
+            f"{rule}\n"
+            f"twilio verify ({message.alias}): {way} to {message.to}\n"
+            f"Your code is {message.code}. It can be used for {minutes} minutes.\n"
+            f"{rule}\n"
+        )

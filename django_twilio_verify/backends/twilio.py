@@ -1,0 +1,454 @@
+"""The backend for production: Twilio Verify through the official SDK.
+
+The one file that knows the SDK. It and ``requests`` are imported by the first call, not by Django's
+start-up.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+from django.core.checks import CheckMessage, Error
+from django.core.exceptions import ImproperlyConfigured
+from django.views.decorators.debug import sensitive_variables
+
+from .. import __version__
+from ..choices import CODE_CHANNELS, Channel
+from ..recipients import Recipient
+from ..results import ProviderAttempt, ProviderCheck, ProviderSend, ProviderStatus
+from .base import BaseBackend
+from .errors import Unanswered, VerifyError, called, judged, status_of
+
+if TYPE_CHECKING:
+    from twilio.http.response import Response
+    from twilio.rest import Client
+    from twilio.rest.verify.v2 import V2
+    from twilio.rest.verify.v2.verification_attempt import VerificationAttemptInstance
+
+logger = logging.getLogger("django_twilio_verify")
+
+T = TypeVar("T")
+
+TIMEOUT = 10.0
+POOL_SIZE = 32
+"""Connections to Twilio that one process keeps: so many sends at once need no new TLS handshake."""
+PAGE_SIZE = 200
+"""Attempts asked for in one request; the API allows 1000."""
+
+_SID = {prefix: re.compile(prefix + "[0-9a-fA-F]{32}") for prefix in ("AC", "SK", "VA", "VE")}
+_HERE = frozenset({"127.0.0.1", "::1", "localhost"})
+# The SDK reads os.environ when it is handed nothing or an empty mapping. Ours is neither.
+_NO_ENVIRONMENT = {"-": "-"}
+
+
+class TwilioBackend(BaseBackend):
+    """One Verify Service.
+
+    ``account_sid``: ``AC…``. ``username`` and ``password``: the Account SID (the default) with the
+    Auth Token, or the SID of an API key (``SK…``) with its secret, which Twilio recommends: a key
+    can be revoked by itself. ``service_sid``: ``VA…``. ``timeout``: seconds for one request, from
+    connecting to the answer's first byte. ``region`` and ``edge``: as in Twilio's host names,
+    ``ie1`` and ``dublin``. ``base_url``: another address of the API, for ``testing.VerifyServer``
+    or a gateway; region and edge do not apply to it.
+
+    There are no retries: a send has no idempotency key, and a person waits for the answer. One
+    exception: an unknown ``locale`` is a 404, which sent nothing, and is asked again without it, in
+    a request of its own. The environment variables of the SDK (``TWILIO_…``) are not read; those of
+    proxies and certificates are.
+    """
+
+    channels = frozenset(CODE_CHANNELS)
+    supports_attempts = True
+
+    def __init__(
+        self,
+        alias: str,
+        *,
+        account_sid: str,
+        username: str = "",
+        password: str,
+        service_sid: str,
+        timeout: float = 10.0,
+        region: str = "",
+        edge: str = "",
+        base_url: str = "",
+    ) -> None:
+        super().__init__(alias, timeout=timeout)
+        # `or ""`: what is missing in os.environ arrives as None, and is for system_checks to
+        # report.
+        self._account_sid = account_sid or ""
+        self._username = username or self._account_sid
+        self._password = password or ""
+        self._service_sid = service_sid or ""
+        self._region = region or ""
+        self._edge = edge or ""
+        self._base_url = _safe_url(alias, base_url or "")
+        self._lock = Lock()
+        self._line: _Line | None = None
+
+    def __repr__(self) -> str:
+        return f"<TwilioBackend {self.alias}>"
+
+    @sensitive_variables()
+    def start(
+        self,
+        recipient: Recipient,
+        channel: Channel,
+        *,
+        locale: str = "",
+        tags: dict[str, str] | None = None,
+    ) -> ProviderSend:
+        parameters = {"to": recipient.value, "channel": channel.value}
+        if tags:
+            parameters["tags"] = json.dumps(tags)  # the SDK wants the text here, not the mapping
+        return called(lambda: self._create(parameters, locale))
+
+    @sensitive_variables()
+    def check(self, recipient: Recipient, code: str, *, sid: str = "") -> ProviderCheck:
+        # By SID if there is one: it names the very verification that was started here.
+        which = {"verification_sid": sid} if sid else {"to": recipient.value}
+        return self._judged(sid, lambda verify: self._checks(verify).create(code=code, **which))
+
+    def cancel(self, sid: str) -> ProviderCheck:
+        return self._judged(sid, lambda verify: self._service(verify).verifications(sid).update("canceled"))
+
+    def fetch(self, sid: str) -> ProviderCheck:
+        return self._judged(sid, lambda verify: self._service(verify).verifications(sid).fetch())
+
+    def attempts(self, *, after: datetime, before: datetime | None = None) -> Iterable[ProviderAttempt]:
+        # The SDK writes "Z" behind whatever time it is given, so other zones are converted here.
+        bounds: dict[str, Any] = {"date_created_after": after.astimezone(UTC)}
+        if before is not None:
+            bounds["date_created_before"] = before.astimezone(UTC)
+        return called(lambda: self._request(lambda verify: self._listed(verify, bounds)))
+
+    def close(self) -> None:
+        """Close the connections to Twilio. The next call opens new ones."""
+        with self._lock:
+            line, self._line = self._line, None
+        if line is not None:
+            line.http.close()
+
+    def system_checks(self) -> list[CheckMessage]:
+        where = f"TWILIO_VERIFY_BACKENDS[{self.alias!r}]: OPTIONS: "
+        return [
+            Error(where + sentence, hint=hint, id=f"twilio_verify.{check_id}")
+            for wrong, check_id, sentence, hint in self._problems()
+            if wrong
+        ]
+
+    def _problems(self) -> Iterator[tuple[bool, str, str, str]]:
+        """Whether it is so, id, sentence, hint. SECURITY: options are named, their values never
+        shown.
+        """
+        yield (
+            not _is_sid("AC", self._account_sid),
+            "E010",
+            "account_sid must be the SID of the account, AC and 32 hexadecimal digits.",
+            "Copy it from the Twilio Console. It is needed beside an API key, too.",
+        )
+        yield (
+            not _is_sid("VA", self._service_sid),
+            "E011",
+            "service_sid must be the SID of a Verify Service, VA and 32 hexadecimal digits.",
+            "Make a Service in the Twilio Console, under Verify, and copy its SID.",
+        )
+        yield (
+            # Without a username the Account SID serves, and E010 has spoken of that.
+            self._username != self._account_sid
+            and not (_is_sid("SK", self._username) or _is_sid("AC", self._username)),
+            "E012",
+            "username must be account_sid, or the SID of an API key: SK and 32 hexadecimal digits.",
+            "Leave it out to use account_sid, with the Auth Token as password.",
+        )
+        yield (
+            not self._password,
+            "E013",
+            "password is missing.",
+            "Give the secret of the API key that username names, or else the account's Auth Token.",
+        )
+        yield (
+            not _is_timeout(self.timeout),
+            "E014",
+            "timeout must be a number of seconds greater than 0.",
+            "A person waits for the answer: 10 is plenty.",
+        )
+
+    def _create(self, parameters: Mapping[str, str], locale: str) -> ProviderSend:
+        if locale:
+            try:
+                return self._send({**parameters, "locale": locale})
+            except VerifyError as error:
+                if error.status != 404:
+                    raise
+            # Documented for a language that Verify does not speak. Nothing was sent, so asking
+            # again is safe; if it was the Service that is missing, this is a 404 as well.
+        return self._send(parameters)
+
+    def _send(self, parameters: Mapping[str, str]) -> ProviderSend:
+        return self._request(lambda verify: _sent(self._service(verify).verifications.create(**parameters)))
+
+    def _judged(self, sid: str, question: Callable[[V2], Any]) -> ProviderCheck:
+        if sid and not _is_sid("VE", sid):
+            # SECURITY: never part of a URL. Twilio has nothing by such a name anyway.
+            return ProviderCheck(ProviderStatus.GONE, sid)
+        return judged(lambda: self._request(lambda verify: _judgement(question(verify), sid)), sid)
+
+    def _service(self, verify: V2) -> Any:
+        return verify.services(self._service_sid)
+
+    def _checks(self, verify: V2) -> Any:
+        return self._service(verify).verification_checks
+
+    def _listed(self, verify: V2, bounds: Mapping[str, Any]) -> list[ProviderAttempt]:
+        found = verify.verification_attempts.list(verify_service_sid=self._service_sid, page_size=PAGE_SIZE, **bounds)
+        # The API does not promise an order. A time that the SDK could not read stays text: compare
+        # as text.
+        newest_first = sorted(found, key=lambda one: str(one.date_created), reverse=True)
+        return [_attempt(one) for one in newest_first]
+
+    def _request(self, action: Callable[[V2], T]) -> T:
+        """What ``action`` returns. Raises ``VerifyError`` or ``Unanswered`` for whatever goes wrong
+        in it.
+        """
+        from twilio.base.exceptions import TwilioException
+
+        try:
+            return action(self._verify())
+        except TwilioException as error:
+            raise _refusal(error) from None
+
+    def _verify(self) -> V2:
+        """The SDK, ready: one client for each process. A child of ``fork`` never shares its
+        parent's sockets.
+        """
+        with self._lock:
+            if self._line is None or self._line.pid != os.getpid():
+                self._line = self._connected()
+            return self._line.client.verify.v2
+
+    def _connected(self) -> _Line:
+        from twilio.rest import Client
+
+        if not (self._account_sid and self._password and self._service_sid):
+            # Without credentials, requests would look into the operator's ~/.netrc for some.
+            raise VerifyError(401, 20003)
+        http: Any = _Http(self.timeout if _is_timeout(self.timeout) else TIMEOUT)
+        client = Client(
+            self._username,
+            self._password,
+            self._account_sid,
+            region="" if self._base_url else self._region,
+            edge="" if self._base_url else self._edge,
+            http_client=http,
+            environment=_NO_ENVIRONMENT,
+            user_agent_extensions=[f"django-twilio-verify/{__version__}"],
+        )
+        if self._base_url:
+            client.verify.base_url = self._base_url
+        return _Line(os.getpid(), client, http)
+
+
+class _Http:
+    """The SDK's way to the network, in place of its ``TwilioHttpClient``.
+
+    SECURITY: that one is not made for several threads. Each answer passes through an attribute of
+    the client, and nothing but the places at which CPython happens to switch threads keeps one
+    person from being handed another person's "approved"; a build without the GIL has no such places.
+    It also keeps the last request, code and all, logs URLs with the numbers in them, and waits for
+    ever unless told otherwise. Of an HTTP client the SDK asks no more than ``request`` and
+    ``is_async``.
+    """
+
+    is_async = False
+
+    def __init__(self, timeout: float) -> None:
+        from requests import Session
+        from requests.adapters import HTTPAdapter
+        from urllib3.util import Timeout
+
+        # Connecting and waiting share the time; `requests` by itself would grant it to each.
+        self._timeout: Any = Timeout(total=timeout, connect=timeout, read=timeout)
+        self._session = Session()
+        # A Session may serve several threads as long as nobody changes it. Cookies would.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=POOL_SIZE, max_retries=0))
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,
+        allow_redirects: bool = False,
+    ) -> Response:
+        """Called by the SDK. Raises ``Unanswered`` where there is no answer, or none that can be
+        read.
+        """
+        from requests import Request
+        from twilio.http.response import Response
+        from urllib3.exceptions import HTTPError
+
+        body = _Body(urlencode(data)) if data else None
+        request = Request(method, url, params=params, data=body, headers=headers, auth=auth)
+        try:
+            status, text, answered = self._exchange(request)
+        except (OSError, HTTPError, ValueError) as error:  # OSError: all that `requests` raises
+            reason, written = type(error).__name__, body is not None and body.written
+        else:
+            return Response(status, text, answered)
+        # SECURITY: the error itself holds the URL; of it, only the name of its class is told.
+        logger.warning("Twilio did not answer (%s); request written: %s", reason, written)
+        raise Unanswered(perhaps_done=written)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _exchange(self, request: Any) -> tuple[int, str, Any]:
+        session = self._session
+        prepared = session.prepare_request(request)
+        # The proxies and certificates of the environment, as an operator expects of any client.
+        url = prepared.url or ""
+        settings = session.merge_environment_settings(url, {}, None, None, None)
+        answer = session.send(prepared, allow_redirects=False, timeout=self._timeout, **settings)
+        text = answer.content.decode(errors="replace")
+        if answer.status_code < 400 and not isinstance(json.loads(text), dict):
+            raise ValueError("not an object")
+        return answer.status_code, text, answer.headers
+
+
+class _Body:
+    """A request's body that knows whether anybody has begun to write it.
+
+    The body is written after the connection is made, the TLS handshake over and the headers sent.
+    So a failure with an unwritten body cannot have reached Twilio's code, whatever it is called;
+    and any other may have. The alternative, to judge by the exceptions of ``urllib3``, is a guess:
+    one class stands for a reset before and after the request, and an end of file in TLS looks like
+    a failed handshake.
+    """
+
+    def __init__(self, form: str) -> None:
+        self._form = form.encode()
+        self.written = False
+
+    def __len__(self) -> int:
+        return len(self._form)
+
+    def __iter__(self) -> Iterator[bytes]:
+        # A generator: this runs when the first piece is taken, not when iter() is called.
+        self.written = True
+        yield self._form
+
+
+class _Line(NamedTuple):
+    """A client and the process that it belongs to."""
+
+    pid: int
+    client: Client
+    http: _Http
+
+
+def _sent(verification: Any) -> ProviderSend:
+    if not _is_sid("VE", verification.sid):
+        raise Unanswered(perhaps_done=True)  # 2xx, and not a verification
+    attempts = verification.send_code_attempts or [{}]  # oldest first; one is added by each send
+    return ProviderSend(
+        verification.sid,
+        status_of(verification.status),
+        str(verification.channel or "").lower(),
+        str(attempts[-1].get("attempt_sid") or ""),
+    )
+
+
+def _judgement(answer: Any, sid: str) -> ProviderCheck:
+    if sid and answer.sid != sid:
+        # SECURITY: what is said of another verification is never proof for this one.
+        return ProviderCheck(ProviderStatus.UNKNOWN, sid)
+    return ProviderCheck(status_of(answer.status), answer.sid or "")
+
+
+def _attempt(one: VerificationAttemptInstance) -> ProviderAttempt:
+    data: Mapping[str, Any] = one.channel_data or {}
+    price: Mapping[str, Any] = one.price or {}  # comes late, or never
+    return ProviderAttempt(
+        one.sid or "",
+        one.verification_sid or "",
+        str(one.channel or ""),
+        str(one.conversion_status).lower() == "converted",  # in capitals in some of Twilio's texts
+        str(price.get("value") or ""),
+        str(price.get("currency") or "").upper(),
+        str(data.get("message_status") or data.get("call_status") or ""),
+        _number(data.get("error_code")),
+    )
+
+
+def _refusal(error: Any) -> VerifyError:
+    """What an exception of the SDK says. It has two families, and a third kind for a page that is
+    not there.
+    """
+    status, code = _number(getattr(error, "status", 0)), _number(getattr(error, "code", 0))
+    if not status:
+        status, code = _page_refusal(error)
+    # Where Twilio gave no number, the SDK repeats the status.
+    return VerifyError(status, 0 if code == status else code, _message(error))
+
+
+def _message(error: Any) -> str:
+    fields = getattr(error, "errors", None) or ()  # RFC 9457: [{"detail": …, "pointer": "#/To"}]
+    pointers = (str(field.get("pointer", "")) for field in fields if isinstance(field, dict))
+    said = getattr(error, "msg", "") or getattr(error, "detail", "") or ""
+    return " ".join([str(said), *pointers])
+
+
+def _page_refusal(error: Any) -> tuple[int, int]:
+    """Status and code of ``TwilioException("Unable to fetch page", response)``; 502 if there is no
+    response.
+    """
+    response: Any = error.args[1] if len(error.args) > 1 else None
+    try:
+        return response.status_code, _number(json.loads(response.text)["code"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return getattr(response, "status_code", 502), 0
+
+
+def _number(value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        return 0
+
+
+def _is_sid(prefix: str, value: object) -> bool:
+    return isinstance(value, str) and _SID[prefix].fullmatch(value) is not None
+
+
+def _is_timeout(value: object) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and value > 0  # type: ignore[operator, arg-type]
+
+
+def _safe_url(alias: str, url: str) -> str:
+    """``url``, if credentials may be sent there. Raises ``ImproperlyConfigured``, naming the
+    alias.
+    """
+    parts = urlsplit(url)
+    if url and parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in _HERE):
+        # SECURITY: the password goes with every request.
+        raise ImproperlyConfigured(
+            f"TWILIO_VERIFY_BACKENDS[{alias!r}]: OPTIONS: base_url must start with https://, or lead to this machine."
+        )
+    return url

@@ -1,0 +1,515 @@
+"""Twilio Verify on the loopback interface, for a site's own tests of the real SDK.
+
+    from django_twilio_verify.testing import VerifyServer
+
+    with VerifyServer() as server, override_settings(TWILIO_VERIFY_BACKENDS=server.setting()):
+        client.post("/verify/", {"recipient": "+12025550143"})
+        client.post("/verify/code/", {"code": server.sent[-1].code})
+        server.fail_next(status=503)  # and see what the site says
+
+Everything between the site and Twilio's own code is real: SDK, HTTP, sockets, time-outs. Behind it
+is the same simulator as behind ``LocMemBackend``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+import socket
+import struct
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import Any, ClassVar, Self
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from ..backends.errors import VerifyError
+from ..backends.simulator import Attempt, Message, Snapshot, VerifySimulator
+from ..choices import RecipientKind
+from ..recipients import Recipient
+
+Pairs = tuple[tuple[str, str], ...]
+
+MAX_BODY = 64 * 1024
+DEFAULT_PAGE_SIZE = 50
+"""Twilio's, for lists (https://www.twilio.com/docs/usage/twilios-response#pagination)."""
+
+_ROUTES = {
+    ("POST", "Verifications"): re.compile(r"/v2/Services/(?P<service>[^/]+)/Verifications"),
+    ("GET", "Verification"): re.compile(r"/v2/Services/(?P<service>[^/]+)/Verifications/(?P<key>[^/]+)"),
+    ("POST", "Verification"): re.compile(r"/v2/Services/(?P<service>[^/]+)/Verifications/(?P<key>[^/]+)"),
+    ("POST", "VerificationCheck"): re.compile(r"/v2/Services/(?P<service>[^/]+)/VerificationCheck"),
+    ("GET", "Attempts"): re.compile(r"/v2/Attempts"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What came in. ``endpoint``: ``Verifications``, ``Verification``, ``VerificationCheck``,
+    ``Attempts`` or ``""``.
+
+    ``path``: still percent-encoded, without query; ``query`` and ``form``: pairs, in order;
+    ``headers``: lower-case.
+    """
+
+    method: str
+    path: str
+    endpoint: str
+    query: Pairs
+    form: Pairs
+    headers: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        # SECURITY: path and form hold numbers and codes.
+        return f"<Request {self.method} {self.endpoint}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What went out: HTTP ``status``, ``body`` as JSON text (or anything, after ``garble_next``).
+
+    ``fault``: a failure that a test asked for, so that the body need not be what Twilio would send;
+    ``"lost"`` if nothing went out at all.
+    """
+
+    status: int
+    body: str
+    fault: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {self.fault}>"
+
+
+Observer = Callable[[Request, Response], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    kind: str  # "status", "garble", "reset", "drop", "delay"
+    carried_out: bool = True
+    status: int = 500
+    body: str = ""
+    seconds: float = 0
+
+
+class VerifyServer:
+    """A Verify Service with an account of its own, at ``url`` while the ``with`` block runs.
+
+    ``sent``: every ``Message``, oldest first, codes included. ``requests``: every ``Request``,
+    oldest first; ``count("Verifications")`` counts those of an endpoint. ``simulator``: the
+    Service; its keywords may be given here, as ``VerifyServer(code_length=8)``. ``observer`` is
+    called with each request and its response, before that goes out, in the thread that serves it;
+    ``observers`` does so for every server of the process.
+    """
+
+    observers: ClassVar[list[Observer]] = []
+
+    def __init__(self, *, observer: Observer | None = None, **simulator: Any) -> None:
+        self.account_sid = "AC" + secrets.token_hex(16)
+        self.password = secrets.token_hex(16)
+        self.service_sid = "VA" + secrets.token_hex(16)
+        self.key_sid = "SK" + secrets.token_hex(16)
+        self.sent: list[Message] = []
+        self.requests: list[Request] = []
+        self.simulator = VerifySimulator(deliver=self.sent.append, **simulator)
+        self._observer = observer
+        self._faults: deque[_Fault] = deque()
+        self._lock = Lock()
+        self._closing = Event()
+        self._errors: list[BaseException] = []
+        self._http = _Server(("127.0.0.1", 0), self)
+        self._thread = Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+        if error is None and self._errors:
+            raise self._errors[0]
+
+    def close(self) -> None:
+        """Stop listening, and cut the connections that clients keep open."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._http.shutdown()
+            self._thread.join()
+        self._http.server_close()
+        self._http.cut()
+
+    @property
+    def url(self) -> str:
+        """The address, as ``http://127.0.0.1:40123``: the ``base_url`` of ``TwilioBackend``."""
+        return f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    def options(self, **more: Any) -> dict[str, Any]:
+        """``OPTIONS`` with which ``TwilioBackend`` reaches this server; ``more`` adds to them or
+        replaces.
+        """
+        return {
+            "account_sid": self.account_sid,
+            "password": self.password,
+            "service_sid": self.service_sid,
+            "base_url": self.url,
+            **more,
+        }
+
+    def setting(self, **more: Any) -> dict[str, Any]:
+        """A value for ``TWILIO_VERIFY_BACKENDS`` whose ``default`` is this server."""
+        backend = "django_twilio_verify.backends.twilio.TwilioBackend"
+        return {"default": {"BACKEND": backend, "OPTIONS": self.options(**more)}}
+
+    def count(self, endpoint: str) -> int:
+        """How many requests have come to ``endpoint``, failed ones included."""
+        return sum(request.endpoint == endpoint for request in self.requests)
+
+    def fail_next(
+        self,
+        *,
+        status: int = 500,
+        code: int = 0,
+        body: str = "{}",
+        times: int = 1,
+        carried_out: bool = False,
+    ) -> None:
+        """Answer the next ``times`` requests with ``status``, and Twilio's error ``code`` or
+        ``body``.
+
+        ``carried_out``: do what was asked first, as when only the answer is lost.
+        """
+        if code:
+            body = _error(status, code, "A failure that a test asked for")
+        self._plan(_Fault("status", carried_out, status, body), times)
+
+    def delay(self, seconds: float, *, times: int = 1) -> None:
+        """Carry out the next ``times`` requests, and answer ``seconds`` later."""
+        self._plan(_Fault("delay", seconds=seconds), times)
+
+    def garble_next(self, *, times: int = 1, carried_out: bool = True) -> None:
+        """Answer the next ``times`` requests with success, and a page of HTML where JSON should
+        be.
+        """
+        self._plan(_Fault("garble", carried_out), times)
+
+    def reset_next(self, *, times: int = 1, carried_out: bool = False) -> None:
+        """Read the next ``times`` requests, then reset their connections instead of answering."""
+        self._plan(_Fault("reset", carried_out), times)
+
+    def drop_next(self, *, times: int = 1) -> None:
+        """Close the connections of the next ``times`` requests before reading more than their first
+        line.
+        """
+        self._plan(_Fault("drop", carried_out=False), times)
+
+    def _plan(self, fault: _Fault, times: int) -> None:
+        self._faults.extend([fault] * times)
+
+    def _next_fault(self) -> _Fault | None:
+        try:
+            return self._faults.popleft()
+        except IndexError:
+            return None
+
+    def _serve(self, request: Request, fault: _Fault | None) -> Response:
+        """The answer to ``request``; ``status`` 0 if the connection is to be reset instead."""
+        self.requests.append(request)
+        response = self._answer(request) if fault is None or fault.carried_out else None
+        if fault is not None:
+            response = self._spoil(fault, response)
+        assert response is not None
+        for observer in [*self.observers, *filter(None, [self._observer])]:
+            observer(request, response)
+        return response
+
+    def _spoil(self, fault: _Fault, response: Response | None) -> Response:
+        if fault.kind == "delay":
+            assert response is not None
+            self._closing.wait(fault.seconds)  # a server that closes keeps nobody waiting
+            return response
+        if fault.kind == "status":
+            return Response(fault.status, fault.body, "status")
+        if fault.kind == "garble":
+            return Response(response.status if response else 200, "<html>Hello</html>", "garble")
+        return Response(0, "", "lost")
+
+    def _answer(self, request: Request) -> Response:
+        try:
+            self._admit(request)
+            status, body = self._carry_out(request)
+        except VerifyError as error:
+            return Response(error.status, _error(error.status, error.code, error.message))
+        return Response(status, json.dumps(body))
+
+    def _admit(self, request: Request) -> None:
+        given = request.headers.get("authorization", "")
+        users = (self.account_sid, self.key_sid)
+        if not any(given == _basic_auth(user, self.password) for user in users):
+            raise VerifyError(401, 20003, "Authenticate")
+
+    def _carry_out(self, request: Request) -> tuple[int, dict[str, Any]]:
+        serve = _SERVICES.get((request.method, request.endpoint))
+        if serve is None:
+            raise VerifyError(404, 20404, f"The requested resource {request.path} was not found")
+        found = _ROUTES[request.method, request.endpoint].fullmatch(request.path)
+        parts = found.groupdict() if found else {}
+        if parts.get("service", self.service_sid) != self.service_sid:
+            raise VerifyError(404, 20404, f"The requested resource {request.path} was not found")
+        form = dict(request.query if request.method == "GET" else request.form)
+        return serve(self, unquote(parts.get("key", "")), form)
+
+    def _create(self, key: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+        snapshot = self.simulator.create(form.get("To", ""), form.get("Channel", ""), locale=form.get("Locale", ""))
+        return 201, self._verification(snapshot)
+
+    def _check(self, key: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+        snapshot = self.simulator.check(
+            form.get("Code", ""), to=form.get("To", ""), sid=form.get("VerificationSid", "")
+        )
+        return 201, {**self._common(snapshot), "sna_attempts_error_codes": []}
+
+    def _fetch(self, key: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+        return 200, self._verification(self.simulator.fetch(key))
+
+    def _update(self, key: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+        return 200, self._verification(self.simulator.update(key, form.get("Status", "")))
+
+    def _list(self, key: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+        page, size = int(form.get("Page", 0)), int(form.get("PageSize", DEFAULT_PAGE_SIZE))
+        found = [one for one in self._between(form) if _fits(one, form)]
+        if form.get("VerifyServiceSid", self.service_sid) != self.service_sid:
+            found = []
+        here = found[page * size : (page + 1) * size]
+        more = len(found) > (page + 1) * size
+        return 200, {
+            "attempts": [self._attempt(one) for one in here],
+            "meta": self._meta(form, page, size, more),
+        }
+
+    def _between(self, form: Mapping[str, str]) -> list[Attempt]:
+        after, before = form.get("DateCreatedAfter"), form.get("DateCreatedBefore")
+        return self.simulator.attempts(
+            after=_read_time(after) if after else None,
+            before=_read_time(before) if before else None,
+        )
+
+    def _meta(self, form: Mapping[str, str], page: int, size: int, more: bool) -> dict[str, Any]:
+        def at(number: int) -> str:
+            query = {**form, "PageSize": str(size), "Page": str(number)}
+            return f"{self.url}/v2/Attempts?{urlencode(query)}"
+
+        return {
+            "key": "attempts",
+            "page": page,
+            "page_size": size,
+            "first_page_url": at(0),
+            "previous_page_url": at(page - 1) if page else None,
+            "url": at(page),
+            "next_page_url": at(page + 1) if more else None,
+        }
+
+    def _common(self, snapshot: Snapshot) -> dict[str, Any]:
+        return {
+            "sid": snapshot.sid,
+            "service_sid": self.service_sid,
+            "account_sid": self.account_sid,
+            "to": snapshot.to,
+            "channel": snapshot.channel,
+            "status": snapshot.status,
+            "valid": snapshot.status == "approved",
+            "amount": None,
+            "payee": None,
+            "date_created": _time(snapshot.created_at),
+            "date_updated": _time(snapshot.updated_at),
+        }
+
+    def _verification(self, snapshot: Snapshot) -> dict[str, Any]:
+        return {
+            **self._common(snapshot),
+            "lookup": {},
+            "send_code_attempts": [
+                # In capitals for some channels, in Twilio's examples. Nobody should compare it.
+                {"time": _time(one.sent_at), "channel": one.channel.upper(), "attempt_sid": one.sid}
+                for one in snapshot.attempts
+            ],
+            "sna": None,
+            "url": f"{self.url}/v2/Services/{self.service_sid}/Verifications/{snapshot.sid}",
+        }
+
+    def _attempt(self, one: Attempt) -> dict[str, Any]:
+        return {
+            "sid": one.sid,
+            "account_sid": self.account_sid,
+            "service_sid": self.service_sid,
+            "verification_sid": one.verification_sid,
+            "date_created": _time(one.sent_at),
+            "date_updated": _time(one.sent_at),
+            "conversion_status": "converted" if one.converted else "unconverted",
+            "channel": one.channel,
+            "price": {"value": "0.05", "currency": "usd"},
+            "channel_data": self._channel_data(one),
+            "url": f"{self.url}/v2/Attempts/{one.sid}",
+        }
+
+    def _channel_data(self, one: Attempt) -> dict[str, Any]:
+        state = "call_status" if one.channel == "call" else "message_status"
+        return {
+            "verification_sid": one.verification_sid,
+            "to": one.to,
+            "status": "confirmed" if one.converted else "unconfirmed",
+            state: "completed" if one.channel == "call" else "delivered",
+            "error_code": None,
+            "country": _country(one.to),
+            "code_length": self.simulator.code_length,
+            "locale": one.locale or "en",
+        }
+
+
+Service = Callable[[VerifyServer, str, Mapping[str, str]], tuple[int, dict[str, Any]]]
+_SERVICES: Mapping[tuple[str, str], Service] = {
+    ("POST", "Verifications"): VerifyServer._create,
+    ("GET", "Verification"): VerifyServer._fetch,
+    ("POST", "Verification"): VerifyServer._update,
+    ("POST", "VerificationCheck"): VerifyServer._check,
+    ("GET", "Attempts"): VerifyServer._list,
+}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], owner: VerifyServer) -> None:
+        self.owner = owner
+        self._open: set[socket.socket] = set()
+        super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Keep what is a bug, of ours or an observer's; a client that went away is not worth a
+        word.
+        """
+        error = sys.exception()
+        if error is not None and not isinstance(error, OSError):
+            self.owner._errors.append(error)
+
+    def cut(self) -> None:
+        """End the connections that clients keep alive: no thread of ours outlives the test."""
+        for connection in [*self._open]:
+            with suppress(OSError):  # the client was faster
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body in one packet: two would wait for each other (Nagle, delayed ACK)
+    server: _Server
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    do_POST = do_DELETE = do_GET
+
+    def _serve(self) -> None:
+        owner = self.server.owner
+        fault = owner._next_fault()
+        if fault is not None and fault.kind == "drop":
+            self._reset()
+            return
+        response = owner._serve(self._read(), fault)
+        if response.status:
+            self._write(response)
+        else:
+            self._reset()
+
+    def _read(self) -> Request:
+        path = urlsplit(self.path)
+        size = min(int(self.headers.get("Content-Length") or 0), MAX_BODY)
+        body = self.rfile.read(size).decode()
+        if not self.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
+            body = ""
+        return Request(
+            self.command,
+            path.path,
+            _endpoint(self.command, path.path),
+            tuple(parse_qsl(path.query, keep_blank_values=True)),
+            tuple(parse_qsl(body, keep_blank_values=True)),
+            {name.lower(): value for name, value in self.headers.items()},
+        )
+
+    def _write(self, response: Response) -> None:
+        body = response.body.encode()
+        self.send_response(response.status)
+        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _reset(self) -> None:
+        """Close so that the other end gets RST, not the end of a stream (SO_LINGER with no time to
+        linger).
+        """
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """SECURITY: nothing. The request line may hold a number."""
+
+
+def _endpoint(method: str, path: str) -> str:
+    for (verb, name), pattern in _ROUTES.items():
+        if verb == method and pattern.fullmatch(path):
+            return name
+    return ""
+
+
+def _fits(one: Attempt, form: Mapping[str, str]) -> bool:
+    wanted = {
+        "ChannelData.To": one.to,
+        "Channel": one.channel,
+        "VerificationSid": one.verification_sid,
+        "Status": "converted" if one.converted else "unconverted",
+        "Country": _country(one.to),
+    }
+    return all(form.get(name, value) == value for name, value in wanted.items())
+
+
+def _country(to: str) -> str:
+    return "" if "@" in to else Recipient(RecipientKind.PHONE, to).country
+
+
+def _error(status: int, code: int, message: str) -> str:
+    more_info = f"https://www.twilio.com/docs/errors/{code}"
+    return json.dumps({"code": code, "message": message, "more_info": more_info, "status": status})
+
+
+def _basic_auth(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _read_time(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
