@@ -1,0 +1,670 @@
+# The tables. Made by makemigrations; the triggers of the ledger are in the next one.
+
+import uuid
+
+import django.db.models.deletion
+from django.conf import settings
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    initial = True
+
+    dependencies = [
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="AuditEvent",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("unmasked", "shown unmasked"),
+                            ("exported", "exported"),
+                            ("erased", "erased"),
+                            ("purged", "purged by retention"),
+                            ("held", "legal hold set"),
+                            ("released", "legal hold released"),
+                            ("rotated", "keys rotated"),
+                        ],
+                        max_length=12,
+                        verbose_name="what",
+                    ),
+                ),
+                ("actor_label", models.CharField(max_length=150, verbose_name="by")),
+                ("reason", models.TextField(blank=True, verbose_name="reason")),
+                (
+                    "recipient_fingerprint",
+                    models.CharField(blank=True, db_index=True, max_length=56, verbose_name="recipient"),
+                ),
+                ("details", models.TextField(default="{}", verbose_name="details")),
+                ("occurred_at", models.DateTimeField(db_index=True, verbose_name="time")),
+            ],
+            options={
+                "verbose_name": "audit event",
+                "verbose_name_plural": "audit events",
+            },
+        ),
+        migrations.CreateModel(
+            name="ConsentEvent",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "event",
+                    models.CharField(
+                        choices=[
+                            ("granted", "granted"),
+                            ("renewed", "renewed"),
+                            ("withdrawn", "withdrawn"),
+                            ("opted_out", "opted out"),
+                            ("expired", "expired"),
+                            ("imported", "imported"),
+                            ("invalidated", "invalidated"),
+                        ],
+                        max_length=12,
+                        verbose_name="event",
+                    ),
+                ),
+                (
+                    "channel",
+                    models.CharField(
+                        choices=[
+                            ("sms", "text message"),
+                            ("call", "phone call"),
+                            ("whatsapp", "WhatsApp message"),
+                            ("email", "email"),
+                            ("sna", "silent network authentication"),
+                            ("auto", "automatic"),
+                            ("totp", "authenticator app"),
+                            ("push", "push approval"),
+                            ("silent", "silent device approval"),
+                            ("passkey", "passkey"),
+                            ("recovery", "recovery code"),
+                        ],
+                        max_length=12,
+                        verbose_name="way",
+                    ),
+                ),
+                (
+                    "purpose",
+                    models.CharField(
+                        choices=[
+                            ("enrol", "enrol a factor"),
+                            ("login", "sign in"),
+                            ("step_up", "confirm it is you"),
+                            ("verify", "prove an address without an account"),
+                            ("payment", "approve a payment"),
+                        ],
+                        max_length=12,
+                        verbose_name="purpose",
+                    ),
+                ),
+                ("language", models.CharField(blank=True, max_length=16, verbose_name="language")),
+                (
+                    "medium",
+                    models.CharField(
+                        choices=[
+                            ("web", "web page"),
+                            ("api", "site's own code"),
+                            ("import", "import"),
+                            ("admin", "recorded by staff"),
+                            ("provider", "reported by the provider"),
+                        ],
+                        max_length=12,
+                        verbose_name="medium",
+                    ),
+                ),
+                ("control", models.CharField(blank=True, max_length=32, verbose_name="control")),
+                ("control_default", models.BooleanField(default=False, verbose_name="control was set beforehand")),
+                ("control_final", models.BooleanField(default=False, verbose_name="control was set in the end")),
+                ("button_label", models.CharField(blank=True, max_length=80, verbose_name="button")),
+                (
+                    "person_kind",
+                    models.CharField(
+                        choices=[("user", "account"), ("session", "visitor"), ("holder", "whoever holds the address")],
+                        max_length=8,
+                        verbose_name="person known by",
+                    ),
+                ),
+                ("person_fingerprint", models.CharField(max_length=56, verbose_name="person")),
+                (
+                    "recipient_kind",
+                    models.CharField(
+                        choices=[("phone", "phone number"), ("email", "email address")],
+                        max_length=8,
+                        verbose_name="kind of address",
+                    ),
+                ),
+                ("recipient_fingerprint", models.CharField(max_length=56, verbose_name="recipient")),
+                ("country", models.CharField(blank=True, max_length=2, verbose_name="country")),
+                ("occurred_at", models.DateTimeField(verbose_name="time")),
+                (
+                    "actor",
+                    models.CharField(
+                        choices=[
+                            ("person", "the person"),
+                            ("staff", "staff"),
+                            ("provider", "the provider"),
+                            ("system", "the site itself"),
+                        ],
+                        default="person",
+                        max_length=8,
+                        verbose_name="done by",
+                    ),
+                ),
+                ("actor_fingerprint", models.CharField(blank=True, max_length=56, verbose_name="done by whom")),
+                ("origin", models.CharField(blank=True, max_length=64, verbose_name="origin")),
+                (
+                    "document_digest",
+                    models.CharField(blank=True, max_length=64, verbose_name="SHA-256 of the document"),
+                ),
+                ("received_at", models.DateTimeField(null=True, verbose_name="request received")),
+                ("honour_by", models.DateTimeField(null=True, verbose_name="to be honoured by")),
+                ("honoured_at", models.DateTimeField(null=True, verbose_name="honoured")),
+                ("record_version", models.PositiveSmallIntegerField(verbose_name="record format")),
+                ("commitment", models.CharField(max_length=64, verbose_name="commitment")),
+                ("digest", models.CharField(max_length=64, unique=True, verbose_name="SHA-256")),
+                ("place", models.CharField(editable=False, max_length=40, null=True)),
+                (
+                    "previous",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="twilio_verify.consentevent",
+                        verbose_name="follows from",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "consent event",
+                "verbose_name_plural": "consent events",
+                "permissions": [
+                    ("view_unmasked", "Can see evidence unmasked"),
+                    ("export_evidence", "Can export evidence"),
+                    ("erase_evidence", "Can erase evidence"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="ConsentSeal",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveBigIntegerField(unique=True, verbose_name="number")),
+                ("first_event", models.BigIntegerField(verbose_name="first event")),
+                ("last_event", models.BigIntegerField(verbose_name="last event")),
+                ("late", models.TextField(blank=True, verbose_name="late events")),
+                ("gaps", models.TextField(blank=True, verbose_name="unused numbers")),
+                ("count", models.PositiveBigIntegerField(verbose_name="events")),
+                ("root", models.CharField(max_length=64, verbose_name="Merkle root")),
+                ("previous_digest", models.CharField(blank=True, max_length=64, verbose_name="previous seal")),
+                ("created_at", models.DateTimeField(verbose_name="sealed")),
+                ("record_version", models.PositiveSmallIntegerField(verbose_name="record format")),
+                ("algorithm", models.CharField(max_length=16, verbose_name="signature algorithm")),
+                ("key_id", models.CharField(max_length=16, verbose_name="key")),
+                ("digest", models.CharField(max_length=64, unique=True, verbose_name="SHA-256")),
+                ("signature", models.CharField(max_length=128, verbose_name="signature")),
+                ("timestamp_token", models.TextField(blank=True, verbose_name="RFC 3161 time-stamp, base64")),
+            ],
+            options={
+                "verbose_name": "seal",
+                "verbose_name_plural": "seals",
+            },
+        ),
+        migrations.CreateModel(
+            name="Disclosure",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("digest", models.CharField(max_length=64, unique=True, verbose_name="SHA-256")),
+                ("record_version", models.PositiveSmallIntegerField(verbose_name="record format")),
+                (
+                    "channel",
+                    models.CharField(
+                        choices=[
+                            ("sms", "text message"),
+                            ("call", "phone call"),
+                            ("whatsapp", "WhatsApp message"),
+                            ("email", "email"),
+                            ("sna", "silent network authentication"),
+                            ("auto", "automatic"),
+                            ("totp", "authenticator app"),
+                            ("push", "push approval"),
+                            ("silent", "silent device approval"),
+                            ("passkey", "passkey"),
+                            ("recovery", "recovery code"),
+                        ],
+                        max_length=12,
+                        verbose_name="way",
+                    ),
+                ),
+                ("language", models.CharField(max_length=16, verbose_name="language")),
+                ("text", models.TextField(verbose_name="text as shown")),
+                ("checkbox_label", models.TextField(verbose_name="label of the box")),
+                ("terms_url", models.TextField(blank=True, verbose_name="terms")),
+                ("terms_digest", models.CharField(blank=True, max_length=64, verbose_name="SHA-256 of the terms")),
+                ("privacy_url", models.TextField(blank=True, verbose_name="privacy policy")),
+                (
+                    "privacy_digest",
+                    models.CharField(blank=True, max_length=64, verbose_name="SHA-256 of the privacy policy"),
+                ),
+                ("first_used_at", models.DateTimeField(verbose_name="first used")),
+            ],
+            options={
+                "verbose_name": "disclosure",
+                "verbose_name_plural": "disclosures",
+            },
+        ),
+        migrations.CreateModel(
+            name="LegalHold",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("recipient_fingerprint", models.CharField(db_index=True, max_length=56, verbose_name="recipient")),
+                ("reason", models.TextField(verbose_name="reason")),
+                ("set_by", models.CharField(max_length=150, verbose_name="set by")),
+                ("set_at", models.DateTimeField(verbose_name="set")),
+                ("released_at", models.DateTimeField(null=True, verbose_name="released")),
+            ],
+            options={
+                "verbose_name": "legal hold",
+                "verbose_name_plural": "legal holds",
+            },
+        ),
+        migrations.CreateModel(
+            name="ConsentEvidence",
+            fields=[
+                (
+                    "event",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="evidence",
+                        serialize=False,
+                        to="twilio_verify.consentevent",
+                        verbose_name="event",
+                    ),
+                ),
+                ("salt", models.CharField(max_length=64)),
+                ("recipient", models.CharField(max_length=254, verbose_name="recipient")),
+                ("person_label", models.CharField(blank=True, max_length=150, verbose_name="person")),
+                ("ip", models.GenericIPAddressField(null=True, verbose_name="IP address")),
+                ("user_agent", models.TextField(blank=True, verbose_name="browser")),
+                ("page", models.TextField(blank=True, verbose_name="page")),
+                ("actor_label", models.CharField(blank=True, max_length=150, verbose_name="done by")),
+                ("note", models.TextField(blank=True, verbose_name="words or reason")),
+            ],
+            options={
+                "verbose_name": "consent evidence",
+                "verbose_name_plural": "consent evidence",
+            },
+        ),
+        migrations.AddField(
+            model_name="consentevent",
+            name="disclosure",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="events",
+                to="twilio_verify.disclosure",
+                verbose_name="disclosure",
+            ),
+        ),
+        migrations.CreateModel(
+            name="Factor",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("phone", "phone"),
+                            ("email", "email"),
+                            ("totp", "authenticator app"),
+                            ("push", "push approval"),
+                            ("passkey", "passkey"),
+                        ],
+                        max_length=8,
+                        verbose_name="kind",
+                    ),
+                ),
+                (
+                    "channel",
+                    models.CharField(
+                        choices=[
+                            ("sms", "text message"),
+                            ("call", "phone call"),
+                            ("whatsapp", "WhatsApp message"),
+                            ("email", "email"),
+                            ("sna", "silent network authentication"),
+                            ("auto", "automatic"),
+                            ("totp", "authenticator app"),
+                            ("push", "push approval"),
+                            ("silent", "silent device approval"),
+                            ("passkey", "passkey"),
+                            ("recovery", "recovery code"),
+                        ],
+                        max_length=12,
+                        verbose_name="preferred way",
+                    ),
+                ),
+                ("key", models.CharField(editable=False, max_length=64)),
+                ("recipient_value", models.CharField(blank=True, max_length=254, verbose_name="recipient")),
+                ("sid", models.CharField(blank=True, max_length=34, verbose_name="factor SID")),
+                ("label", models.CharField(blank=True, max_length=64, verbose_name="name")),
+                ("created_at", models.DateTimeField(verbose_name="enrolled")),
+                ("confirmed_at", models.DateTimeField(null=True, verbose_name="confirmed")),
+                ("last_used_at", models.DateTimeField(null=True, verbose_name="last used")),
+                (
+                    "default_for",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="default for",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="twilio_factors",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="person",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "factor",
+                "verbose_name_plural": "factors",
+            },
+        ),
+        migrations.CreateModel(
+            name="LimitCounter",
+            fields=[
+                ("key", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("count", models.PositiveIntegerField(default=0)),
+                ("since", models.DateTimeField()),
+            ],
+            options={
+                "verbose_name": "limit counter",
+                "indexes": [models.Index(fields=["since"], name="tv_limit_since")],
+            },
+        ),
+        migrations.CreateModel(
+            name="RecoveryCode",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("selector", models.CharField(max_length=8)),
+                ("verifier", models.CharField(max_length=255)),
+                ("created_at", models.DateTimeField(verbose_name="made")),
+                ("used_at", models.DateTimeField(null=True, verbose_name="used")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="twilio_recovery_codes",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="person",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "recovery code",
+                "verbose_name_plural": "recovery codes",
+            },
+        ),
+        migrations.CreateModel(
+            name="Verification",
+            fields=[
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("session", models.CharField(blank=True, editable=False, max_length=56)),
+                (
+                    "purpose",
+                    models.CharField(
+                        choices=[
+                            ("enrol", "enrol a factor"),
+                            ("login", "sign in"),
+                            ("step_up", "confirm it is you"),
+                            ("verify", "prove an address without an account"),
+                            ("payment", "approve a payment"),
+                        ],
+                        max_length=12,
+                        verbose_name="purpose",
+                    ),
+                ),
+                (
+                    "recipient_kind",
+                    models.CharField(
+                        choices=[("phone", "phone number"), ("email", "email address")],
+                        max_length=8,
+                        verbose_name="kind of address",
+                    ),
+                ),
+                ("recipient_value", models.CharField(max_length=254, verbose_name="recipient")),
+                ("recipient_fingerprint", models.CharField(db_index=True, max_length=56)),
+                ("country", models.CharField(blank=True, max_length=2, verbose_name="country")),
+                (
+                    "channel",
+                    models.CharField(
+                        choices=[
+                            ("sms", "text message"),
+                            ("call", "phone call"),
+                            ("whatsapp", "WhatsApp message"),
+                            ("email", "email"),
+                            ("sna", "silent network authentication"),
+                            ("auto", "automatic"),
+                            ("totp", "authenticator app"),
+                            ("push", "push approval"),
+                            ("silent", "silent device approval"),
+                            ("passkey", "passkey"),
+                            ("recovery", "recovery code"),
+                        ],
+                        max_length=12,
+                        verbose_name="way",
+                    ),
+                ),
+                ("backend", models.CharField(default="default", max_length=64, verbose_name="backend")),
+                ("sid", models.CharField(blank=True, db_index=True, max_length=34, verbose_name="verification SID")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("approved", "approved"),
+                            ("denied", "denied"),
+                            ("canceled", "canceled"),
+                            ("expired", "expired"),
+                            ("max_attempts_reached", "too many tries"),
+                            ("failed", "could not be sent"),
+                        ],
+                        default="pending",
+                        max_length=24,
+                        verbose_name="status",
+                    ),
+                ),
+                ("pending_key", models.CharField(editable=False, max_length=64, null=True, unique=True)),
+                ("sends", models.PositiveSmallIntegerField(default=0, verbose_name="sends")),
+                ("checks", models.PositiveSmallIntegerField(default=0, verbose_name="answers")),
+                ("created_at", models.DateTimeField(verbose_name="started")),
+                ("expires_at", models.DateTimeField(verbose_name="expires")),
+                ("resend_at", models.DateTimeField(verbose_name="next send from")),
+                ("approved_at", models.DateTimeField(null=True, verbose_name="approved")),
+                ("checking_until", models.DateTimeField(editable=False, null=True)),
+                (
+                    "factor",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="verifications",
+                        to="twilio_verify.factor",
+                        verbose_name="factor",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="twilio_verifications",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="person",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "verification",
+                "verbose_name_plural": "verifications",
+            },
+        ),
+        migrations.CreateModel(
+            name="VerificationAttempt",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "channel",
+                    models.CharField(
+                        choices=[
+                            ("sms", "text message"),
+                            ("call", "phone call"),
+                            ("whatsapp", "WhatsApp message"),
+                            ("email", "email"),
+                            ("sna", "silent network authentication"),
+                            ("auto", "automatic"),
+                            ("totp", "authenticator app"),
+                            ("push", "push approval"),
+                            ("silent", "silent device approval"),
+                            ("passkey", "passkey"),
+                            ("recovery", "recovery code"),
+                        ],
+                        max_length=12,
+                        verbose_name="way asked for",
+                    ),
+                ),
+                ("channel_used", models.CharField(blank=True, max_length=16, verbose_name="way used")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("reserved", "reserved"),
+                            ("sent", "sent"),
+                            ("perhaps_sent", "perhaps sent"),
+                            ("refused", "refused"),
+                            ("not_sent", "not sent"),
+                        ],
+                        default="reserved",
+                        max_length=12,
+                        verbose_name="status",
+                    ),
+                ),
+                ("sid", models.CharField(blank=True, db_index=True, max_length=34, verbose_name="attempt SID")),
+                ("error_code", models.PositiveIntegerField(null=True, verbose_name="provider's error")),
+                ("created_at", models.DateTimeField(verbose_name="reserved")),
+                ("settled_at", models.DateTimeField(null=True, verbose_name="settled")),
+                ("delivery", models.CharField(blank=True, max_length=24, verbose_name="delivery")),
+                ("converted", models.BooleanField(null=True, verbose_name="converted")),
+                ("price", models.DecimalField(decimal_places=5, max_digits=10, null=True, verbose_name="price")),
+                ("currency", models.CharField(blank=True, max_length=3, verbose_name="currency")),
+                (
+                    "consent_event",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="attempts",
+                        to="twilio_verify.consentevent",
+                        verbose_name="consent relied on",
+                    ),
+                ),
+                (
+                    "verification",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="attempts",
+                        to="twilio_verify.verification",
+                        verbose_name="verification",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "attempt",
+                "verbose_name_plural": "attempts",
+            },
+        ),
+        migrations.CreateModel(
+            name="VerificationCheck",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("approved", "approved"),
+                            ("wrong", "wrong code"),
+                            ("malformed", "not a code"),
+                            ("already_verified", "already verified"),
+                            ("expired", "expired"),
+                            ("used_up", "too many tries"),
+                            ("closed", "no longer open"),
+                            ("busy", "another answer is being checked"),
+                            ("unanswered", "provider did not answer"),
+                        ],
+                        max_length=16,
+                        verbose_name="outcome",
+                    ),
+                ),
+                ("error_code", models.PositiveIntegerField(null=True, verbose_name="provider's error")),
+                ("created_at", models.DateTimeField(verbose_name="time")),
+                (
+                    "verification",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="answers",
+                        to="twilio_verify.verification",
+                        verbose_name="verification",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "answer",
+                "verbose_name_plural": "answers",
+            },
+        ),
+        migrations.AddIndex(
+            model_name="consentevent",
+            index=models.Index(fields=["recipient_fingerprint", "channel", "-id"], name="tv_consent_recipient"),
+        ),
+        migrations.AddIndex(
+            model_name="consentevent",
+            index=models.Index(fields=["person_fingerprint"], name="tv_consent_person"),
+        ),
+        migrations.AddIndex(
+            model_name="consentevent",
+            index=models.Index(fields=["occurred_at"], name="tv_consent_time"),
+        ),
+        migrations.AddConstraint(
+            model_name="consentevent",
+            constraint=models.UniqueConstraint(fields=("place",), name="tv_consent_place"),
+        ),
+        migrations.AddConstraint(
+            model_name="factor",
+            constraint=models.UniqueConstraint(fields=("user", "key"), name="tv_factor_once_a_person"),
+        ),
+        migrations.AddConstraint(
+            model_name="factor",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("default_for", None), ("default_for", models.F("user")), _connector="OR"),
+                name="tv_factor_default_is_own",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="recoverycode",
+            constraint=models.UniqueConstraint(fields=("user", "selector"), name="tv_recovery_selector"),
+        ),
+        migrations.AddIndex(
+            model_name="verification",
+            index=models.Index(fields=["created_at"], name="tv_verification_time"),
+        ),
+    ]

@@ -1,0 +1,177 @@
+"""The consent ledger: what was shown, what was done, and apart from it who it was.
+
+Rows of ``Disclosure`` and ``ConsentEvent`` are never changed or deleted: triggers of the database refuse it (migration
+``0002``). No foreign key leads from here to the site's tables, so deleting a user touches none of it and a database
+router may keep these three tables elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from ..choices import (
+    FOR_EVERYBODY,
+    LIVE_CONSENT,
+    Actor,
+    Channel,
+    ConsentEventType,
+    ConsentMedium,
+    PersonKind,
+    Purpose,
+    RecipientKind,
+)
+
+
+class Disclosure(models.Model):
+    """The exact words shown when consent was asked, found by their own digest, never edited."""
+
+    digest = models.CharField(_("SHA-256"), max_length=64, unique=True)
+    record_version = models.PositiveSmallIntegerField(_("record format"))
+    channel = models.CharField(_("way"), max_length=12, choices=Channel)
+    language = models.CharField(_("language"), max_length=16)
+    text = models.TextField(_("text as shown"))
+    checkbox_label = models.TextField(_("label of the box"))
+    terms_url = models.TextField(_("terms"), blank=True)
+    terms_digest = models.CharField(_("SHA-256 of the terms"), max_length=64, blank=True)
+    privacy_url = models.TextField(_("privacy policy"), blank=True)
+    privacy_digest = models.CharField(_("SHA-256 of the privacy policy"), max_length=64, blank=True)
+    first_used_at = models.DateTimeField(_("first used"))
+
+    class Meta:
+        verbose_name = _("disclosure")
+        verbose_name_plural = _("disclosures")
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.language} {self.digest[:12]}"
+
+
+class ConsentEventQuerySet(models.QuerySet["ConsentEvent"]):
+    """Filters on consent."""
+
+    def bearing_on(self, persons: Iterable[str], recipients: Iterable[str], channel: str) -> ConsentEventQuerySet:
+        """The events that decide whether ``channel`` may carry to a recipient for a person, newest first.
+
+        ``persons`` and ``recipients``: fingerprints under every key. An opt-out by the recipient bears on every
+        person; anything else only on the person it is of.
+        """
+        mine = Q(person_fingerprint__in=list(persons))
+        anybodys = Q(event__in=FOR_EVERYBODY)
+        return self.concerning(recipients, channel).filter(mine | anybodys)
+
+    def concerning(self, recipients: Iterable[str], channel: str) -> ConsentEventQuerySet:
+        """All events of a recipient by ``channel``, newest first. ``recipients``: its fingerprints under every key."""
+        return self.filter(recipient_fingerprint__in=list(recipients), channel=channel).order_by("-id")
+
+
+class ConsentEvent(models.Model):
+    """One thing that happened to consent. Holds no personal data: those are in ``ConsentEvidence``.
+
+    ``digest`` is over the canonical bytes of all other fields but ``id`` (``flows.ledger.canonical``), and
+    ``commitment`` is a salted digest over the personal half: erasing that half leaves this row provable.
+    """
+
+    event = models.CharField(_("event"), max_length=12, choices=ConsentEventType)
+    channel = models.CharField(_("way"), max_length=12, choices=Channel)
+    purpose = models.CharField(_("purpose"), max_length=12, choices=Purpose)
+    disclosure = models.ForeignKey(
+        Disclosure, models.PROTECT, null=True, related_name="events", verbose_name=_("disclosure")
+    )
+    language = models.CharField(_("language"), max_length=16, blank=True)
+    medium = models.CharField(_("medium"), max_length=12, choices=ConsentMedium)
+    control = models.CharField(_("control"), max_length=32, blank=True)
+    control_default = models.BooleanField(_("control was set beforehand"), default=False)
+    control_final = models.BooleanField(_("control was set in the end"), default=False)
+    button_label = models.CharField(_("button"), max_length=80, blank=True)
+    person_kind = models.CharField(_("person known by"), max_length=8, choices=PersonKind)
+    person_fingerprint = models.CharField(_("person"), max_length=56)
+    recipient_kind = models.CharField(_("kind of address"), max_length=8, choices=RecipientKind)
+    recipient_fingerprint = models.CharField(_("recipient"), max_length=56)
+    country = models.CharField(_("country"), max_length=2, blank=True)
+    previous = models.ForeignKey("self", models.PROTECT, null=True, related_name="+", verbose_name=_("follows from"))
+    occurred_at = models.DateTimeField(_("time"))
+    actor = models.CharField(_("done by"), max_length=8, choices=Actor, default=Actor.PERSON)
+    actor_fingerprint = models.CharField(_("done by whom"), max_length=56, blank=True)
+    origin = models.CharField(_("origin"), max_length=64, blank=True)
+    """Where it came from: an import's name, the attempt whose delivery told of it, a request's id."""
+    document_digest = models.CharField(_("SHA-256 of the document"), max_length=64, blank=True)
+    received_at = models.DateTimeField(_("request received"), null=True)
+    honour_by = models.DateTimeField(_("to be honoured by"), null=True)
+    honoured_at = models.DateTimeField(_("honoured"), null=True)
+    record_version = models.PositiveSmallIntegerField(_("record format"))
+    commitment = models.CharField(_("commitment"), max_length=64)
+    digest = models.CharField(_("SHA-256"), max_length=64, unique=True)
+    place = models.CharField(max_length=40, null=True, editable=False)  # noqa: DJ001  NULLs do not clash
+    """The place in the chain that the event took (``flows.ledger.place``): unique, so that of two which follow from
+    one event, for one person, recipient and way, the database refuses the second. It says nothing that the digest
+    does not cover, and is not part of it."""
+
+    objects: ClassVar[models.Manager[ConsentEvent]] = ConsentEventQuerySet.as_manager()
+
+    if TYPE_CHECKING:
+        disclosure_id: int | None
+        previous_id: int | None
+        evidence: ConsentEvidence
+
+    class Meta:
+        verbose_name = _("consent event")
+        verbose_name_plural = _("consent events")
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["recipient_fingerprint", "channel", "-id"], name="tv_consent_recipient"),
+            models.Index(fields=["person_fingerprint"], name="tv_consent_person"),
+            models.Index(fields=["occurred_at"], name="tv_consent_time"),
+        ]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["place"], name="tv_consent_place"),
+        ]
+        permissions = [
+            ("view_unmasked", "Can see evidence unmasked"),
+            ("export_evidence", "Can export evidence"),
+            ("erase_evidence", "Can erase evidence"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.channel} {self.digest[:12]}"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether this event, as the latest one, lets messages go out."""
+        return self.event in LIVE_CONSENT
+
+
+class ConsentEvidence(models.Model):
+    """The personal half of an event. May be erased; the event's ``commitment`` then stays as the proof.
+
+    ``salt`` is 32 random bytes in hex: without it the commitment says nothing, not even to who guesses the number.
+    """
+
+    event = models.OneToOneField(
+        ConsentEvent,
+        models.PROTECT,
+        primary_key=True,
+        related_name="evidence",
+        verbose_name=_("event"),
+    )
+    salt = models.CharField(max_length=64)
+    recipient = models.CharField(_("recipient"), max_length=254)
+    person_label = models.CharField(_("person"), max_length=150, blank=True)
+    ip = models.GenericIPAddressField(_("IP address"), null=True)
+    user_agent = models.TextField(_("browser"), blank=True)
+    page = models.TextField(_("page"), blank=True)
+    actor_label = models.CharField(_("done by"), max_length=150, blank=True)
+    note = models.TextField(_("words or reason"), blank=True)
+    """The words of a request to stop, or why staff recorded what they did."""
+
+    if TYPE_CHECKING:
+        event_id: int
+
+    class Meta:
+        verbose_name = _("consent evidence")
+        verbose_name_plural = _("consent evidence")
+
+    def __str__(self) -> str:
+        return f"evidence of event {self.event_id}"

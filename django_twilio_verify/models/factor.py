@@ -1,0 +1,114 @@
+"""What people have enrolled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from ..choices import Channel, FactorKind, RecipientKind
+from ..recipients import Recipient
+
+
+class FactorQuerySet(models.QuerySet["Factor"]):
+    """Filters on factors."""
+
+    def confirmed_for(self, user_id: Any) -> FactorQuerySet:
+        """The factors that a person can sign in with, the default one first."""
+        found = self.filter(user_id=user_id, confirmed_at__isnull=False)
+        return found.order_by(F("default_for").desc(nulls_last=True), "id")
+
+
+class Factor(models.Model):
+    """One thing that a person can prove to hold.
+
+    ``recipient_*`` are filled for phone and email, ``sid`` (``YF…``) for the kinds that live at Twilio. ``key`` is what
+    makes a factor one of a kind to its person: the recipient's fingerprint, or the SID.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="twilio_factors",
+        verbose_name=_("person"),
+    )
+    default_for = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        related_name="+",
+        verbose_name=_("default for"),
+    )
+    """The same person as ``user`` if this is the default factor, else empty: unique, so there is never a second one."""
+    kind = models.CharField(_("kind"), max_length=8, choices=FactorKind)
+    channel = models.CharField(_("preferred way"), max_length=12, choices=Channel)
+    key = models.CharField(max_length=64, editable=False)
+    recipient_value = models.CharField(_("recipient"), max_length=254, blank=True)
+    sid = models.CharField(_("factor SID"), max_length=34, blank=True)
+    label = models.CharField(_("name"), max_length=64, blank=True)
+    created_at = models.DateTimeField(_("enrolled"))
+    confirmed_at = models.DateTimeField(_("confirmed"), null=True)
+    last_used_at = models.DateTimeField(_("last used"), null=True)
+
+    objects: ClassVar[models.Manager[Factor]] = FactorQuerySet.as_manager()
+
+    if TYPE_CHECKING:
+        user_id: int
+        default_for_id: int | None
+
+    class Meta:
+        verbose_name = _("factor")
+        verbose_name_plural = _("factors")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["user", "key"], name="tv_factor_once_a_person"),
+            models.CheckConstraint(
+                condition=Q(default_for=None) | Q(default_for=F("user")), name="tv_factor_default_is_own"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.masked}"
+
+    @property
+    def recipient(self) -> Recipient:
+        """The address of a phone or email factor."""
+        return Recipient(RecipientKind(self.kind), self.recipient_value)
+
+    @property
+    def masked(self) -> str:
+        """What may be shown of it."""
+        if self.recipient_value:
+            return self.recipient.masked
+        return self.label
+
+    @property
+    def is_default(self) -> bool:
+        return self.default_for_id is not None
+
+
+class RecoveryCode(models.Model):
+    """One recovery code: ``selector`` finds it, ``verifier`` is the hash of the rest. Spent once."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="twilio_recovery_codes",
+        verbose_name=_("person"),
+    )
+    selector = models.CharField(max_length=8)
+    verifier = models.CharField(max_length=255)
+    created_at = models.DateTimeField(_("made"))
+    used_at = models.DateTimeField(_("used"), null=True)
+
+    class Meta:
+        verbose_name = _("recovery code")
+        verbose_name_plural = _("recovery codes")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["user", "selector"], name="tv_recovery_selector")
+        ]
+
+    def __str__(self) -> str:
+        return f"recovery code of {self.created_at:%Y-%m-%d}"
