@@ -1,0 +1,330 @@
+"""System checks. Every id is stable and can be silenced by ``SILENCED_SYSTEM_CHECKS``; the reference lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from .backends.handler import backends
+from .choices import CODE_CHANNELS, Channel
+from .codes import MAX_LENGTH, MIN_LENGTH
+from .conf import DEFAULT_LIMITS, REQUIRED_FACTS, settings
+from .countries import NAMES
+from .flows import linter
+
+MIDDLEWARE = "django_twilio_verify.middleware.TwoFactorMiddleware"
+_AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+_DELIVERS = "TWILIO_VERIFY_BACKENDS"
+_OFFERABLE = f"Use {', '.join(channel.value for channel in CODE_CHANNELS)}."
+
+
+def register_all() -> None:
+    """Register every check of this file under the tags that ``manage.py check --tag`` knows."""
+    for check in (check_middleware, check_policy, check_limits, check_signing):
+        register(check, Tags.security)
+    for check in (check_backends, check_channels, check_program, check_disclosures, check_countries, check_code):
+        register(check, "twilio_verify")
+
+
+def check_middleware(**kwargs: Any) -> list[CheckMessage]:
+    """E001: the middleware is missing. E002: it stands before ``AuthenticationMiddleware``."""
+    order = [_resolved(path) for path in django_settings.MIDDLEWARE]
+    ours, theirs = _position(order, MIDDLEWARE), _position(order, _AUTHENTICATION)
+    if ours is None:
+        return [
+            Error(
+                f"{MIDDLEWARE} is not in MIDDLEWARE.",
+                hint=f"Add it after {_AUTHENTICATION}.",
+                id="twilio_verify.E001",
+            )
+        ]
+    if theirs is None or ours < theirs:
+        return [
+            Error(
+                f"{MIDDLEWARE} must stand after {_AUTHENTICATION} in MIDDLEWARE.",
+                hint="Before it there is no request.user to guard.",
+                id="twilio_verify.E002",
+            )
+        ]
+    return []
+
+
+def check_policy(**kwargs: Any) -> list[CheckMessage]:
+    """E003: ``TWILIO_VERIFY_REQUIRED_FOR`` is none of its words and no callable. E019:
+    ``TWILIO_VERIFY_EXEMPT_URL_NAMES`` is not a list of URL names.
+    """
+    messages = _error_of(lambda: settings.required_for, "twilio_verify.E003")
+    messages += _error_of(lambda: settings.exempt_url_names, "twilio_verify.E019")
+    if not messages and not all(isinstance(name, str) and name for name in settings.exempt_url_names):
+        messages.append(
+            Error("TWILIO_VERIFY_EXEMPT_URL_NAMES must be a list of URL names.", id="twilio_verify.E019"),
+        )
+    return messages
+
+
+def check_limits(**kwargs: Any) -> list[CheckMessage]:
+    """E004: ``TWILIO_VERIFY_LIMITS`` names an unknown rule or is not a whole number. E005: a bad fingerprint key."""
+    messages = _error_of(lambda: settings.limits, "twilio_verify.E004")
+    for rule, limit in ({} if messages else settings.limits).items():
+        if rule not in DEFAULT_LIMITS:
+            known = ", ".join(sorted(DEFAULT_LIMITS))
+            messages.append(
+                Error(
+                    f"TWILIO_VERIFY_LIMITS: unknown rule {rule!r}.",
+                    hint=f"Rules: {known}.",
+                    id="twilio_verify.E004",
+                )
+            )
+        elif not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+            messages.append(
+                Error(
+                    f"TWILIO_VERIFY_LIMITS[{rule!r}] must be a whole number, 0 or more.",
+                    id="twilio_verify.E004",
+                )
+            )
+    return messages + _check_keys()
+
+
+def check_signing(**kwargs: Any) -> list[CheckMessage]:
+    """E020: an unusable key in ``TWILIO_VERIFY_SIGNING_KEYS``. W004: outside ``DEBUG``, fingerprints or seals lean on
+    ``SECRET_KEY``.
+    """
+    if unreadable := _error_of(lambda: settings.signing_keys, "twilio_verify.E020"):
+        return unreadable
+    messages: list[CheckMessage] = [
+        Error(f"TWILIO_VERIFY_SIGNING_KEYS {problem}.", id="twilio_verify.E020") for problem in _signing_problems()
+    ]
+    unset = [
+        name
+        for name in ("TWILIO_VERIFY_FINGERPRINT_KEYS", "TWILIO_VERIFY_SIGNING_KEYS")
+        if not getattr(django_settings, name, None)
+    ]
+    if unset and not django_settings.DEBUG:
+        messages.append(
+            Warning(
+                f"{' and '.join(unset)} unset: the evidence of consent leans on SECRET_KEY.",
+                hint="Once SECRET_KEY changes, opt-outs are not found and seals not confirmed. Give them own keys.",
+                id="twilio_verify.W004",
+            )
+        )
+    return messages
+
+
+def _signing_problems() -> list[str]:
+    if not getattr(django_settings, "TWILIO_VERIFY_SIGNING_KEYS", None):
+        return []  # derived ones share an id
+    keys = settings.signing_keys
+    problems = [f"{key.problem} ({key.id!r})" for key in keys if key.problem]
+    if any(not (key.id.isascii() and key.id.isalnum()) or len(key.id) > 12 for key in keys):
+        problems.append("has an id that is not 1 to 12 letters and digits")
+    if len({key.id for key in keys}) < len(keys):
+        problems.append("has an id twice")
+    if not problems and not keys[0].can_sign:
+        problems.append("begins with a public key: the newest must be able to sign")
+    return problems
+
+
+def _check_keys() -> list[CheckMessage]:
+    if unreadable := _error_of(lambda: settings.fingerprint_keys, "twilio_verify.E005"):
+        return unreadable
+    if not getattr(django_settings, "TWILIO_VERIFY_FINGERPRINT_KEYS", None):
+        return []  # derived ones share an id
+    keys = settings.fingerprint_keys
+    if any(not (key.id.isascii() and key.id.isalnum()) or len(key.id) > 12 for key in keys):
+        return [_bad_keys("has an id that is not 1 to 12 letters and digits")]
+    if len({key.id for key in keys}) < len(keys):
+        return [_bad_keys("has an id twice")]
+    if any(len(key.secret) < 32 for key in keys):
+        return [_bad_keys("has a secret of fewer than 32 bytes")]
+    return []
+
+
+def _bad_keys(problem: str) -> Error:
+    return Error(f"TWILIO_VERIFY_FINGERPRINT_KEYS {problem}.", id="twilio_verify.E005")
+
+
+def check_backends(**kwargs: Any) -> list[CheckMessage]:
+    """E006: no default backend. E007: a backend cannot be made. W001: outside ``DEBUG`` one that delivers nothing."""
+    if unreadable := _error_of(lambda: settings.backends, "twilio_verify.E006"):
+        return unreadable
+    if "default" not in settings.backends:
+        return [
+            Error(
+                f"{_DELIVERS} has no 'default' backend.",
+                hint="Without the setting, the console backend serves only while DEBUG is on.",
+                id="twilio_verify.E006",
+            )
+        ]
+    messages: list[CheckMessage] = []
+    for alias in backends:
+        messages += _check_backend(alias)
+    return messages
+
+
+def _check_backend(alias: str) -> list[CheckMessage]:
+    where = f"{_DELIVERS}[{alias!r}]"
+    config: object = settings.backends[alias]
+    if not isinstance(config, Mapping) or not isinstance(config.get("BACKEND", ""), str):
+        message = f"{where} must be a dict whose BACKEND is a dotted path."
+        return [Error(message, hint='As in {"BACKEND": "…", "OPTIONS": {…}}.', id="twilio_verify.E007")]
+    try:
+        backend = backends[alias]
+        messages = list(backend.system_checks())
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="twilio_verify.E007")]
+    except Exception as error:  # somebody else's constructor: a check says what is wrong, and never stops the others
+        # SECURITY: the class of the error and not its text, which may quote an option.
+        return [Error(f"{where} cannot be made: {type(error).__name__}.", id="twilio_verify.E007")]
+    if not backend.delivers and not django_settings.DEBUG:
+        hint = "Codes are printed or kept in memory. Use TwilioBackend where people sign in."
+        messages = [
+            *messages,
+            Warning(f"The backend {alias!r} delivers nothing.", hint=hint, id="twilio_verify.W001"),
+        ]
+    return messages
+
+
+def check_channels(**kwargs: Any) -> list[CheckMessage]:
+    """E008: an unknown way, or none. E009: a way that cannot be offered. W002: only text messages (Twilio: 30553)."""
+    if unreadable := _error_of(lambda: settings.raw_channels, "twilio_verify.E008"):
+        return unreadable
+    messages: list[CheckMessage] = []
+    if not settings.raw_channels:
+        messages.append(Error("TWILIO_VERIFY_CHANNELS is empty.", hint=_OFFERABLE, id="twilio_verify.E008"))
+    for word in settings.raw_channels:
+        messages += _check_channel(word)
+    if not messages and set(settings.channels) <= {Channel.SMS}:
+        messages.append(
+            Warning(
+                "TWILIO_VERIFY_CHANNELS offers text messages and nothing else.",
+                hint="Carriers refuse programmes that force SMS (Twilio error 30553): offer another way too.",
+                id="twilio_verify.W002",
+            )
+        )
+    return messages
+
+
+def _check_channel(word: object) -> list[CheckMessage]:
+    try:
+        channel = Channel.parse(str(word))
+    except ValueError:
+        message = f"TWILIO_VERIFY_CHANNELS: {word!r} is not a channel."
+        return [Error(message, hint=_OFFERABLE, id="twilio_verify.E008")]
+    if channel not in CODE_CHANNELS:
+        message = f"TWILIO_VERIFY_CHANNELS: {channel.value!r} carries no code that a person types."
+        return [Error(message, hint=_OFFERABLE, id="twilio_verify.E009")]
+    return []
+
+
+def check_program(**kwargs: Any) -> list[CheckMessage]:
+    """E015: an unknown fact in ``TWILIO_VERIFY_PROGRAM``. E016, while ``DEBUG`` W003: a fact is missing."""
+    if unreadable := _error_of(lambda: settings.program, "twilio_verify.E015"):
+        return unreadable
+    program = settings.program
+    missing = [name for name in REQUIRED_FACTS if not getattr(program, name)]
+    if not missing:
+        return []
+    level, check_id = (Warning, "W003") if django_settings.DEBUG else (Error, "E016")
+    return [
+        level(
+            f"TWILIO_VERIFY_PROGRAM lacks {', '.join(missing)}.",
+            hint="Pages that ask for a number must show them (Twilio's Verify policy, CTIA).",
+            id=f"twilio_verify.{check_id}",
+        )
+    ]
+
+
+def check_disclosures(**kwargs: Any) -> list[CheckMessage]:
+    """W005: a reviewer of Twilio's or a carrier's would reject the words that ask for consent, or a fact in them.
+
+    Silent where another check speaks already: facts that are missing, and ways that are wrong or the only one.
+    """
+    if check_program() or check_channels():
+        return []
+    return [
+        Warning(
+            f"{_place(finding)}: {finding.problem} (Twilio error {finding.code})",
+            hint=finding.remedy,
+            id="twilio_verify.W005",
+        )
+        for finding in linter.findings(languages=linter.chosen_languages())
+    ]
+
+
+def _place(finding: linter.Finding) -> str:
+    is_setting = finding.where.startswith("TWILIO_VERIFY")
+    return finding.where if is_setting else f"TWILIO_VERIFY_PROGRAM and its pages ({finding.where})"
+
+
+def check_countries(**kwargs: Any) -> list[CheckMessage]:
+    """E017: a country that is not an ISO 3166 alpha-2 code with phone numbers."""
+    messages = _error_of(lambda: settings.countries, "twilio_verify.E017")
+    named = [] if messages else [("TWILIO_VERIFY_COUNTRIES", code) for code in settings.countries]
+    if settings.default_region:
+        named.append(("TWILIO_VERIFY_DEFAULT_REGION", settings.default_region))
+    return messages + [
+        Error(
+            f"{name}: {code!r} is not the ISO 3166 code of a country.",
+            hint="As in 'AT'.",
+            id="twilio_verify.E017",
+        )
+        for name, code in named
+        if code not in NAMES
+    ]
+
+
+def check_code(**kwargs: Any) -> list[CheckMessage]:
+    """E018: ``TWILIO_VERIFY_CODE_LENGTH``, ``_CODE_LIFETIME``, ``_PENDING_LIFETIME``, ``_TRUSTED_PROXIES`` or
+    ``_RETENTION_DAYS`` out of range.
+    """
+    bounds: Iterable[tuple[str, Callable[[], int], int, int]] = (
+        ("CODE_LENGTH", lambda: settings.code_length, MIN_LENGTH, MAX_LENGTH),
+        ("CODE_LIFETIME", lambda: settings.code_lifetime, 120, 86_400),
+        ("PENDING_LIFETIME", lambda: settings.pending_lifetime, 60, 86_400),
+        ("TRUSTED_PROXIES", lambda: settings.trusted_proxies, 0, 10),
+        ("RETENTION_DAYS", lambda: settings.retention_days, 1, 36_525),
+    )
+    return [
+        Error(
+            f"TWILIO_VERIFY_{name} must be a whole number from {low} to {high}.",
+            id="twilio_verify.E018",
+        )
+        for name, read, low, high in bounds
+        if not _within(read, low, high)
+    ]
+
+
+def _within(read: Callable[[], int], low: int, high: int) -> bool:
+    try:
+        return low <= read() <= high
+    except ImproperlyConfigured:
+        return False
+
+
+def _error_of(read: Callable[[], object], check_id: str) -> list[CheckMessage]:
+    try:
+        read()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id=check_id)]
+    return []
+
+
+def _resolved(path: Any) -> Any:
+    try:
+        return import_string(path)
+    except Exception:  # a typo, or a module that cannot be imported: Django itself reports it when it starts
+        return path
+
+
+def _position(order: list[Any], path: str) -> int | None:
+    """Where ``path``, or a subclass of what it names, stands."""
+    wanted = import_string(path)
+    for index, found in enumerate(order):
+        if found is wanted or (isinstance(found, type) and issubclass(found, wanted)):
+            return index
+    return None

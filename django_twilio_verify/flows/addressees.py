@@ -1,0 +1,56 @@
+"""One recipient as the records know it: by every key's fingerprint, and by the address where that is not erased."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import router
+
+from ..choices import RecipientKind
+from ..conf import fingerprints, settings
+from ..models import ConsentEvent, ConsentEvidence
+from ..recipients import Recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """``fingerprints``: the newest key's first. ``recipient``: ``None`` where its evidence is erased."""
+
+    fingerprints: tuple[str, ...]
+    recipient: Recipient | None
+
+    @property
+    def fingerprint(self) -> str:
+        """The one that audit events and addresses of pages carry."""
+        return self.fingerprints[0]
+
+    @classmethod
+    def of(cls, recipient: str | Recipient, *, region: str | None = None) -> Addressee:
+        """Whoever ``recipient`` (a number in any format, with ``region`` one without ``+``; an email address) is.
+
+        Raises ``InvalidRecipient``.
+        """
+        parsed = Recipient.parse(recipient, region=region or settings.default_region or None)
+        return cls(tuple(fingerprints(parsed)), parsed)
+
+    @classmethod
+    def by_fingerprint(cls, fingerprint: str) -> Addressee:
+        """Whoever has ``fingerprint`` on record. One SELECT. An unknown or erased one is known by that print alone."""
+        evidence = (
+            ConsentEvidence.objects.using(ledger_database())
+            .filter(event__recipient_fingerprint=fingerprint)
+            .select_related("event")
+            .order_by("-event_id")
+            .first()
+        )
+        if evidence is None:
+            return cls((fingerprint,), None)
+        recipient = Recipient(RecipientKind(evidence.event.recipient_kind), evidence.recipient)
+        known = fingerprints(recipient)
+        # A key that was taken out of the settings still stands in the rows written under it.
+        return cls(tuple(known if fingerprint in known else [*known, fingerprint]), recipient)
+
+
+def ledger_database() -> str:
+    """Where events and their evidence are written."""
+    return router.db_for_write(ConsentEvent)

@@ -1,0 +1,103 @@
+"""Requests to stop that come from elsewhere than our pages: told by the provider, or passed on by staff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.utils import timezone
+
+from ..choices import CODE_CHANNELS, Actor, Channel, ConsentMedium
+from ..clientinfo import ClientInfo
+from ..conf import settings
+from ..models import ConsentEvent
+from ..recipients import Recipient
+from . import consent
+from .consent import Act
+
+
+def channels_to(recipient: Recipient) -> tuple[Channel, ...]:
+    """Every way by which a code can go to ``recipient``, offered by the site today or not."""
+    return tuple(channel for channel in CODE_CHANNELS if channel.recipient_kind == recipient.kind)
+
+
+def opted_out(
+    *,
+    recipient: str | Recipient,
+    channel: str,
+    origin: str,
+    received_at: datetime | None = None,
+) -> ConsentEvent | None:
+    """Record that, as the provider says, the holder of ``recipient`` has stopped ``channel``.
+
+    ``origin``: what told of it, up to 64 characters: an attempt's SID or number, a webhook's id. ``received_at``: when
+    the holder asked, if the provider knows. Returns the event; ``None`` if the holder has opted out already, so the
+    same signal heard twice is one event. Raises ``InvalidRecipient``.
+    """
+    act = Act(
+        medium=ConsentMedium.PROVIDER,
+        control="keyword",
+        actor=Actor.PROVIDER,
+        origin=origin,
+        received_at=received_at,
+    )
+    return consent.opt_out(recipient=recipient, channel=channel, act=act)
+
+
+def record_request(
+    *,
+    recipient: str | Recipient,
+    words: str,
+    received_at: datetime,
+    staff: AbstractBaseUser,
+    channels: Iterable[str] = (),
+    came_by: str = "",
+    asked_by: str = "",
+    region: str | None = None,
+    client: ClientInfo | None = None,
+) -> list[ConsentEvent]:
+    """Record a request to stop in somebody's own words, by letter, email or telephone, for every person's sends.
+
+    ``words``: the request; ``asked_by``: who made it, as far as known (both are personal and kept in the erasable
+    half). ``came_by``: up to 32 characters, as ``email`` or ``letter``. ``received_at``: aware, when it came in; the
+    ten business days count from there. ``staff``: who records it. ``channels``: the ways to stop, all to that
+    recipient if empty. ``client``: the browser of the staff.
+
+    Returns the new events, one for each way that was not stopped before. Raises ``InvalidRecipient``, and
+    ``ValueError`` for no words, a time that is naive or to come, or a way that does not fit the recipient.
+    """
+    parsed = Recipient.parse(recipient, region=region or settings.default_region or None)
+    _check_request(words, received_at)
+    act = Act(
+        medium=ConsentMedium.ADMIN,
+        control=came_by[:32],
+        actor=Actor.STAFF,
+        actor_ref=str(staff.pk),
+        actor_label=staff.get_username(),
+        note=f"{asked_by}: {words}" if asked_by else words,
+        received_at=received_at,
+    )
+    return stop(parsed, channels, client=client or ClientInfo(), act=act)
+
+
+def stop(recipient: Recipient, channels: Iterable[str], *, client: ClientInfo, act: Act) -> list[ConsentEvent]:
+    """Opt ``recipient`` out of ``channels`` (all to it, if none is named), as ``act`` says.
+
+    Returns the new events. Raises ``ValueError`` for a channel that does not lead there.
+    """
+    fitting = channels_to(recipient)
+    wanted = [Channel.parse(channel) for channel in channels] or fitting
+    if strange := [channel.value for channel in wanted if channel not in fitting]:
+        raise ValueError(f"{strange[0]!r} does not lead to this kind of address.")
+    made = [consent.opt_out(recipient=recipient, channel=channel, client=client, act=act) for channel in wanted]
+    return [event for event in made if event is not None]
+
+
+def _check_request(words: str, received_at: datetime) -> None:
+    if not words.strip():
+        raise ValueError("Give the words of the request.")
+    if timezone.is_naive(received_at):
+        raise ValueError("Give received_at with its time zone.")
+    if received_at > timezone.now():
+        raise ValueError("A request cannot come in later than now.")

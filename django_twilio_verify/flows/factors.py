@@ -1,0 +1,151 @@
+"""What people have enrolled: confirmed by an approved verification, and by nothing else."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import IntegrityError, router, transaction
+from django.utils import timezone
+
+from ..choices import Channel, FactorKind, Purpose, RecipientKind, VerificationStatus
+from ..clientinfo import ClientInfo
+from ..conf import fingerprint, fingerprints, settings
+from ..exceptions import VerificationNotFound
+from ..models import Factor, Verification
+from ..signals import factor_confirmed
+from . import checking, consent
+
+ATTACH_WITHIN = timedelta(hours=1)
+"""How long a proof made without an account waits for the account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A factor that a verification stands for. ``created``: this very call enrolled it; ``first``: the person had
+    none.
+    """
+
+    factor: Factor
+    created: bool
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way in which a person can be challenged: by ``channel``, to what ``factor`` names."""
+
+    factor: Factor
+    channel: Channel
+
+
+def enrolled(user: AbstractBaseUser) -> list[Factor]:
+    """The factors that ``user`` can sign in with, the default one first. One SELECT."""
+    return list(Factor.objects.confirmed_for(user.pk))
+
+
+def has_factor(user: AbstractBaseUser) -> bool:
+    """Whether ``user`` has any factor to sign in with. One SELECT."""
+    found: bool = Factor.objects.confirmed_for(user.pk).exists()
+    return found
+
+
+def ways(factors: list[Factor]) -> list[Way]:
+    """Every way to be challenged by ``factors``: the default's preferred one first, then as
+    ``TWILIO_VERIFY_CHANNELS`` has it.
+    """
+    found = []
+    for factor in factors:
+        fitting = [channel for channel in settings.channels if channel.recipient_kind == factor.kind]
+        preferred = [channel for channel in fitting if channel.value == factor.channel]
+        found += [Way(factor, channel) for channel in preferred]
+        found += [Way(factor, channel) for channel in fitting if channel not in preferred]
+    return found
+
+
+def confirm(verification: Verification) -> Confirmed:
+    """Enrol what an approved ``enrol`` verification proved, for the person it is of.
+
+    Calling it again, even at the same instant, gives the same factor with ``created`` false.
+    Raises ``VerificationNotFound`` for one that is not approved, not of that purpose, or of nobody.
+    """
+    fresh = Verification.objects.get(pk=verification.pk)
+    # SECURITY: re-read and re-checked here, whatever the caller believes it holds.
+    if fresh.status != VerificationStatus.APPROVED or fresh.purpose != Purpose.ENROL or fresh.user_id is None:
+        raise VerificationNotFound
+    return _enrol(fresh, fresh.user_id)
+
+
+def attach(verification_id: uuid.UUID, *, user: AbstractBaseUser, client: ClientInfo) -> Confirmed:
+    """Give an address that a visitor proved (purpose ``verify``) to the account that was made since, once.
+
+    The visitor's consent is renewed for the account. ``client`` must be the visitor's session.
+    Raises ``VerificationNotFound`` for one of another session, not approved, older than an hour or already given away.
+    """
+    now = timezone.now()
+    verification = checking.load(verification_id, client, None)
+    # SECURITY: one conditional UPDATE: a proof becomes one account's, and never a second one's.
+    free = Verification.objects.filter(
+        pk=verification.pk,
+        user=None,
+        purpose=Purpose.VERIFY,
+        status=VerificationStatus.APPROVED,
+        approved_at__gt=now - ATTACH_WITHIN,
+    )
+    if not free.update(user_id=user.pk):
+        raise VerificationNotFound
+    consent.carry_over(recipient=verification.recipient, visitor=client, user=user, purpose=Purpose.ENROL)
+    return _enrol(verification, user.pk)
+
+
+def used(factor_id: int, now: datetime) -> None:
+    """Note that the factor was proved at ``now``."""
+    Factor.objects.filter(pk=factor_id).update(last_used_at=now)
+
+
+def _enrol(verification: Verification, user_id: int) -> Confirmed:
+    known = _known(verification, user_id)
+    if known is not None:
+        return Confirmed(known, created=False)
+    first = not Factor.objects.confirmed_for(user_id).exists()
+    try:
+        with transaction.atomic(using=router.db_for_write(Factor)):
+            factor = _create(verification, user_id)
+    except IntegrityError:
+        # The same verification in another request, a moment earlier.
+        return Confirmed(Factor.objects.get(user_id=user_id, key__in=fingerprints(verification.recipient)), False)
+    if first:
+        _make_default(factor)
+    factor_confirmed.send(sender=Factor, factor=factor, user=factor.user)
+    return Confirmed(factor, created=True, first=first)
+
+
+def _known(verification: Verification, user_id: int) -> Factor | None:
+    return Factor.objects.filter(user_id=user_id, key__in=fingerprints(verification.recipient)).first()
+
+
+def _create(verification: Verification, user_id: int) -> Factor:
+    is_phone = verification.recipient_kind == RecipientKind.PHONE
+    now = timezone.now()
+    return Factor.objects.create(
+        user_id=user_id,
+        kind=FactorKind.PHONE if is_phone else FactorKind.EMAIL,
+        channel=verification.channel,
+        key=fingerprint(verification.recipient),
+        recipient_value=verification.recipient_value,
+        created_at=now,
+        confirmed_at=now,
+        last_used_at=now,
+    )
+
+
+def _make_default(factor: Factor) -> None:
+    """The first factor is the default; of two enrolled at the same instant, the one that is written first."""
+    try:
+        with transaction.atomic(using=router.db_for_write(Factor)):
+            Factor.objects.filter(pk=factor.pk).update(default_for=factor.user_id)
+    except IntegrityError:
+        return
+    factor.default_for_id = factor.user_id

@@ -1,0 +1,102 @@
+"""How often: counted in the database, decided before the provider is called.
+
+Each rule counts in windows of an hour that begin with the first event in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from django.db.models import Case, F, Q, QuerySet, When
+
+from ..conf import RESEND_SPACING, settings
+from ..exceptions import RateLimited
+from ..models import LimitCounter
+from .transactions import short_transaction
+
+T = TypeVar("T")
+
+WINDOW = timedelta(hours=1)
+
+
+def resend_at(sends: int, *, now: datetime, expires_at: datetime) -> datetime:
+    """From when another send is allowed after send number ``sends`` (1 is the first) at ``now``.
+
+    30, 40, 60, 90 and 120 seconds, and then not before the code has expired.
+    """
+    if sends > len(RESEND_SPACING):
+        return expires_at
+    return min(now + timedelta(seconds=RESEND_SPACING[sends - 1]), expires_at)
+
+
+class _Uncounted(Exception):
+    """Not every counter had room, or was there."""
+
+
+def within(subjects: Mapping[str, str], now: datetime, work: Callable[[], T]) -> T:
+    """Do ``work`` and count one more event for each of ``subjects``, all in one short transaction; or none of it.
+
+    ``subjects``: rule to whom it counts; empty ones are not counted.
+    Raises ``RateLimited`` with the rule as its code and the time left.
+    """
+    limits = settings.limits
+    keys = {_key(rule, subject): rule for rule, subject in subjects.items() if subject}
+    for rule in keys.values():
+        if limits[rule] <= 0:
+            raise RateLimited(rule, retry_at=now + WINDOW)
+
+    def counted() -> T:
+        if _count(keys, limits, now) < len(keys):
+            raise _Uncounted
+        return work()
+
+    try:
+        return short_transaction(counted)
+    except _Uncounted:
+        # The first time for somebody, or a limit. Rows are made outside of the transaction: InnoDB would deadlock two
+        # that insert the same one. With all rows there, the next try tells for certain.
+        _make_rows(keys, now)
+    try:
+        return short_transaction(counted)
+    except _Uncounted:
+        raise _reached(keys, limits, now) from None
+
+
+def _count(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime) -> int:
+    """Add one to each of ``keys`` that has room; how many had. One conditional UPDATE."""
+    over = Q(since__lte=now - WINDOW)
+    return _with_room(keys, limits, over).update(
+        count=Case(When(over, then=1), default=F("count") + 1),
+        since=Case(When(over, then=now), default=F("since")),
+    )
+
+
+def _with_room(keys: Mapping[str, str], limits: Mapping[str, int], over: Q) -> QuerySet[LimitCounter]:
+    room = Q(pk__in=[])
+    for key, rule in keys.items():
+        room |= Q(key=key) & (over | Q(count__lt=limits[rule]))
+    return LimitCounter.objects.filter(room)
+
+
+def _make_rows(keys: Mapping[str, str], now: datetime) -> None:
+    known = set(LimitCounter.objects.filter(key__in=keys).values_list("key", flat=True))
+    missing = [LimitCounter(key=key, count=0, since=now) for key in sorted(keys.keys() - known)]
+    if missing:
+        LimitCounter.objects.bulk_create(missing, ignore_conflicts=True)
+
+
+def _reached(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime) -> RateLimited:
+    """The answer for the rule that was reached; of several, the one that lasts longest."""
+    counters = LimitCounter.objects.filter(key__in=keys, since__gt=now - WINDOW)
+    full = [counter for counter in counters if counter.count >= limits[keys[counter.key]]]
+    last = max(full, key=lambda counter: counter.since, default=None)
+    if last is None:  # it was, a moment ago
+        return RateLimited(retry_at=now + timedelta(seconds=1))
+    return RateLimited(keys[last.key], retry_at=last.since + WINDOW)
+
+
+def _key(rule: str, subject: str) -> str:
+    # SECURITY: keyed, so that addresses do not stand in this table as they are, nor can be found by trying them all.
+    return settings.fingerprint_keys[0].fingerprint(f"limit:{rule}", subject)
