@@ -1,0 +1,23 @@
+"""The app."""
+
+from django.apps import AppConfig
+from django.contrib.auth.signals import user_logged_in
+from django.utils.translation import gettext_lazy as _
+
+
+class TwilioVerifyConfig(AppConfig):
+    """Django app ``django_twilio_verify``, label ``twilio_verify``."""
+
+    name = "django_twilio_verify"
+    label = "twilio_verify"
+    verbose_name = _("Verification")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Listen for sign-ins, whichever door they come by, and register the system checks."""
+        # Here and not above: Django imports this file before models may be imported.
+        from . import checks  # noqa: PLC0415
+        from .web.access import on_login  # noqa: PLC0415
+
+        user_logged_in.connect(on_login, dispatch_uid="twilio_verify.on_login")
+        checks.register_all()

@@ -1,0 +1,138 @@
+"""The wall: a sign-in that owes its second factor is nobody to the site's code."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.conf import settings as django_settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.functional import SimpleLazyObject
+
+from .web import access, session
+from .web.access import Access
+
+HINT = "twilio_verify_pending"
+"""Name of a cookie that says "this session may be waiting", so that public pages need not read the session to know
+that it is not. It opens and closes nothing: without it, or forged, the person is as anonymous as with it."""
+
+Response = HttpResponseBase
+
+
+class TwoFactorMiddleware:
+    """Stands after ``AuthenticationMiddleware``, and after any other middleware that sets ``request.user``.
+
+    The wall is that sessions which owe a factor hold no user (``web.session``); this class adds three things. Sessions
+    that were signed in without ``user_logged_in``, or before this app was installed, are decided when ``request.user``
+    is first read. People who wait are led to the challenge. ``request.twilio_verify`` says where the sign-in stands. A
+    request that reads neither user nor session costs no query and gets the response it would have got without us.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Response | Awaitable[Response]:
+        if self.is_async:
+            return self.__acall__(request)
+        hinted = _prepare(request)
+        if hinted and (answer := _turn_away(request)):
+            return answer
+        response: Response = self.get_response(request)
+        return _finish(request, response, hinted) if request.session.accessed else response
+
+    async def __acall__(self, request: HttpRequest) -> Response:
+        hinted = _prepare(request)
+        if hinted and (answer := await sync_to_async(_turn_away)(request)):
+            return answer
+        response: Response = await self.get_response(request)
+        return _finish(request, response, hinted) if request.session.accessed else response
+
+
+def _prepare(request: HttpRequest) -> bool:
+    """Put the guard before ``request.user``. Returns whether the browser says that its session may be waiting."""
+    request.twilio_verify = Access(request)  # type: ignore[attr-defined]
+    cookies = request.COOKIES
+    if django_settings.SESSION_COOKIE_NAME not in cookies:
+        return False  # nobody can be signed in by a session; a sign-in in this request comes by user_logged_in
+    request.user = SimpleLazyObject(partial(_user, request, request.user))  # type: ignore[assignment]
+    if hasattr(request, "auser"):
+        request.auser = partial(_auser, request, request.auser)
+    return cookies.get(HINT) == "1"
+
+
+def _user(request: HttpRequest, user: Any) -> Any:
+    """``user``, unless the session it comes from was never decided and turns out to owe a factor."""
+    is_through = not user.is_authenticated or session.is_settled(request)
+    # What Django's lazy object stands for, now that it is known: a proxy of a proxy would slow down every attribute.
+    known = user._wrapped if type(user) is SimpleLazyObject else user
+    if is_through or session.signed_in_id(request) != str(known.pk):
+        return known  # the second: by a token, a certificate …, not by a session
+    # SECURITY: deny by default: undecided means decide now, before anybody sees the user.
+    if access.decide(request, known):
+        access.forget_user(request)
+        return request.user
+    return known
+
+
+async def _auser(request: HttpRequest, auser: Callable[[], Awaitable[Any]]) -> Any:
+    user = await auser()
+    # A session that Django has read for the user is in memory, and asking it costs neither a query nor a thread.
+    if not user.is_authenticated or (_in_memory(request) and session.is_settled(request)):
+        return user
+    return await sync_to_async(_user)(request, user)
+
+
+def _in_memory(request: HttpRequest) -> bool:
+    return hasattr(request.session, "_session_cache")
+
+
+def _turn_away(request: HttpRequest) -> HttpResponse | None:
+    """The way to the challenge for a person who waits and wants to go elsewhere."""
+    if session.pending(request) is None or access.is_exempt(access.match_of(request)):
+        return None
+    return access.challenge_response(request)
+
+
+def _finish(request: HttpRequest, response: Response, hinted: bool) -> Response:
+    """Keep the hint true, and turn a refusal that pending sign-ins meet into the way to the challenge.
+
+    Called only when the view read the session, so that it is in memory.
+    """
+    if session.pending(request) is None:
+        if hinted:
+            response.delete_cookie(
+                HINT,
+                path=django_settings.SESSION_COOKIE_PATH,
+                domain=django_settings.SESSION_COOKIE_DOMAIN,
+                samesite=django_settings.SESSION_COOKIE_SAMESITE,
+            )
+        return response
+    if _is_refusal(response) and not access.is_exempt(request.resolver_match):
+        response = access.challenge_response(request)
+    if not hinted:
+        response.set_cookie(
+            HINT,
+            "1",
+            path=django_settings.SESSION_COOKIE_PATH,
+            domain=django_settings.SESSION_COOKIE_DOMAIN,
+            secure=django_settings.SESSION_COOKIE_SECURE,
+            samesite=django_settings.SESSION_COOKIE_SAMESITE,
+            httponly=True,
+        )
+    return response
+
+
+def _is_refusal(response: Response) -> bool:
+    """Whether the site said "sign in first"."""
+    if response.status_code in (401, 403):
+        return True
+    return access.leads_to_login(response.headers.get("Location", ""))

@@ -1,0 +1,92 @@
+// What scripts add to the pages of django-twilio-verify. Every page works without them. No inline code, no eval: runs under
+// "script-src 'self'". Words to show come from data attributes, so they are in the reader's language.
+
+const language = document.documentElement.lang || undefined;
+
+// Clock times in the reader's own zone.
+for (const time of document.querySelectorAll("time[data-tv-clock]")) {
+  const moment = new Date(time.dateTime);
+  const format = { hour: "numeric", minute: "2-digit" };
+  if (time.dataset.tvClock === "second") format.second = "2-digit";
+  if (moment.toDateString() !== new Date().toDateString()) Object.assign(format, { month: "long", day: "numeric" });
+  if (!Number.isNaN(moment.valueOf())) time.textContent = moment.toLocaleString(language, format);
+}
+
+// A form is sent once: the second click of a double click is swallowed. The server sends only once in any case.
+const PATIENCE = 15000; // ms until another try is let through, should the network have swallowed the first
+
+function sentOnce(form) {
+  const buttons = form.querySelectorAll("button");
+  const release = () => {
+    delete form.dataset.tvSent;
+    for (const button of buttons) button.removeAttribute("aria-disabled");
+  };
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.tvSent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.tvSent = "yes";
+    // Not "disabled": that would drop the focus and, in some browsers, the button from what is posted.
+    for (const button of buttons) button.setAttribute("aria-disabled", "true");
+    setTimeout(release, PATIENCE);
+  });
+  // The browser's "back" may bring the page back as it was left.
+  window.addEventListener("pageshow", release);
+}
+
+document.querySelectorAll("form[data-tv-once]").forEach(sentOnce);
+
+// The wait until another code may be asked for: counted down for the eye, told once to the ear.
+function countDown(hint) {
+  const { tvWait, tvWaitText, tvReadyText } = hint.dataset;
+  // Seconds as the server counted them: the reader's clock may be wrong.
+  const end = performance.now() + Number(tvWait) * 1000;
+  const told = hint.parentElement.querySelector("[data-tv-announce]");
+  const tick = () => {
+    const left = Math.ceil((end - performance.now()) / 1000);
+    if (left > 0) {
+      hint.textContent = tvWaitText.replace("{seconds}", left.toLocaleString(language));
+      return;
+    }
+    clearInterval(timer);
+    hint.textContent = tvReadyText;
+    hint.setAttribute("aria-hidden", "true"); // or the same words would be found twice
+    if (told) told.textContent = tvReadyText;
+  };
+  const timer = setInterval(tick, 1000);
+  tick();
+}
+
+document.querySelectorAll("[data-tv-wait]").forEach(countDown);
+
+// WebOTP: phones offer to fill in the code of a text message. Filled, never sent: the reader presses the button.
+const input = document.querySelector('input[autocomplete="one-time-code"]');
+
+if (input && "OTPCredential" in window) {
+  const listening = new AbortController();
+  input.form.addEventListener("submit", () => listening.abort());
+  navigator.credentials
+    .get({ otp: { transport: ["sms"] }, signal: listening.signal })
+    .then((message) => {
+      if (message && !input.value) input.value = message.code;
+    })
+    .catch(() => {}); // refused, aborted or not supported here: the code can be typed
+}
+
+// Recovery codes to the clipboard.
+for (const corner of document.querySelectorAll("[data-tv-copy]")) {
+  const codes = document.getElementById(corner.dataset.tvCopy);
+  const told = corner.querySelector("[role=status]");
+  if (!codes || !navigator.clipboard) continue;
+  corner.hidden = false;
+  corner.querySelector("button").addEventListener("click", async () => {
+    const lines = Array.from(codes.querySelectorAll("code"), (code) => code.textContent);
+    try {
+      await navigator.clipboard.writeText(lines.join("\n"));
+      told.textContent = told.dataset.tvDoneText;
+    } catch {
+      told.textContent = told.dataset.tvFailedText;
+    }
+  });
+}

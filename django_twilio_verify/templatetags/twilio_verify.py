@@ -1,0 +1,132 @@
+"""What our templates, and a site's versions of them, are written with: ``{% load twilio_verify %}``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.forms import BoundField
+from django.template import Context
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from ..choices import AttemptStatus, Channel
+from ..conf import settings
+from ..forms.consent import WAY_PLURALS
+from ..models import Verification
+from ..web.access import with_next
+
+register = template.Library()
+
+_NAMES: Mapping[str, Any] = {
+    Channel.SMS: _("Text message (SMS)"),
+    Channel.CALL: _("Phone call"),
+    Channel.WHATSAPP: _("WhatsApp"),
+    Channel.EMAIL: _("Email"),
+}
+_HINTS: Mapping[str, Any] = {
+    Channel.SMS: _("We text a code to your mobile phone."),
+    Channel.CALL: _("An automated call reads a code to you. Works with landlines too."),
+    Channel.WHATSAPP: _("We send a code to your WhatsApp."),
+    Channel.EMAIL: _("We send a code to your inbox."),
+}
+
+
+@register.simple_tag(takes_context=True)
+def next_url(context: Context, name: str, *args: object) -> str:
+    """The address of the page ``name``, with ``next`` of the context kept: ``{% next_url "twilio_verify:enrol" %}``."""
+    return with_next(reverse(name, args=args), str(context.get("next") or ""))
+
+
+@register.simple_tag(takes_context=True)
+def nonce_attr(context: Context) -> SafeString:
+    """`` nonce="…"`` where the site's policy has a nonce (Django 6 or django-csp), nothing elsewhere.
+
+    Written right behind another attribute. Django's own ``csp_nonce_attr`` is not in 5.2 and knows no django-csp.
+    """
+    nonce = context.get("csp_nonce")
+    request = context.get("request")
+    for name in ("csp_nonce", "_csp_nonce"):  # django-csp's; Django 6's, without its context processor
+        # Not "or": a lazy nonce that nobody has used yet is false.
+        if nonce is None:
+            nonce = getattr(request, name, None)
+    return SafeString() if nonce is None else format_html(' nonce="{}"', str(nonce))
+
+
+@register.simple_tag
+def program_name() -> str:
+    """The name in ``TWILIO_VERIFY_PROGRAM``: for a site's own pages, whose context has no ``program``."""
+    return str(settings.program.name)
+
+
+@register.inclusion_tag("twilio_verify/_field.html")
+def verify_field(field: BoundField, hint: str = "") -> dict[str, Any]:
+    """Label, hint, error and control of one field; ``hint`` in place of the field's help text."""
+    said = hint or field.help_text
+    described_by = [f"{field.auto_id}_hint"] if said else []
+    if field.errors:
+        described_by.append(f"{field.auto_id}_error")
+    attrs: dict[str, str | bool] = {"aria-describedby": " ".join(described_by)} if described_by else {}
+    return {
+        "field": field,
+        "hint": said,
+        "control": field.as_widget(attrs=attrs),
+        "is_checkbox": getattr(field.field.widget, "input_type", "") == "checkbox",
+    }
+
+
+@register.filter
+def way_name(channel: str) -> str:
+    """What a list of ways calls ``channel``, as "Phone call"."""
+    return str(_NAMES.get(channel, channel))
+
+
+@register.filter
+def way_plural(channel: str) -> str:
+    """What is sent by ``channel``, as "Phone calls"."""
+    return str(WAY_PLURALS.get(channel, channel))
+
+
+@register.filter
+def way_hint(channel: str) -> str:
+    """What comes of choosing ``channel``, in a sentence."""
+    return str(_HINTS.get(channel, ""))
+
+
+@register.filter
+def is_unconfirmed(verification: Verification) -> bool:
+    """Whether the provider never confirmed the latest send: the code may come or not. One SELECT."""
+    attempts = verification.attempts.order_by("-pk").values_list("status", flat=True)
+    return bool(attempts.first() == AttemptStatus.PERHAPS_SENT)
+
+
+@register.filter
+def clock(moment: datetime, precision: str = "minute") -> SafeString:
+    """``moment`` as a clock time with its zone; ``|clock:"second"`` for times that are near.
+
+    The zone is always named, because the server's need not be the reader's; our script puts the reader's in its place.
+    """
+    here = timezone.localtime(moment)
+    text = date_format(here, "H:i:s" if precision == "second" else "TIME_FORMAT")
+    if here.date() != timezone.localdate():
+        text = f"{date_format(here, 'MONTH_DAY_FORMAT')}, {text}"
+    return format_html(
+        '<time datetime="{}" data-tv-clock="{}">{} {}</time>',
+        here.isoformat(timespec="seconds"),
+        precision,
+        text,
+        here.tzname(),
+    )
+
+
+@register.filter
+def seconds_until(moment: datetime | None) -> int:
+    """Whole seconds from now until ``moment``; 0 if that is past or never."""
+    left = (moment - timezone.now()).total_seconds() if moment is not None else 0
+    return max(0, round(left))

@@ -1,0 +1,32 @@
+"""Our pages. Include them anywhere: ``path("verify/", include("django_twilio_verify.urls"))``."""
+
+from django.urls import path
+
+from .views.account import FactorsView, RecoveryCodesView
+from .views.challenge import CancelView, ChallengeView, RecoveryView
+from .views.code import CodeView, OtherWayView, ResendView
+from .views.consent import ConsentsView, OptInView, StopProvedView, StopView, WithdrawView
+from .views.enrol import EnrolRecipientView, EnrolView
+
+app_name = "twilio_verify"
+
+urlpatterns = [
+    path("", FactorsView.as_view(), name="factors"),
+    path("recovery-codes/", RecoveryCodesView.as_view(), name="recovery_codes"),
+    path("consents/", ConsentsView.as_view(), name="consents"),
+    path("consents/<int:event>/stop/", WithdrawView.as_view(), name="withdraw"),
+    path("stop/", StopView.as_view(), name="stop"),
+    path("stop/<uuid:verification>/", StopProvedView.as_view(), name="stop_proved"),
+    path("stop/<str:channel>/", StopView.as_view(), name="stop_way"),
+    path("opt-in/", OptInView.as_view(), name="opt_in"),
+    path("opt-in/<str:channel>/", OptInView.as_view(), name="opt_in_way"),
+    path("enrol/", EnrolView.as_view(), name="enrol"),
+    path("enrol/<str:channel>/", EnrolRecipientView.as_view(), name="enrol_recipient"),
+    path("challenge/", ChallengeView.as_view(), name="challenge"),
+    path("challenge/recovery/", RecoveryView.as_view(), name="recovery"),
+    path("challenge/cancel/", CancelView.as_view(), name="cancel"),
+    path("challenge/<int:factor>/<str:channel>/", ChallengeView.as_view(), name="challenge_way"),
+    path("code/<uuid:verification>/", CodeView.as_view(), name="code"),
+    path("code/<uuid:verification>/resend/", ResendView.as_view(), name="resend"),
+    path("code/<uuid:verification>/<str:channel>/", OtherWayView.as_view(), name="other_way"),
+]

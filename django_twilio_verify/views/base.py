@@ -1,0 +1,168 @@
+"""What all pages share: they are never cached, never sent from, and never inside a transaction of the site's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.conf import settings as django_settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import patch_cache_control
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.generic import FormView
+from django.views.generic.base import ContextMixin, TemplateResponseMixin, View
+
+from ..clientinfo import ClientInfo
+from ..conf import settings
+from ..exceptions import (
+    BackendUnavailable,
+    ConsentRequired,
+    InvalidRecipient,
+    RateLimited,
+    TwilioVerifyError,
+)
+from ..flows import factors
+from ..results import Started
+from ..web import access, session
+from ..web.access import Access
+from ..web.client import client_from
+
+if TYPE_CHECKING:
+    _FormView = FormView[forms.Form]
+else:
+    _FormView = FormView
+
+UNAVAILABLE_RETRY = 30
+"""Seconds after which a page says that a provider that was down may be asked again."""
+
+
+class PageMixin(ContextMixin, View):
+    """Base of all pages of this app."""
+
+    twilio_verify_exempt = True
+    http_method_names: Sequence[str] = ("get", "post", "head", "options")
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        """The view. Marked here and not on ``dispatch``, which subclasses override and so would lose the marks."""
+        view = sensitive_post_parameters("code", "number", "email")(super().as_view(**initkwargs))
+        # Flows own their transactions and call the provider between them: ATOMIC_REQUESTS must not wrap these views.
+        # People who wait are not signed in: LoginRequiredMiddleware would send them round in circles. Each page asks
+        # itself.
+        return login_not_required(transaction.non_atomic_requests(view))
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = super().dispatch(request, *args, **kwargs)
+        patch_cache_control(response, no_store=True, private=True)
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+        return response
+
+    @property
+    def access(self) -> Access:
+        return self.request.twilio_verify  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def client(self) -> ClientInfo:
+        return client_from(self.request)
+
+    @property
+    def next(self) -> str:
+        """Where the person was going, if that is on this site."""
+        return access.safe_next(self.request)
+
+    def url(self, name: str, *args: object) -> str:
+        """The address of one of our pages, which remembers where the person was going."""
+        return access.with_next(reverse(f"twilio_verify:{name}", args=args), self.next)
+
+    def go(self, name: str, *args: object) -> HttpResponseRedirect:
+        return HttpResponseRedirect(self.url(name, *args))
+
+    def go_on(self) -> HttpResponseRedirect:
+        """On to where the person was going."""
+        return HttpResponseRedirect(access.success_url(self.request))
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(
+            next=self.next, program=settings.program, is_pending=self.access.is_pending, **kwargs
+        )
+
+
+class TemplatePage(TemplateResponseMixin, PageMixin):
+    """A page without a form of its own."""
+
+
+class FormPage(PageMixin, _FormView):
+    """A page with a form: a problem is told beside its field, with what was typed kept."""
+
+    problem_field: str | None = None
+    """The field beside which problems of the address or the code stand."""
+
+    def refuse(self, form: forms.Form, error: TwilioVerifyError) -> HttpResponse:
+        """Show the form again with ``error``, and the status that says the same to programs."""
+        field = self._field_for(error)
+        beside = field is not None and field in form.fields and form.is_bound
+        if beside:
+            form.add_error(field, error.sentence)
+        status, retry_at = 200, None
+        if isinstance(error, RateLimited):
+            status, retry_at = 429, error.retry_at
+        elif isinstance(error, BackendUnavailable):
+            status = 503
+        context = self.get_context_data(form=form, problem="" if beside else error.sentence, retry_at=retry_at)
+        response = self.render_to_response(context, status=status)
+        if retry_at is not None:
+            response.headers["Retry-After"] = str(max(1, int((retry_at - timezone.now()).total_seconds())))
+        elif status == 503:
+            response.headers["Retry-After"] = str(UNAVAILABLE_RETRY)
+        return response
+
+    def _field_for(self, error: TwilioVerifyError) -> str | None:
+        if isinstance(error, ConsentRequired):
+            return "consent"
+        return self.problem_field if isinstance(error, InvalidRecipient) else None
+
+
+class PersonMixin(PageMixin):
+    """Pages about a person's factors: for who is signed in, or signs in and has no factor yet.
+
+    SECURITY: a person who has a factor must have passed one in this session. Otherwise a password alone could enrol
+    another phone, which would be a way round every factor.
+    """
+
+    person: AbstractBaseUser
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        person = self.access.acting_user
+        if person is None:
+            return redirect_to_login(request.get_full_path(), str(django_settings.LOGIN_URL))
+        if must_prove_first(self, person):
+            return demand_proof(self)
+        self.person = person
+        return super().dispatch(request, *args, **kwargs)
+
+
+def must_prove_first(page: PageMixin, person: AbstractBaseUser) -> bool:
+    """Whether ``person`` has a factor and has not passed one in this session."""
+    return not page.access.is_verified and factors.has_factor(person)
+
+
+def demand_proof(page: PageMixin) -> HttpResponseRedirect:
+    """To the challenge, and then back here. A sign-in that was through without a factor waits for it from now on."""
+    if not page.access.is_pending:
+        session.hold(page.request)
+        access.forget_user(page.request)
+    wanted = page.next or page.request.path
+    return HttpResponseRedirect(access.with_next(reverse("twilio_verify:challenge"), wanted))
+
+
+def code_url(page: PageMixin, started: Started) -> str:
+    """The page that asks for what ``started`` sent."""
+    return page.url("code", started.verification.pk)

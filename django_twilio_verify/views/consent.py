@@ -1,0 +1,166 @@
+"""Taking consent back, and showing to anybody how it is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+
+from ..choices import Channel
+from ..conf import settings
+from ..exceptions import TwilioVerifyError
+from ..flows import withdrawal
+from ..forms.consent import ChannelsForm, StopEmailForm, StopPhoneForm, stop_form
+from ..forms.recipients import recipient_field, recipient_form
+from ..models import Verification
+from ..web import access, session
+from ..web.client import region_of
+from .base import FormPage, PersonMixin, TemplatePage
+from .enrol import act, offered
+
+
+class ConsentsView(PersonMixin, TemplatePage):
+    """What the person agreed to, with a button beside each to stop it."""
+
+    template_name = "twilio_verify/consents.html"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        found = withdrawal.consents(self.person)
+        context = self.get_context_data(
+            consents=[standing for standing in found if standing.is_live],
+            ended=[standing for standing in found if not standing.is_live],
+        )
+        return self.render_to_response(context)
+
+
+class WithdrawView(PersonMixin):
+    """Stop one consent of the person's own. POST only; a second press finds it stopped and changes nothing."""
+
+    http_method_names = ("post", "options")
+
+    @property
+    def next(self) -> str:
+        """Back to the list, also from a challenge on the way: this address itself answers no GET."""
+        return super().next or reverse("twilio_verify:consents")
+
+    def post(self, request: HttpRequest, event: int) -> HttpResponse:
+        try:
+            withdrawal.withdraw(event, user=self.person, client=self.client, button="Stop")
+        except LookupError as error:
+            raise Http404 from error
+        return HttpResponseRedirect(self.next)
+
+
+class StopView(FormPage):
+    """For whoever holds an address, without an account: say which, agree to one code, and have it sent."""
+
+    template_name = "twilio_verify/withdraw.html"
+    channel: Channel
+    button = "Send code"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        self.channel = offered(kwargs["channel"]) if "channel" in kwargs else _first_channel()
+        self.problem_field = recipient_field(self.channel)
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        # The visitor's session begins here and not with the press of the button: two first presses, each making one,
+        # would be two visitors, and two messages.
+        session.secret(request)
+        return super().get(request, *args, **kwargs)
+
+    def get_form_class(self) -> type[StopPhoneForm] | type[StopEmailForm]:
+        return stop_form(self.channel)
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        kwargs = super().get_form_kwargs()
+        kwargs["channel"] = self.channel
+        if self.channel != Channel.EMAIL:
+            kwargs["region"] = region_of(self.request)
+        return kwargs
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        assert isinstance(form, StopPhoneForm | StopEmailForm)
+        try:
+            started = withdrawal.ask(
+                recipient=form.cleaned_data["recipient"],
+                channel=self.channel,
+                disclosure=form.shown,
+                client=self.client,
+                act=act(self.button),
+            )
+        except TwilioVerifyError as error:
+            return self.refuse(form, error)
+        proved = reverse("twilio_verify:stop_proved", args=[started.verification.pk])
+        code = reverse("twilio_verify:code", args=[started.verification.pk])
+        return HttpResponseRedirect(access.with_next(code, proved))
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        others = [channel for channel in settings.channels if channel != self.channel]
+        return super().get_context_data(channel=self.channel, other_channels=others, **kwargs)
+
+
+class StopProvedView(FormPage):
+    """The address is proved: choose what to stop, and stop it. Afterwards, what is stopped."""
+
+    template_name = "twilio_verify/withdraw_confirm.html"
+    form_class = ChannelsForm
+    button = "Stop"
+    verification: Verification
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        self.verification = withdrawal.proved(kwargs["verification"], client=self.client)
+        self.ways = withdrawal.open_ways(self.verification.recipient)
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        # A way that another press has stopped meanwhile may be named again: it stays stopped.
+        ways = self.ways if self.request.method == "GET" else withdrawal.ways(self.verification.recipient)
+        return {**super().get_form_kwargs(), "ways": ways}
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        withdrawal.stop(
+            self.verification.pk,
+            channels=form.cleaned_data["channels"],
+            client=self.client,
+            button=self.button,
+        )
+        return self.go("stop_proved", self.verification.pk)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        recipient = self.verification.recipient
+        stopped = [way for way in withdrawal.ways(recipient) if way not in self.ways]
+        return super().get_context_data(recipient=recipient, ways=self.ways, stopped=stopped, **kwargs)
+
+
+class OptInView(TemplatePage):
+    """How consent is asked, for a reviewer of the provider's who has no account. Shows, and takes nothing."""
+
+    template_name = "twilio_verify/opt_in.html"
+    http_method_names = ("get", "head", "options")
+
+    def get(self, request: HttpRequest, channel: str = "") -> HttpResponse:
+        channels = [offered(channel)] if channel else list(settings.channels)
+        forms_shown = [
+            recipient_form(way)(channel=way, auto_id=f"id_{way.value}_%s", use_required_attribute=False)
+            for way in channels
+        ]
+        response = self.render_to_response(
+            self.get_context_data(forms=forms_shown, stop_url=request.build_absolute_uri(_stop_path()))
+        )
+        response.headers["X-Robots-Tag"] = "noindex"
+        return response
+
+
+def _first_channel() -> Channel:
+    """The way that the page begins with; 404 while the site offers none."""
+    if not settings.channels:
+        raise Http404
+    return settings.channels[0]
+
+
+def _stop_path() -> str:
+    return reverse("twilio_verify:stop")

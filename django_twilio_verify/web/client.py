@@ -1,0 +1,49 @@
+"""The other end of a request, as flows want it."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from django.http import HttpRequest
+from django.utils.translation import get_language
+
+from ..clientinfo import ClientInfo
+from ..conf import settings
+from . import session
+
+
+def client_from(request: HttpRequest) -> ClientInfo:
+    """Who is behind ``request``. Makes the session's secret if there is none yet, which saves the session."""
+    return ClientInfo(
+        ip=client_ip(request),
+        user_agent=request.headers.get("User-Agent", "")[:1000],
+        page=request.build_absolute_uri(request.path),
+        language=get_language() or "",
+        session=session.secret(request),
+    )
+
+
+def client_ip(request: HttpRequest) -> str:
+    """The address of the other end, or ``""`` where the server knows none (a unix socket).
+
+    ``X-Forwarded-For`` is read only as far as ``TWILIO_VERIFY_TRUSTED_PROXIES`` of the site's own proxies wrote it.
+    """
+    hops = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+    trusted = settings.trusted_proxies
+    # SECURITY: whatever stands left of our own proxies' entries was written by the client.
+    candidate = hops[-trusted] if 0 < trusted <= len(hops) else request.META.get("REMOTE_ADDR", "")
+    return _address(candidate)
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text.strip("[]").partition("%")[0]))
+    except ValueError:
+        return ""
+
+
+def region_of(request: HttpRequest) -> str:
+    """The country that the browser's first language names, as ``AT`` of ``de-AT``, or ``""``."""
+    first = request.headers.get("Accept-Language", "").partition(",")[0].partition(";")[0]
+    region = first.rpartition("-")[2].upper() if "-" in first else ""
+    return region if len(region) == 2 and region.isalpha() else ""
