@@ -1,0 +1,53 @@
+"""The tests of the tutorial."""
+
+import re
+import secrets
+
+from django.contrib.auth.models import User
+from django.http import HttpResponse
+from django.test import TestCase, override_settings
+
+from django_twilio_verify.testing import outbox, reset
+
+LOCMEM = {"default": {"BACKEND": "django_twilio_verify.backends.locmem.LocMemBackend"}}
+FAST = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # recovery codes are hashed too
+
+
+@override_settings(TWILIO_VERIFY_BACKENDS=LOCMEM, PASSWORD_HASHERS=FAST)
+class SignInTests(TestCase):
+    def setUp(self) -> None:
+        reset()
+        self.password = secrets.token_urlsafe()
+        User.objects.create_superuser("ann", password=self.password)
+
+    def sign_in(self) -> HttpResponse:
+        return self.client.post("/admin/login/?next=/", {"username": "ann", "password": self.password}, follow=True)
+
+    def enrol(self) -> HttpResponse:
+        """Give a number, agree, and type the code that came."""
+        page = self.client.get("/verify/enrol/sms/")
+        shown = re.search(r'name="disclosure" value="(\w+)"', page.content.decode())[1]
+        number = {"country": "US", "number": "(202) 555-0143", "disclosure": shown, "consent": "on"}
+        page = self.client.post("/verify/enrol/sms/", number)
+        return self.client.post(page["Location"], {"code": outbox[-1].code})
+
+    def test_the_password_alone_opens_nothing(self) -> None:
+        page = self.sign_in()
+        self.assertContains(page, "Add a way to get codes")
+        self.assertRedirects(self.client.get("/"), "/verify/challenge/?next=%2F", fetch_redirect_response=False)
+
+    def test_enrolling_signs_in_and_shows_recovery_codes(self) -> None:
+        self.sign_in()
+        self.assertContains(self.enrol(), "Your recovery codes")
+        self.assertContains(self.client.get("/"), "Hello ann. Second factor: True")
+
+    def test_the_next_sign_in_wants_a_code(self) -> None:
+        self.sign_in()
+        self.enrol()
+        self.client.post("/admin/logout/")
+        self.assertContains(self.sign_in(), "Confirm that it is you")
+        sent = len(outbox)
+        page = self.client.post("/verify/challenge/", {"next": "/"})
+        assert len(outbox) == sent + 1
+        page = self.client.post(page["Location"], {"code": outbox[-1].code, "next": "/"}, follow=True)
+        self.assertContains(page, "Hello ann. Second factor: True")

@@ -1,0 +1,23 @@
+"""Addresses of the Corner Shop."""
+
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+
+from store import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("basket/add/<slug:product>/", views.add_to_basket, name="add_to_basket"),
+    path("checkout/", views.checkout, name="checkout"),
+    path("account/", views.account, name="account"),
+    path("sign-up/", views.sign_up, name="sign_up"),
+    path("sign-up/finish/", views.sign_up_finish, name="sign_up_finish"),
+    path("login/", LoginView.as_view(template_name="store/login.html"), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("terms/", views.terms, name="terms"),
+    path("privacy/", views.privacy, name="privacy"),
+    path("phone/", views.phone, name="phone"),
+    path("verify/", include("django_twilio_verify.urls")),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,149 @@
+"""The pages of the shop. Of verification speak ``sign_up``, ``sign_up_finish`` and ``verification_exempt``."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import UserCreationForm
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from django_twilio_verify.backends.console import ConsoleBackend
+from django_twilio_verify.backends.handler import backends
+from django_twilio_verify.choices import Channel, ConsentMedium, VerificationStatus
+from django_twilio_verify.clientinfo import ClientInfo
+from django_twilio_verify.decorators import verification_exempt
+from django_twilio_verify.exceptions import InvalidRecipient, TwilioVerifyError, VerificationNotFound
+from django_twilio_verify.flows import consent, factors, recovery, verifications
+from django_twilio_verify.flows.consent import Act
+from django_twilio_verify.forms.recipients import PhoneForm
+from django_twilio_verify.models import Verification
+from django_twilio_verify.results import Started
+from django_twilio_verify.web import access
+from django_twilio_verify.web.client import client_from, region_of
+from django_twilio_verify.web.signup import sign_up as attach_and_sign_in
+
+from . import basket
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    return render(request, "store/home.html", {"products": basket.PRODUCTS.values()})
+
+
+@require_POST
+def add_to_basket(request: HttpRequest, product: str) -> HttpResponse:
+    if product not in basket.PRODUCTS:
+        raise Http404
+    basket.add(request, basket.PRODUCTS[product])
+    messages.success(request, f"{basket.PRODUCTS[product].name} is in your basket.")
+    return redirect("home")
+
+
+@login_required
+def checkout(request: HttpRequest) -> HttpResponse:
+    if request.method == "POST":
+        basket.empty(request)
+        messages.success(request, "Thank you! We are packing your bag.")
+        return redirect("home")
+    context = {"lines": basket.lines(request), "total": basket.total(request)}
+    return render(request, "store/checkout.html", context)
+
+
+@login_required
+def account(request: HttpRequest) -> HttpResponse:
+    assert request.user.is_authenticated
+    context = {
+        "factors": factors.enrolled(request.user),
+        "recovery_left": recovery.remaining(request.user),
+    }
+    return render(request, "store/account.html", context)
+
+
+def sign_up(request: HttpRequest) -> HttpResponse:
+    """Step 1: a phone number, and consent to text it. The proof itself happens on the pages of django-twilio-verify."""
+    if request.user.is_authenticated:
+        return redirect("account")
+    # Made when the page is shown, so that both halves of a double click on its button come from one session.
+    client = client_from(request)
+    form = PhoneForm(request.POST or None, channel=Channel.SMS, region=region_of(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            started = _send_code(client, form)
+        except TwilioVerifyError as error:
+            form.add_error("number" if isinstance(error, InvalidRecipient) else None, error.sentence)
+        else:
+            proof = started.verification.pk
+            request.session["sign_up"] = str(proof)
+            ask_for_code = reverse("twilio_verify:code", args=[proof])
+            return redirect(access.with_next(ask_for_code, reverse("sign_up_finish")))
+    return render(request, "store/sign_up.html", {"form": form})
+
+
+def _send_code(client: ClientInfo, form: PhoneForm) -> Started:
+    recipient = form.cleaned_data["recipient"]
+    verifications.validate(recipient=recipient, channel=Channel.SMS)
+    consent.grant(
+        recipient=recipient,
+        channel=Channel.SMS,
+        client=client,
+        disclosure=form.cleaned_data["disclosure"],
+        act=Act(ConsentMedium.WEB, control="checkbox", final=True, button="Send code"),
+    )
+    return verifications.start(recipient=recipient, channel=Channel.SMS, client=client)
+
+
+def sign_up_finish(request: HttpRequest) -> HttpResponse:
+    """Step 2, once the number is proved: a user name and a password."""
+    proof = _proof(request)
+    if proof is None:
+        return redirect("sign_up")
+    form: UserCreationForm[User] = UserCreationForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            with transaction.atomic():
+                user = form.save()
+                # Her number is her first factor, and she has just proved it: signing in, she is not asked for it again.
+                attach_and_sign_in(request, user, proof.pk)
+        except VerificationNotFound as error:  # more than an hour has gone by
+            messages.error(request, error.sentence)
+            return redirect("sign_up")
+        del request.session["sign_up"]
+        messages.success(request, f"Welcome, {user.get_username()}!")
+        return redirect("account")
+    return render(request, "store/sign_up_finish.html", {"form": form, "proof": proof})
+
+
+def _proof(request: HttpRequest) -> Verification | None:
+    """The approved verification of the number that this visitor signs up with."""
+    if "sign_up" not in request.session:
+        return None
+    try:
+        proof = verifications.get(request.session["sign_up"], client=client_from(request))
+    except VerificationNotFound:
+        return None
+    return proof if proof.status == VerificationStatus.APPROVED else None
+
+
+# People who still owe their second factor may read these three.
+
+
+@verification_exempt
+def terms(request: HttpRequest) -> HttpResponse:
+    return render(request, "store/terms.html")
+
+
+@verification_exempt
+def privacy(request: HttpRequest) -> HttpResponse:
+    return render(request, "store/privacy.html")
+
+
+@verification_exempt
+def phone(request: HttpRequest) -> HttpResponse:
+    """What would have been sent, drawn as a phone. For developers: it shows everybody's codes."""
+    backend = backends["default"]
+    if not settings.DEBUG or not isinstance(backend, ConsoleBackend):
+        raise Http404
+    return render(request, "store/phone.html", {"received": reversed(list(backend.sent))})
