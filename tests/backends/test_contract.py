@@ -1,0 +1,135 @@
+"""All three backends keep the contract, and the contract notices one that does not."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+import time_machine
+from django.test import SimpleTestCase
+
+from django_twilio_verify.backends.base import BaseBackend
+from django_twilio_verify.backends.console import ConsoleBackend
+from django_twilio_verify.backends.locmem import LocMemBackend
+from django_twilio_verify.backends.twilio import TwilioBackend
+from django_twilio_verify.choices import Channel
+from django_twilio_verify.recipients import Recipient
+from django_twilio_verify.results import ProviderCheck, ProviderSend, ProviderStatus
+from django_twilio_verify.testing import BackendContract, Message, VerifyServer, outbox
+
+START = "2026-11-20T12:00:00Z"
+
+
+def last(messages: list[Message], recipient: Recipient) -> str:
+    return next(one.code for one in reversed(messages) if one.to == recipient.value)
+
+
+class Travelling(BackendContract):
+    can_travel = True
+
+    @pytest.fixture(autouse=True)
+    def _travel(self) -> Iterator[None]:
+        with time_machine.travel(START) as self.traveller:
+            yield
+
+    def advance(self, seconds: float) -> None:
+        self.traveller.shift(seconds)
+
+
+class TestLocMem(Travelling):
+    def make_backend(self) -> BaseBackend:
+        return LocMemBackend("default")
+
+    def last_code(self, recipient: Recipient) -> str:
+        return last(outbox, recipient)
+
+
+class TestConsole(Travelling):
+    def make_backend(self) -> BaseBackend:
+        self.backend = ConsoleBackend("default", stream=io.StringIO())
+        return self.backend
+
+    def last_code(self, recipient: Recipient) -> str:
+        return last([*self.backend.sent], recipient)
+
+
+class TestTwilio(Travelling):
+    """The real SDK, over HTTP, against the loopback server."""
+
+    @pytest.fixture(autouse=True)
+    def _serve(self, server: VerifyServer) -> Iterator[None]:
+        self.server = server
+        self.made: list[TwilioBackend] = []
+        yield
+        for one in self.made:
+            one.close()
+
+    def make_backend(self) -> BaseBackend:
+        self.made.append(TwilioBackend("default", **self.server.options(timeout=5)))
+        return self.made[-1]
+
+    def last_code(self, recipient: Recipient) -> str:
+        return last(self.server.sent, recipient)
+
+
+class TestInAUnittestClass(BackendContract, SimpleTestCase):
+    """As the docs say: no pytest needed, and no travel in time."""
+
+    def make_backend(self) -> BaseBackend:
+        return LocMemBackend("default")
+
+    def last_code(self, recipient: Recipient) -> str:
+        return last(outbox, recipient)
+
+
+class ForgetfulBackend(LocMemBackend):
+    """Opens a new verification at each send."""
+
+    def start(self, recipient: Recipient, channel: Channel, **more: object) -> ProviderSend:
+        self.simulator.reset()
+        return super().start(recipient, channel)
+
+
+class CredulousBackend(LocMemBackend):
+    """Believes everybody."""
+
+    def check(self, recipient: Recipient, code: str, *, sid: str = "") -> ProviderCheck:
+        return ProviderCheck(ProviderStatus.APPROVED, sid)
+
+
+class TalkativeBackend(LocMemBackend):
+    """Logs codes."""
+
+    def check(self, recipient: Recipient, code: str, *, sid: str = "") -> ProviderCheck:
+        logging.getLogger("talk").debug("asked about %s", code)
+        return super().check(recipient, code, sid=sid)
+
+
+@pytest.mark.parametrize(
+    ("kind", "test"),
+    [
+        (ForgetfulBackend, "test_a_resend_is_the_same_verification_and_the_same_code"),
+        (ForgetfulBackend, "test_a_resend_by_another_channel_is_the_same_verification"),
+        (ForgetfulBackend, "test_the_sixth_send_is_refused"),
+        (ForgetfulBackend, "test_two_recipients_have_two_verifications"),
+        (CredulousBackend, "test_a_wrong_code_leaves_it_pending"),
+        (CredulousBackend, "test_a_code_is_accepted_once"),
+        (CredulousBackend, "test_the_sixth_answer_is_not_judged"),
+        (CredulousBackend, "test_what_was_never_there_is_gone"),
+        (CredulousBackend, "test_what_is_no_code_is_rejected"),
+        (CredulousBackend, "test_of_answers_that_race_one_is_accepted"),
+        (TalkativeBackend, "test_nothing_secret_is_logged_or_shown"),
+    ],
+)
+def test_the_contract_notices(kind: type[LocMemBackend], test: str) -> None:
+    class Case(BackendContract):
+        def make_backend(self) -> BaseBackend:
+            return kind("default")
+
+        def last_code(self, recipient: Recipient) -> str:
+            return last(outbox, recipient)
+
+    with pytest.raises(AssertionError):
+        getattr(Case(), test)()

@@ -1,0 +1,117 @@
+"""The example shop, served for real, and a headless Chromium that visits it.
+
+``CHROMIUM``: the browser's binary, else ``chromium`` on the PATH. ``SCREENSHOTS``: folder for pictures of every page,
+at the width of a phone and of a desk. axe-core is fetched from the npm registry once, where npm is there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from .axe import axe_source
+from .visitor import Visitor
+
+ROOT = Path(__file__).resolve().parents[2]
+FLAGS = [
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The browser, one for all tests."""
+    binary = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if not binary or not shutil.which(binary):
+        pytest.fail("There is no Chromium here: install one, or name it with CHROMIUM=/path/to/it.", pytrace=False)
+    as_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=binary, args=[*FLAGS, *(["--no-sandbox"] if as_root else [])]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, ``""`` where it cannot be had: the checks of our own are made all the same."""
+    return axe_source(tmp_path_factory.mktemp("axe"))
+
+
+@pytest.fixture(scope="session")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pictures go."""
+    named = os.environ.get("SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[str]:
+    """The address of a shop of the test's own, just opened by ``manage.py demo``."""
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("TWILIO_", "VERIFY_"))}
+    environ.pop("DJANGO_SETTINGS_MODULE", None)
+    environ |= {"PORT": str(port), "HOST": "127.0.0.1", "DATABASE": str(tmp_path / "shop.sqlite3")}
+    environ |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "DEBUG": "1"}
+    log = tmp_path / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, str(ROOT / "example_project" / "manage.py"), "demo"],
+            env=environ,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait_for(server, port, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+def _wait_for(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail(f"The shop did not open:\n{log.read_text()}", pytrace=False)
+
+
+@pytest.fixture
+def visitor(chromium: Browser, shop: str, axe: str, screenshots: Path) -> Iterator[Visitor]:
+    """Somebody at a phone, with cookies of their own. What the console complained of fails the test."""
+    visitor = Visitor(chromium, shop, axe, screenshots)
+    yield visitor
+    visitor.leave()
+
+
+@pytest.fixture
+def visitor_without_scripts(chromium: Browser, shop: str, axe: str, screenshots: Path) -> Iterator[Visitor]:
+    """As ``visitor``, with JavaScript switched off."""
+    visitor = Visitor(chromium, shop, axe, screenshots, scripts=False)
+    yield visitor
+    visitor.leave()

@@ -1,0 +1,187 @@
+"""A visitor of the shop: what a person does with the pages, and what is looked at on each."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 900}
+NARROW = {"width": 320, "height": 640}
+PASSWORDS = {"ann": "fresh-bread-at-seven", "admin": "keys-to-the-corner-shop"}
+NUMBER = "(202) 555-0143"
+
+WATCH_POLICY = """
+document.addEventListener("securitypolicyviolation", (event) =>
+  console.error(`blocked by the policy: ${event.violatedDirective} ${event.blockedURI}`));
+"""
+
+# What must hold on every page, ours and the example's.
+RULES = """() => {
+  const wrong = [];
+  const shown = (element) => element.checkVisibility() && element.type !== "hidden";
+  const nameOf = (element) => element.labels?.length ? element.labels[0].textContent : element.textContent;
+  if (document.querySelectorAll("h1").length !== 1) wrong.push("not one h1");
+  if (document.querySelectorAll("main").length !== 1) wrong.push("not one main");
+  if (!document.documentElement.lang) wrong.push("no lang");
+  for (const control of document.querySelectorAll("input, select, button, a[href]"))
+    if (shown(control) && !nameOf(control).trim()) wrong.push("no name: " + control.outerHTML);
+  for (const element of document.querySelectorAll("[aria-describedby], [aria-labelledby]"))
+    for (const id of (element.getAttribute("aria-describedby") ?? element.getAttribute("aria-labelledby")).split(" "))
+      if (!document.getElementById(id)) wrong.push(`nothing has the id ${id}`);
+  const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
+  for (const id of ids) if (ids.indexOf(id) !== ids.lastIndexOf(id)) wrong.push(`id twice: ${id}`);
+  for (const element of document.querySelectorAll("[style]:not([style='']), [onclick], style, script:not([src])"))
+    wrong.push("inline: " + element.outerHTML.slice(0, 80));
+  for (const button of document.querySelectorAll("main button, main input[type=checkbox]")) {
+    const box = button.getBoundingClientRect();
+    if (shown(button) && (box.width < 24 || box.height < 24)) wrong.push("smaller than 24 px: " + button.outerHTML);
+  }
+  return wrong;
+}"""
+
+AXE = """async () => {
+  const found = await axe.run(document, {
+    runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+  });
+  return found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(" | ")}`);
+}"""
+
+
+class Visitor:
+    """One browser profile, with the shop open in one tab and the phone in another."""
+
+    def __init__(self, browser: Browser, shop: str, axe: str, pictures: Path, *, scripts: bool = True) -> None:
+        self.shop = shop
+        self.complaints: list[str] = []
+        self.posts: list[str] = []
+        self._axe, self._pictures, self._scripts = axe, pictures, scripts
+        self.profile = browser.new_context(
+            viewport=PHONE,  # type: ignore[arg-type]
+            locale="en-GB",
+            java_script_enabled=scripts,
+        )
+        self.profile.add_init_script(WATCH_POLICY)
+        self.page = self._tab()
+
+    def _tab(self) -> Page:
+        page = self.profile.new_page()
+        # Hashing ten recovery codes takes half a second alone, and many on a machine that runs three suites at once.
+        page.set_default_timeout(30_000)
+        expect.set_options(timeout=30_000)
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._asked)
+        return page
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        # A page with the status 429 or 503 is no mistake of the page's; nor that the admin's pages name no icon.
+        expected = re.search(r"status of (429|503)", message.text) or message.location["url"].endswith("/favicon.ico")
+        if message.type == "error" and not expected:
+            self.complaints.append(message.text)
+
+    def _asked(self, request: Request) -> None:
+        if request.method == "POST":
+            self.posts.append(request.url.removeprefix(self.shop))
+
+    def leave(self) -> None:
+        """Close the browser's window. Fails if anything was written to its console as an error."""
+        self.profile.close()
+        assert not self.complaints, self.complaints
+
+    # What a person does
+
+    def open(self, path: str) -> None:
+        self.page.goto(self.shop + path)
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def follow(self, name: str) -> None:
+        self.page.get_by_role("link", name=name).first.click()
+
+    def sign_in(self, name: str, path: str = "/login/") -> None:
+        self.open(path)
+        self.page.get_by_label("Username").fill(name)
+        self.page.get_by_label("Password").fill(PASSWORDS[name])
+        self.page.get_by_role("button", name=re.compile("Sign in|Log in")).click()
+
+    def sign_out(self) -> None:
+        self.open("/account/")
+        self.press("Sign out")
+
+    def fill_number(self, number: str = NUMBER, country: str = "US") -> None:
+        self.page.get_by_label("Country").select_option(country)
+        self.page.get_by_label("Phone number").fill(number)
+
+    def agree(self) -> None:
+        self.page.get_by_role("checkbox").check()
+
+    def messages(self) -> list[str]:
+        """What is on the phone, newest first; read in a tab of its own."""
+        tab = self._tab()
+        tab.goto(f"{self.shop}/phone/")
+        found = [" ".join(text.split()) for text in tab.locator(".phone li").all_inner_texts()]
+        tab.close()
+        return [text for text in found if "No messages yet" not in text]
+
+    def newest_code(self) -> str:
+        found = re.search(r"code is (\d+)", self.messages()[0])
+        assert found
+        return found[1]
+
+    def enter(self, code: str) -> None:
+        self.page.get_by_label("Code", exact=True).fill(code)
+        self.press("Continue")
+
+    def add_phone(self, path: str = "/verify/enrol/sms/?next=/account/") -> list[str]:
+        """Enrol a phone; returns the recovery codes."""
+        self.open(path)
+        self.fill_number()
+        self.agree()
+        self.press("Send code")
+        self.enter(self.newest_code())
+        return self.page.locator(".tv-codes code").all_inner_texts()
+
+    # What is looked at
+
+    @property
+    def path(self) -> str:
+        return self.page.url.removeprefix(self.shop)
+
+    @property
+    def heading(self) -> str:
+        return self.page.get_by_role("heading", level=1).inner_text()
+
+    def focused(self) -> Any:
+        """Tag, id and classes of what has the focus."""
+        return self.page.evaluate("() => { const a = document.activeElement; return [a.tagName, a.id, a.className]; }")
+
+    def look(self, name: str) -> None:
+        """Take pictures of the page, and hold it against the rules for every page."""
+        for suffix, size in (("phone", PHONE), ("desk", DESK)):
+            self.page.set_viewport_size(size)  # type: ignore[arg-type]
+            self.page.screenshot(path=self._pictures / f"{name}-{suffix}.png", full_page=True, caret="initial")
+        self.page.emulate_media(color_scheme="dark")
+        self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        self.page.screenshot(path=self._pictures / f"{name}-dark.png", full_page=True, caret="initial")
+        if self._scripts and self._axe:
+            self._hold_against_axe(f"{name}, dark")
+        self.page.emulate_media(color_scheme="light")
+        wrong = self.page.evaluate(RULES)
+        assert not wrong, (name, wrong)
+        self.page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+        too_wide = self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+        assert not too_wide, f"{name} does not fit 320 px"
+        self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        if self._scripts and self._axe:
+            self._hold_against_axe(name)
+
+    def _hold_against_axe(self, name: str) -> None:
+        # By the debugger: a script element would be blocked by the page's policy.
+        self.page.evaluate(self._axe)
+        found = self.page.evaluate(AXE)
+        assert not found, (name, found)

@@ -1,0 +1,370 @@
+"""The system checks: each fires, each keeps still, and none crashes on what a site may write."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections import Counter
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core import checks as django_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.test import override_settings
+
+from django_twilio_verify import checks
+from django_twilio_verify.backends import twilio
+from django_twilio_verify.backends.base import BaseBackend
+from django_twilio_verify.middleware import TwoFactorMiddleware
+
+OURS = "django_twilio_verify.middleware.TwoFactorMiddleware"
+AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+LOCMEM = "django_twilio_verify.backends.locmem.LocMemBackend"
+CONSOLE = "django_twilio_verify.backends.console.ConsoleBackend"
+TWILIO = "django_twilio_verify.backends.twilio.TwilioBackend"
+ACCOUNT = {
+    "account_sid": "AC" + "a" * 32,
+    "password": "secret",
+    "service_sid": "VA" + "b" * 32,
+}
+FACTS = {
+    "name": "Acme",
+    "terms_url": "https://acme.example/terms",
+    "privacy_url": "https://acme.example/privacy",
+    "support": "help@acme.example",
+    "message_frequency": "One message per request",
+}
+SECRET = "s" * 32
+
+
+class SiteMiddleware(TwoFactorMiddleware):
+    """A site's own, made of ours."""
+
+
+class ExplodingBackend(BaseBackend):
+    def __init__(self, alias: str, *, token: str = "", timeout: float = 10.0) -> None:
+        raise RuntimeError(token)
+
+
+class ExplodingChecks(BaseBackend):
+    def system_checks(self) -> list[django_checks.CheckMessage]:
+        raise ValueError("hunter2")
+
+
+class SpeakingBackend(BaseBackend):
+    delivers = False
+
+    def system_checks(self) -> list[django_checks.CheckMessage]:
+        return [django_checks.Error("Too slow.", id="site.E001")]
+
+
+def policy(user: object, request: object) -> bool:
+    return True
+
+
+def found(**settings: Any) -> list[django_checks.CheckMessage]:
+    """All that our checks say of the test site with these settings."""
+    # Keys of its own, so that W004 is not said each time.
+    settings = {"FINGERPRINT_KEYS": [("k1", SECRET)], "SIGNING_KEYS": [("k1", SECRET)], **settings}
+    named = {name if name in ("MIDDLEWARE", "DEBUG") else f"TWILIO_VERIFY_{name}": settings[name] for name in settings}
+    with override_settings(**named):
+        messages = django_checks.run_checks(tags=["security", "twilio_verify"])
+    return [message for message in messages if not str(message.id).startswith("security.")]
+
+
+def ids(**settings: Any) -> list[str]:
+    # W001 is said of the test site at all times: its backend keeps codes in memory.
+    return sorted(str(message.id).removeprefix("twilio_verify.") for message in found(**settings))
+
+
+def options(**changed: Any) -> dict[str, Any]:
+    return {"default": {"BACKEND": TWILIO, "OPTIONS": {**ACCOUNT, **changed}}}
+
+
+def test_the_test_site_has_no_errors_and_one_warning() -> None:
+    assert ids() == ["W001"]
+
+
+def test_manage_py_check_passes() -> None:
+    said = StringIO()
+    call_command("check", stdout=said, stderr=said)
+    assert "twilio_verify.W001" in said.getvalue()
+
+
+def test_manage_py_check_fails_on_an_error() -> None:
+    with override_settings(TWILIO_VERIFY_CODE_LENGTH=3), pytest.raises(SystemCheckError, match=r"twilio_verify\.E018"):
+        call_command("check", stdout=StringIO(), stderr=StringIO())
+
+
+def test_an_id_can_be_silenced() -> None:
+    with override_settings(SILENCED_SYSTEM_CHECKS=["twilio_verify.E018"], TWILIO_VERIFY_CODE_LENGTH=3):
+        call_command("check", stdout=StringIO(), stderr=StringIO())
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"), [("security", {"E001", "E003", "E004", "E005", "W004"}), ("twilio_verify", {"E018", "W001"})]
+)
+def test_checks_can_be_run_by_tag(tag: str, expected: set[str]) -> None:
+    with override_settings(
+        MIDDLEWARE=[],
+        TWILIO_VERIFY_REQUIRED_FOR="nobody",
+        TWILIO_VERIFY_LIMITS=[],
+        TWILIO_VERIFY_FINGERPRINT_KEYS=["x"],
+        TWILIO_VERIFY_CODE_LENGTH=3,
+    ):
+        messages = django_checks.run_checks(tags=[tag])
+    said = {str(message.id).removeprefix("twilio_verify.") for message in messages}
+    assert {one for one in said if not one.startswith("security.")} == expected
+
+
+# What a site may write, and what is said of it beside the W001 of the test site.
+CASES: list[tuple[dict[str, Any], list[str]]] = [
+    # ---- E001, E002
+    ({"MIDDLEWARE": [AUTHENTICATION]}, ["E001"]),
+    ({"MIDDLEWARE": []}, ["E001"]),
+    ({"MIDDLEWARE": [AUTHENTICATION, OURS + "x"]}, ["E001"]),
+    ({"MIDDLEWARE": [AUTHENTICATION, "nowhere", ".", "", None, 5, "django.nothing.Here", OURS]}, []),
+    ({"MIDDLEWARE": [AUTHENTICATION, OURS]}, []),
+    ({"MIDDLEWARE": [AUTHENTICATION, f"{__name__}.SiteMiddleware"]}, []),
+    ({"MIDDLEWARE": [OURS, AUTHENTICATION]}, ["E002"]),
+    ({"MIDDLEWARE": [OURS]}, ["E002"]),
+    ({"MIDDLEWARE": [f"{__name__}.SiteMiddleware", AUTHENTICATION]}, ["E002"]),
+    # ---- E003
+    ({"REQUIRED_FOR": "staff"}, []),
+    ({"REQUIRED_FOR": policy}, []),
+    ({"REQUIRED_FOR": f"{__name__}.policy"}, []),
+    ({"REQUIRED_FOR": "nobody"}, ["E003"]),
+    ({"REQUIRED_FOR": None}, ["E003"]),
+    ({"REQUIRED_FOR": ["staff"]}, ["E003"]),
+    ({"REQUIRED_FOR": "nowhere.policy"}, ["E003"]),
+    ({"REQUIRED_FOR": "..policy"}, ["E003"]),
+    # ---- E004
+    ({"LIMITS": {"ip_hour": 0}}, []),
+    ({"LIMITS": None}, []),
+    ({"LIMITS": {"ip_day": 5}}, ["E004"]),
+    ({"LIMITS": {5: 5}}, ["E004"]),
+    ({"LIMITS": {"ip_hour": -1}}, ["E004"]),
+    ({"LIMITS": {"ip_hour": "5"}}, ["E004"]),
+    ({"LIMITS": {"ip_hour": None}}, ["E004"]),
+    ({"LIMITS": {"ip_hour": True}}, ["E004"]),
+    ({"LIMITS": {"ip_hour": 5.0, "ip_day": 5}}, ["E004", "E004"]),
+    ({"LIMITS": []}, ["E004"]),
+    ({"LIMITS": 5}, ["E004"]),
+    # ---- E005
+    ({"FINGERPRINT_KEYS": [("k2", SECRET), ("k1", SECRET.encode())]}, []),
+    ({"FINGERPRINT_KEYS": []}, ["W004"]),
+    ({"FINGERPRINT_KEYS": None}, ["W004"]),
+    ({"FINGERPRINT_KEYS": [("k1", "short")]}, ["E005"]),
+    ({"FINGERPRINT_KEYS": [("", SECRET)]}, ["E005"]),
+    ({"FINGERPRINT_KEYS": [("k.1", SECRET)]}, ["E005"]),
+    ({"FINGERPRINT_KEYS": [("ключ", SECRET)]}, ["E005"]),
+    ({"FINGERPRINT_KEYS": [("k" * 13, SECRET)]}, ["E005"]),
+    ({"FINGERPRINT_KEYS": [("k1", SECRET), ("k1", "t" * 32)]}, ["E005"]),
+    ({"FINGERPRINT_KEYS": [("k1", 5)]}, ["E005"]),
+    ({"FINGERPRINT_KEYS": [SECRET]}, ["E005"]),
+    ({"FINGERPRINT_KEYS": {"k1": SECRET}}, ["E005"]),
+    ({"FINGERPRINT_KEYS": SECRET}, ["E005"]),
+    ({"FINGERPRINT_KEYS": 5}, ["E005"]),
+    # ---- E008, E009, W002
+    ({"CHANNELS": ["sms", "voice"]}, []),
+    ({"CHANNELS": {"sms", "call"}}, []),
+    ({"CHANNELS": ["email"]}, []),
+    ({"CHANNELS": None}, []),
+    ({"CHANNELS": ["pigeon", "sms"]}, ["E008"]),
+    ({"CHANNELS": [None, "sms"]}, ["E008"]),
+    ({"CHANNELS": []}, ["E008"]),
+    ({"CHANNELS": "sms"}, ["E008"]),
+    ({"CHANNELS": 5}, ["E008"]),
+    ({"CHANNELS": {"sms": True}}, ["E008"]),
+    ({"CHANNELS": ["sms", "totp"]}, ["E009"]),
+    ({"CHANNELS": ["pigeon", "push"]}, ["E008", "E009"]),
+    ({"CHANNELS": ["sms"]}, ["W002"]),
+    ({"CHANNELS": ["rcs", "SMS"]}, ["W002"]),
+    # ---- E015, E016, W003
+    ({"PROGRAM": FACTS}, []),
+    ({"PROGRAM": {**FACTS, "nmae": "Acme"}}, ["E015"]),
+    ({"PROGRAM": {**FACTS, 5: "Acme"}}, ["E015"]),
+    ({"PROGRAM": ["Acme"]}, ["E015"]),
+    ({"PROGRAM": "Acme"}, ["E015"]),
+    ({"PROGRAM": {**FACTS, "terms_url": ""}}, ["E016"]),
+    ({"PROGRAM": {**FACTS, "terms_url": None}}, ["E016"]),
+    ({"PROGRAM": {}}, ["E016"]),
+    ({"PROGRAM": None}, ["E016"]),
+    # ---- E017
+    ({"COUNTRIES": ["AT", "de"], "DEFAULT_REGION": "at"}, []),
+    ({"COUNTRIES": None, "DEFAULT_REGION": None}, []),
+    ({"COUNTRIES": ["UK"]}, ["E017"]),
+    ({"COUNTRIES": ["AT", "ZZ", None]}, ["E017", "E017"]),
+    ({"COUNTRIES": "AT"}, ["E017"]),
+    ({"COUNTRIES": 43}, ["E017"]),
+    ({"DEFAULT_REGION": "Austria"}, ["E017"]),
+    ({"DEFAULT_REGION": 43}, ["E017"]),
+    ({"COUNTRIES": "AT", "DEFAULT_REGION": "UK"}, ["E017", "E017"]),
+    # ---- E018
+    ({"CODE_LENGTH": 4}, []),
+    ({"CODE_LENGTH": 10}, []),
+    ({"CODE_LENGTH": "8"}, []),
+    ({"CODE_LENGTH": None, "CODE_LIFETIME": None, "PENDING_LIFETIME": None, "TRUSTED_PROXIES": None}, []),
+    ({"CODE_LENGTH": 3}, ["E018"]),
+    ({"CODE_LENGTH": 11}, ["E018"]),
+    ({"CODE_LENGTH": "six"}, ["E018"]),
+    ({"CODE_LENGTH": []}, ["E018"]),
+    ({"CODE_LENGTH": 6.5}, ["E018"]),
+    ({"CODE_LIFETIME": 120}, []),
+    ({"CODE_LIFETIME": 86_400}, []),
+    ({"CODE_LIFETIME": 119}, ["E018"]),
+    ({"CODE_LIFETIME": 86_401}, ["E018"]),
+    ({"CODE_LIFETIME": float("inf")}, ["E018"]),
+    ({"CODE_LIFETIME": float("nan")}, ["E018"]),
+    ({"PENDING_LIFETIME": 60}, []),
+    ({"PENDING_LIFETIME": 59}, ["E018"]),
+    ({"TRUSTED_PROXIES": 10}, []),
+    ({"TRUSTED_PROXIES": -1}, ["E018"]),
+    ({"TRUSTED_PROXIES": True}, ["E018"]),
+    ({"CODE_LENGTH": 3, "CODE_LIFETIME": 1, "PENDING_LIFETIME": 1, "TRUSTED_PROXIES": 11}, ["E018"] * 4),
+    # ---- W005, and silence where another check speaks
+    ({"PROGRAM": {**FACTS, "terms_url": "https://localhost/terms"}}, ["W005", "W005"]),
+    ({"PROGRAM": {**FACTS, "message_frequency": "As we like"}}, ["W005", "W005", "W005"]),
+    ({"PROGRAM": {**FACTS, "message_frequency": "As we like"}, "CHANNELS": ["sms"]}, ["W002"]),
+    ({"PROGRAM": {**FACTS, "message_frequency": "As we like", "support": ""}}, ["E016"]),
+    # ---- E019
+    ({"EXEMPT_URL_NAMES": ["status"]}, []),
+    ({"EXEMPT_URL_NAMES": None}, []),
+    ({"EXEMPT_URL_NAMES": "status"}, ["E019"]),
+    ({"EXEMPT_URL_NAMES": {"status": 1}}, ["E019"]),
+    ({"EXEMPT_URL_NAMES": 5}, ["E019"]),
+    ({"EXEMPT_URL_NAMES": [policy]}, ["E019"]),
+    ({"EXEMPT_URL_NAMES": [""]}, ["E019"]),
+    ({"EXEMPT_URL_NAMES": "status", "REQUIRED_FOR": "nobody"}, ["E003", "E019"]),
+    # ---- E020, W004 (what can be wrong with a key is in tests/seals)
+    ({"SIGNING_KEYS": [("k2", SECRET), ("k1", SECRET.encode())]}, []),
+    ({"SIGNING_KEYS": [("k1", "short")]}, ["E020"]),
+    ({"SIGNING_KEYS": [("k1", SECRET), ("k1", SECRET)]}, ["E020"]),
+    ({"SIGNING_KEYS": SECRET}, ["E020"]),
+    ({"SIGNING_KEYS": {"k1": SECRET}}, ["E020"]),
+    ({"SIGNING_KEYS": 5}, ["E020"]),
+    ({"SIGNING_KEYS": None}, ["W004"]),
+    ({"SIGNING_KEYS": [], "FINGERPRINT_KEYS": None}, ["W004"]),
+]
+BACKENDS: list[tuple[Any, list[str]]] = [
+    # ---- E006, E007, E010 to E014, W001
+    (options(), []),
+    ({"default": {"BACKEND": LOCMEM}}, ["W001"]),
+    ({"default": {"BACKEND": LOCMEM}, "brand": {"BACKEND": CONSOLE}}, ["W001", "W001"]),
+    (None, ["E006"]),
+    ({}, ["E006"]),
+    ({"brand": {"BACKEND": LOCMEM}}, ["E006"]),
+    (["default"], ["E006"]),
+    ("default", ["E006"]),
+    (5, ["E006"]),
+    ({"default": LOCMEM}, ["E007"]),
+    ({"default": None}, ["E007"]),
+    ({"default": []}, ["E007"]),
+    ({"default": {}}, ["E007"]),
+    ({"default": {"BACKEND": None}}, ["E007"]),
+    ({"default": {"BACKEND": BaseBackend}}, ["E007"]),
+    ({"default": {"BACKEND": "nowhere.Backend"}}, ["E007"]),
+    ({"default": {"BACKEND": "."}}, ["E007"]),
+    ({"default": {"BACKEND": LOCMEM + "x"}}, ["E007"]),
+    ({"default": {"BACKEND": "collections.OrderedDict"}}, ["E007"]),
+    ({"default": {"BACKEND": LOCMEM, "OPTION": {}}}, ["E007"]),
+    ({"default": {"BACKEND": LOCMEM, "OPTIONS": None}}, ["E007"]),
+    ({"default": {"BACKEND": LOCMEM, "OPTIONS": ["x"]}}, ["E007"]),
+    ({"default": {"BACKEND": LOCMEM, "OPTIONS": {"colour": "red"}}}, ["E007"]),
+    ({"default": {"BACKEND": f"{__name__}.ExplodingBackend", "OPTIONS": {"token": "hunter2"}}}, ["E007"]),
+    ({"default": {"BACKEND": f"{__name__}.ExplodingChecks"}}, ["E007"]),
+    ({"default": {"BACKEND": TWILIO}}, ["E007"]),
+    ({"default": {"BACKEND": LOCMEM}, "brand": {"BACKEND": "nowhere.Backend"}}, ["E007", "W001"]),
+    ({"default": {"BACKEND": f"{__name__}.SpeakingBackend"}}, ["W001", "site.E001"]),
+    (options(account_sid="AC1"), ["E010"]),
+    (options(service_sid=""), ["E011"]),
+    (options(username="ann"), ["E012"]),
+    (options(password=""), ["E013"]),
+    (options(timeout=0), ["E014"]),
+]
+
+
+@pytest.mark.parametrize(("written", "said"), CASES)
+def test_what_is_said_of_a_setting(written: dict[str, Any], said: list[str]) -> None:
+    assert ids(**written) == sorted([*said, "W001"])
+
+
+@pytest.mark.parametrize(("written", "said"), BACKENDS)
+def test_what_is_said_of_backends(written: Any, said: list[str]) -> None:
+    assert ids(BACKENDS=written) == said
+
+
+def test_while_debugging_less_is_asked() -> None:
+    assert ids(DEBUG=True) == []
+    assert ids(DEBUG=True, BACKENDS=None, PROGRAM={}) == ["W003"]
+    assert ids(DEBUG=True, PROGRAM=FACTS) == []
+    assert ids(DEBUG=True, BACKENDS={}) == ["E006"]
+
+
+def test_everything_wrong_at_once_is_all_told() -> None:
+    names = (
+        "REQUIRED_FOR",
+        "LIMITS",
+        "FINGERPRINT_KEYS",
+        "SIGNING_KEYS",
+        "BACKENDS",
+        "CHANNELS",
+        "PROGRAM",
+        "COUNTRIES",
+        "EXEMPT_URL_NAMES",
+    )
+    said = ids(MIDDLEWARE=[], CODE_LENGTH=3, **dict.fromkeys(names, 5))
+    assert said == ["E001", "E003", "E004", "E005", "E006", "E008", "E015", "E017", "E018", "E019", "E020"]
+
+
+def test_every_message_names_the_setting_it_is_about() -> None:
+    for written, _ in [*CASES, *[({"BACKENDS": given}, said) for given, said in BACKENDS]]:
+        for message in found(**written):
+            if message.id in ("twilio_verify.W001", "site.E001"):
+                continue
+            assert any(name in message.msg for name in written), message
+
+
+def test_no_message_quotes_a_secret() -> None:
+    secrets = [
+        {"BACKENDS": {"default": {"BACKEND": LOCMEM, "OPTIONS": {"password": "hunter2"}}}},
+        {"BACKENDS": {"default": {"BACKEND": f"{__name__}.ExplodingBackend", "OPTIONS": {"token": "hunter2"}}}},
+        {"BACKENDS": {"default": {"BACKEND": f"{__name__}.ExplodingChecks"}}},
+        {"BACKENDS": options(account_sid="hunter2", username="hunter2", service_sid="hunter2")},
+        {"FINGERPRINT_KEYS": [("k1", "hunter2")]},
+        {"FINGERPRINT_KEYS": ["hunter2"]},
+        {"FINGERPRINT_KEYS": "hunter2"},
+        {"SIGNING_KEYS": [("k1", "hunter2")]},
+        {"SIGNING_KEYS": [("k1", "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----")]},
+        {"SIGNING_KEYS": ["hunter2"]},
+    ]
+    for written in secrets:
+        messages = found(**written)
+        assert [message for message in messages if message.is_serious()]
+        assert "hunter2" not in "".join(map(str, messages))
+
+
+def ids_in(module: Any) -> list[str]:
+    """The check ids written in a module's code: each ``E001`` or ``W001`` of a string that is no docstring."""
+    written: list[str] = []
+    tree = ast.parse(inspect.getsource(module))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            name = node.value.removeprefix("twilio_verify.")
+            if len(name) == 4 and name[0] in "EW" and name[1:].isdigit():
+                written.append(name)
+    return written
+
+
+def test_every_id_is_tested_here() -> None:
+    known = {*ids_in(checks), *ids_in(twilio)}
+    fired = {name for _, said in [*CASES, *BACKENDS] for name in said if "." not in name} | {"W003"}
+    assert fired == known
+    assert known == {f"E{number:03}" for number in range(1, 21)} | {"W001", "W002", "W003", "W004", "W005"}
+
+
+def test_no_id_serves_two_files() -> None:
+    counted = Counter([*{*ids_in(checks)}, *{*ids_in(twilio)}])
+    assert [name for name, times in counted.items() if times > 1] == []

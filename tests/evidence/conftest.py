@@ -1,0 +1,47 @@
+"""A ledger with something in it, and a key to sign with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from django.contrib.auth.models import User
+
+from django_twilio_verify.flows import consent, seals, verifications
+from django_twilio_verify.signing import SigningKey
+from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, make_client, make_user
+
+
+def new_key(key_id: str = "k1") -> SigningKey:
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return SigningKey(key_id, pem)
+
+
+@pytest.fixture
+def key(settings: Any) -> SigningKey:
+    """An Ed25519 key of the site's."""
+    made = new_key()
+    settings.TWILIO_VERIFY_SIGNING_KEYS = [(made.id, made.secret)]
+    return made
+
+
+@pytest.fixture
+def ann(db: None) -> User:
+    """She agreed, got a message and took it back; Bob has another number; all of that is sealed, her new yes is not."""
+    ann, bob = make_user(), make_user("bob")
+    act = consent.Act(medium=consent.ConsentMedium.WEB, control="checkbox", final=True, button="Send <code>")
+    agree(user=ann, act=act, client=make_client(ip="203.0.113.7", user_agent="Ann's browser"))
+    agree(OTHER_PHONE, user=bob, client=make_client("session-2", ip="198.51.100.9", user_agent="Bob's browser"))
+    agree(EMAIL, "email", user=bob, client=make_client("session-2", ip="198.51.100.9"))
+    verifications.start(recipient=PHONE, channel="sms", user=ann, client=make_client())
+    consent.withdraw(recipient=PHONE, channel="sms", user=ann, client=make_client())
+    return ann
+
+
+@pytest.fixture
+def sealed(key: SigningKey, ann: User) -> User:
+    seals.seal()
+    agree(user=ann)
+    return ann

@@ -1,0 +1,104 @@
+"""Proofs made chunk by chunk are the ones that a whole tree gives."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from django_twilio_verify import merkle, verify_bundle
+from django_twilio_verify.flows import proofs, seals
+from django_twilio_verify.models import ConsentEvent, ConsentSeal
+from tests.support import agree, make_user
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def ids(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    monkeypatch.setattr(proofs, "BLOCK", 4)
+    ann = make_user()
+    for size in (1, 4, 21, 8):
+        for number in range(size):
+            agree(f"+1202555{random.Random(number).randint(1000, 9999)}", user=ann, client=None)
+            agree(f"+1303{ConsentEvent.objects.count():03}{number:04}", user=ann)
+        seals.seal()
+    agree("+12025550000", user=ann)
+    return [*ConsentEvent.objects.order_by("pk").values_list("pk", flat=True)]
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_they_are_the_same_and_hold(ids: list[int], size: int) -> None:
+    prover, found = proofs.Prover(), {}
+    for start in range(0, len(ids), size):
+        found |= prover.proofs(ids[start : start + size])
+    assert found == seals.inclusions(ids)
+    assert {*ids} - {*found} == {ids[-1]}
+    digests = dict(ConsentEvent.objects.values_list("pk", "digest"))
+    roots = dict(ConsentSeal.objects.values_list("number", "root"))
+    for event_id, proof in found.items():
+        path = [bytes.fromhex(step) for step in proof.path]
+        leaf, root = bytes.fromhex(digests[event_id]), bytes.fromhex(roots[proof.seal_number])
+        assert verify_bundle.included(leaf, proof.index, proof.size, path, root)
+        assert not verify_bundle.included(leaf, proof.index + 1, proof.size, path, root)
+
+
+def test_gaps_and_late_events_have_their_place(ids: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A seal that found numbers unused, and one that took their events up later."""
+    fake = FakeBook({number: f"{number:064x}" for number in range(1, 31)})
+    monkeypatch.setattr(proofs.sealbook, "numbered", fake.numbered)
+    monkeypatch.setattr(proofs.sealbook, "chosen", fake.chosen)
+    for late, first, last, gaps in [
+        ("", 1, 12, "3,5-7"),
+        ("3,5,6,7", 13, 30, "14"),
+        ("3,5,6,7,14", 15, 14, ""),
+    ]:
+        covered = [int(each) for each in late.split(",") if each]
+        unused = {3, 5, 6, 7} if gaps == "3,5-7" else {14} if gaps else set()
+        covered += [number for number in range(first, last + 1) if number not in unused]
+        entries = [bytes.fromhex(f"{number:064x}") for number in covered]
+        seal = ConsentSeal(
+            number=1,
+            first_event=first,
+            last_event=last,
+            late=late,
+            gaps=gaps,
+            count=len(entries),
+            root=merkle.root(entries).hex(),
+        )
+        monkeypatch.setattr(proofs, "_reaching", lambda wanted, seal=seal: iter([seal]))
+        found = proofs.Prover().proofs(range(1, 31))
+        assert {*found} == {*covered}
+        for place, number in enumerate(covered):
+            assert found[number].index == place
+            assert [bytes.fromhex(step) for step in found[number].path] == merkle.inclusion(entries, place)
+
+
+class FakeBook:
+    def __init__(self, rows: dict[int, str]) -> None:
+        self.rows = rows
+
+    def numbered(self, first: int, last: int) -> Any:
+        return ((number, digest) for number, digest in self.rows.items() if first <= number <= last)
+
+    def chosen(self, ids: list[int]) -> Any:
+        return ((number, self.rows[number]) for number in ids if number in self.rows)
+
+
+def test_a_seal_that_no_longer_fits_proves_nothing(ids: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = proofs.sealbook.numbered
+
+    def forged(first: int, last: int) -> Any:
+        return ((number, "00" * 32 if number == ids[0] else digest) for number, digest in honest(first, last))
+
+    monkeypatch.setattr(proofs.sealbook, "numbered", forged)
+    found = proofs.Prover().proofs(ids)
+    assert ids[0] not in found and ids[5] in found
+
+
+def test_only_so_many_seals_are_kept(ids: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proofs, "KEPT", 1)
+    prover = proofs.Prover()
+    assert prover.proofs(ids) == seals.inclusions(ids)
+    assert len(prover._known) == 1

@@ -1,0 +1,141 @@
+"""Run by ``test_elsewhere.py``: the site whose router keeps the ledger in the database ``ledger``."""
+
+from __future__ import annotations
+
+import pytest
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connections
+from django.test import Client, TransactionTestCase
+
+from django_twilio_verify.choices import Channel
+from django_twilio_verify.exceptions import ConsentRequired
+from django_twilio_verify.flows import consent, factors, ledger, verifications
+from django_twilio_verify.models import ConsentEvent, ConsentEvidence, Disclosure, VerificationAttempt
+from tests.support import PASSWORD, PHONE, agree, last_code, make_client, make_user
+
+from .conftest import execute, still_refuses
+from .router import LEDGER
+
+BOTH = ["default", "ledger"]
+pytestmark = pytest.mark.django_db(databases=BOTH, transaction=True)
+
+
+def tables(using: str) -> set[str]:
+    names = connections[using].introspection.table_names()
+    return {name.removeprefix("twilio_verify_") for name in names if name.startswith("twilio_verify_")}
+
+
+def test_each_table_stands_where_the_router_wants_it() -> None:
+    ours = {
+        model._meta.db_table.removeprefix("twilio_verify_")
+        for model in apps.get_app_config("twilio_verify").get_models()
+    }
+    assert tables("ledger") == LEDGER | {"ledgergate"}
+    assert tables("default") == ours - LEDGER
+
+
+def test_the_triggers_stand_beside_the_ledger() -> None:
+    agree()
+    still_refuses("ledger")
+    named = {name for (name,) in execute("SELECT name FROM sqlite_master WHERE type = 'trigger'", using="ledger")}
+    assert {
+        f"twilio_verify_{table}_no_{verb}" for table in ("disclosure", "consentevent") for verb in ("update", "delete")
+    } <= named
+
+
+def test_consent_is_kept_there() -> None:
+    event = agree(user=make_user())
+    assert event._state.db == "ledger"
+    for model in (ConsentEvent, ConsentEvidence, Disclosure):
+        assert model._default_manager.using("ledger").count() == 1
+    assert ledger.holds(ConsentEvent.objects.get())
+
+
+def test_a_proof_goes_from_start_to_end() -> None:
+    user, client = make_user(), make_client()
+    with pytest.raises(ConsentRequired):
+        verifications.start(recipient=PHONE, channel="sms", user=user, client=client)
+    event = agree(user=user)
+    started = verifications.start(recipient=PHONE, channel="sms", user=user, purpose="enrol", client=client)
+    attempt = VerificationAttempt.objects.get()
+    assert attempt._state.db == "default"
+    assert attempt.consent_event == event
+    checked = verifications.check(started.verification, code=last_code(), user=user, client=client)
+    assert checked.approved
+    assert factors.confirm(checked.verification).created
+    consent.withdraw(recipient=PHONE, channel="sms", user=user, client=client)
+    assert consent.live(recipient=PHONE, channel="sms", user=user, client=client) is None
+
+
+def test_a_visitors_consent_is_carried_over_to_the_account() -> None:
+    client = make_client()
+    agree(client=client)
+    started = verifications.start(recipient=PHONE, channel="sms", client=client)
+    verifications.check(started.verification, code=last_code(), client=client)
+    user = make_user()
+    assert factors.attach(started.verification.pk, user=user, client=client).created
+    carried = consent.live(recipient=PHONE, channel=Channel.SMS, user=user, client=client)
+    assert carried is not None
+    assert ledger.holds(carried)
+
+
+def test_deleting_the_account_touches_none_of_it() -> None:
+    user, client = make_user(), make_client()
+    agree(user=user)
+    verifications.start(recipient=PHONE, channel="sms", user=user, client=client)
+    get_user_model().objects.all().delete()
+    assert ledger.holds(ConsentEvent.objects.get())
+
+
+def test_the_admin_shows_both() -> None:
+    user, client = make_user(), make_client()
+    event = agree(user=user)
+    started = verifications.start(recipient=PHONE, channel="sms", user=user, client=client)
+    get_user_model().objects.create_superuser("root", password=PASSWORD)
+    browser = Client()
+    assert browser.login(username="root", password=PASSWORD)
+    for path in (
+        "consentevent/",
+        f"consentevent/{event.pk}/change/",
+        "disclosure/",
+        f"disclosure/{event.disclosure_id}/change/",
+        "verification/",
+        f"verification/{started.verification.pk}/change/",
+        "factor/",
+    ):
+        answer = browser.get(f"/admin/twilio_verify/{path}")
+        assert answer.status_code == 200, path
+        assert PHONE not in answer.content.decode()
+
+
+@pytest.mark.parametrize("using", BOTH)
+def test_each_database_can_be_flushed(using: str) -> None:
+    agree(user=make_user())
+    call_command("flush", database=using, interactive=False, verbosity=0)
+    assert ConsentEvent.objects.exists() is (using == "default")
+    agree(client=make_client("session-2"))
+    still_refuses("ledger")
+
+
+def test_the_ledger_can_be_migrated_away_and_back() -> None:
+    try:
+        call_command("migrate", "twilio_verify", "zero", database="ledger", verbosity=0)
+        assert tables("ledger") == set()
+        assert "verification" in tables("default")
+    finally:
+        call_command("migrate", "twilio_verify", database="ledger", verbosity=0)
+    agree()
+    still_refuses("ledger")
+
+
+class SiteTests(TransactionTestCase):
+    databases = {*BOTH}
+
+    def test_one(self) -> None:
+        assert not ConsentEvent.objects.exists()
+        agree(user=make_user())
+        still_refuses("ledger")
+
+    test_two = test_one

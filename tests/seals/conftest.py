@@ -1,0 +1,191 @@
+"""A ledger with seals, and somebody who has the database and drops its triggers."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from django_twilio_verify.flows import ledger, seals
+from django_twilio_verify.models import ConsentEvent, ConsentEvidence, ConsentSeal
+from tests.support import agree, make_client
+
+TABLES = ("twilio_verify_consentevent", "twilio_verify_consentseal", "twilio_verify_disclosure")
+
+
+def write(count: int, start: int = 0) -> list[int]:
+    """Events of ``count`` people. Returns their ids."""
+    numbers = range(start, start + count)
+    return [agree(f"+1501712{2000 + number}", client=make_client(session=f"s{number}")).pk for number in numbers]
+
+
+def seal() -> ConsentSeal:
+    made = seals.seal()
+    assert made is not None
+    return made.seal
+
+
+def findings(**extent: Any) -> set[tuple[str, int | None, int | None]]:
+    """What verifying finds: kind, event, seal."""
+    found = seals.verify(seals.Extent(**extent))
+    return {(one.kind, one.event_id, one.seal_number) for one in found if one.is_certain}
+
+
+def drop_triggers() -> None:
+    """As who owns the database would. On MariaDB the DDL would commit the test's transaction: there the triggers are
+    made blind for the session instead.
+    """
+    with connection.cursor() as cursor:
+        if connection.vendor == "mysql":
+            cursor.execute("SET @twilio_verify_flush = 1")
+            return
+        for table in TABLES:
+            for verb in ("update", "delete", "replace"):
+                on = f" ON {table}" if connection.vendor == "postgresql" else ""
+                cursor.execute(f"DROP TRIGGER IF EXISTS {table}_no_{verb}{on}")
+
+
+def rewrite(pk: int, **values: Any) -> None:
+    ConsentEvent.objects.filter(pk=pk).update(**values)
+
+
+def redigest(pk: int) -> None:
+    """Give the event the digest that fits what it says now."""
+    event = ConsentEvent.objects.select_related("disclosure", "previous").get(pk=pk)
+    assert event.disclosure is not None
+    previous = event.previous.digest if event.previous else ""
+    rewrite(pk, digest=ledger.digest(event, disclosure_digest=event.disclosure.digest, previous_digest=previous))
+
+
+def remove(*pks: int) -> None:
+    ConsentEvidence.objects.filter(event_id__in=pks).delete()
+    ConsentEvent.objects.filter(pk__in=pks)._raw_delete("default")
+
+
+def forge(pk: int | None, like: int, **values: Any) -> int:
+    """A new event, right in itself, at ``pk`` or at the end."""
+    event = ConsentEvent.objects.select_related("disclosure").get(pk=like)
+    assert event.disclosure is not None
+    event.pk, event._state.adding, event.place = pk, True, None
+    for name, value in values.items():
+        setattr(event, name, value)
+    event.digest = ledger.digest(event, disclosure_digest=event.disclosure.digest, previous_digest="")
+    event.save(force_insert=True)
+    assert event.pk is not None
+    return event.pk
+
+
+def swap(one: int, other: int) -> None:
+    """Exchange two events, with their personal halves."""
+    for model, key in ((ConsentEvent, "pk"), (ConsentEvidence, "event_id")):
+        names = [field.attname for field in model._meta.concrete_fields if not field.primary_key]
+        rows = {number: model.objects.filter(**{key: number}).values(*names).get() for number in (one, other)}
+        if model is ConsentEvent:
+            rewrite(one, digest="0" * 64, place=None)
+        model.objects.filter(**{key: other}).update(**rows[one])
+        model.objects.filter(**{key: one}).update(**rows[other])
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Ids of the events under seal 1, under seal 2, and of those not sealed."""
+
+    first: list[int]
+    second: list[int]
+    loose: list[int]
+
+
+@pytest.fixture
+def sealed(db: None) -> Iterator[Sealed]:
+    first = write(7)
+    seal()
+    second = write(3, 7)
+    seal()
+    loose = write(2, 10)
+    assert findings() == set()
+    drop_triggers()
+    yield Sealed(first, second, loose)
+    if connection.vendor == "mysql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET @twilio_verify_flush = NULL")
+
+
+# ------------------------------------------------------------------------------ an authority of our own
+
+_EXTENSIONS = """
+[req]
+distinguished_name = dn
+[dn]
+[tsa]
+extendedKeyUsage = critical,timeStamping
+[tsa_config]
+serial = {folder}/serial
+signer_cert = {folder}/tsa.pem
+signer_key = {folder}/tsa.key
+signer_digest = sha256
+default_policy = 1.2.3.4.1
+digests = sha256
+certs = {folder}/tsa.pem
+"""
+
+
+@dataclass(slots=True)
+class Authority:
+    """A time-stamping authority on the loopback. ``status``: what it answers with."""
+
+    url: str
+    certificate: Path
+    status: int = 200
+    body: bytes | None = None
+
+
+@pytest.fixture
+def authority() -> Iterator[Authority]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "openssl.cnf").write_text(_EXTENSIONS.format(folder=folder))
+        (folder / "serial").write_text("01")
+        _openssl(
+            folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+            "-subj", "/CN=Authority of the tests", "-keyout", "tsa.key", "-out", "tsa.pem", "-config", "openssl.cnf",
+            "-extensions", "tsa",
+        )  # fmt: skip
+        made = Authority("", folder / "tsa.pem")
+        server = HTTPServer(("127.0.0.1", 0), _handler(folder, made))
+        made.url = f"http://127.0.0.1:{server.server_port}/"
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield made
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _openssl(folder: Path, *words: str) -> None:
+    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=30)
+
+
+def _handler(folder: Path, authority: Authority) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            question = self.rfile.read(int(self.headers["Content-Length"]))
+            (folder / "question").write_bytes(question)
+            _openssl(folder, "ts", "-reply", "-config", "openssl.cnf", "-section", "tsa_config", "-queryfile",
+                     "question", "-out", "answer")  # fmt: skip
+            body = authority.body if authority.body is not None else (folder / "answer").read_bytes()
+            self.send_response(authority.status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            """Nothing on the terminal."""
+
+    return Handler

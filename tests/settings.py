@@ -1,0 +1,117 @@
+"""Settings of the test site: the database and the cache are chosen by the environment.
+
+``TEST_DATABASE``: ``sqlite`` (default), ``postgres`` or ``mariadb``; ``TEST_DATABASE_NAME``: name of the test
+database, so that several runs can stand beside each other; ``TEST_CACHE``: ``locmem`` (default) or ``redis``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+SECRET_KEY = "tests-only"
+DEBUG = False
+USE_TZ = True
+TIME_ZONE = "Europe/Vienna"  # not UTC on purpose: a mix-up of clocks shows
+LANGUAGE_CODE = "en"
+USE_I18N = True
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+_NAME = os.environ.get("TEST_DATABASE_NAME", "twilio_verify")
+
+
+def _databases() -> dict[str, Any]:
+    kind = os.environ.get("TEST_DATABASE", "sqlite")
+    if kind == "sqlite":
+        # A file, so that threads of a test see one database and wait for each other as in production.
+        name = Path(os.environ.get("TMPDIR", "/tmp")) / f"{_NAME}-{os.getpid()}.sqlite3"
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(name),
+            "TEST": {"NAME": str(name)},
+            "OPTIONS": {"timeout": 20},
+        }
+    if kind == "postgres":
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": os.environ.get("PGDATABASE", "postgres"),
+            "HOST": os.environ.get("PGHOST", "127.0.0.1"),
+            "PORT": os.environ.get("PGPORT", "5432"),
+            "USER": os.environ.get("PGUSER", "root"),
+            "PASSWORD": os.environ.get("PGPASSWORD", ""),
+            "TEST": {"NAME": f"test_{_NAME}"},
+        }
+    if kind == "mariadb":
+        return {
+            "ENGINE": "django.db.backends.mysql",
+            "NAME": "test",
+            "HOST": os.environ.get("MYSQL_HOST", "127.0.0.1"),
+            "PORT": os.environ.get("MYSQL_PORT", "3306"),
+            "USER": os.environ.get("MYSQL_USER", "root"),
+            "PASSWORD": os.environ.get("MYSQL_PASSWORD", ""),
+            "OPTIONS": {"charset": "utf8mb4"},
+            "TEST": {"NAME": f"test_{_NAME}", "CHARSET": "utf8mb4"},
+        }
+    raise ValueError(f"TEST_DATABASE={kind!r}: use sqlite, postgres or mariadb")
+
+
+DATABASES = {"default": _databases()}
+CACHES: dict[str, Any] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+if os.environ.get("TEST_CACHE") == "redis":
+    CACHES["default"] = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"),
+        "KEY_PREFIX": _NAME,
+    }
+    SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django_twilio_verify",
+    "tests.site",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_twilio_verify.middleware.TwoFactorMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+ROOT_URLCONF = "tests.site.urls"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "/static/"
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/account/"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+TWILIO_VERIFY_BACKENDS = {"default": {"BACKEND": "django_twilio_verify.backends.locmem.LocMemBackend"}}
+TWILIO_VERIFY_CHANNELS = ["sms", "call", "whatsapp", "email"]
+TWILIO_VERIFY_PROGRAM = {
+    "name": "Acme",
+    "terms_url": "https://acme.example/terms",
+    "privacy_url": "https://acme.example/privacy",
+    "support": "help@acme.example",
+    "message_frequency": "One message per request",
+}
