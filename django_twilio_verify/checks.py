@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 from .backends.handler import backends
 from .choices import CODE_CHANNELS, Channel
 from .codes import MAX_LENGTH, MIN_LENGTH
-from .conf import DEFAULT_LIMITS, REQUIRED_FACTS, settings
+from .conf import DEFAULT_LIMITS, REQUIRED_FACTS, retired_key_ids, settings
 from .countries import NAMES
 from .flows import linter
 
@@ -135,9 +135,10 @@ def _check_keys() -> list[CheckMessage]:
     if not getattr(django_settings, "TWILIO_VERIFY_FINGERPRINT_KEYS", None):
         return []  # derived ones share an id
     keys = settings.fingerprint_keys
-    if any(not (key.id.isascii() and key.id.isalnum()) or len(key.id) > 12 for key in keys):
+    ids = [*(key.id for key in keys), *retired_key_ids()]
+    if any(not (one.isascii() and one.isalnum()) or len(one) > 12 for one in ids):
         return [_bad_keys("has an id that is not 1 to 12 letters and digits")]
-    if len({key.id for key in keys}) < len(keys):
+    if len({one.lower() for one in ids}) < len(ids):  # most databases find "K1" where "k1" was asked for
         return [_bad_keys("has an id twice")]
     if any(len(key.secret) < 32 for key in keys):
         return [_bad_keys("has a secret of fewer than 32 bytes")]

@@ -36,6 +36,10 @@ MAX_CHECKS = 5
 """Verify's own bounds for one verification (errors 60203 and 60202)."""
 
 
+RETIRED = "retired"
+"""Instead of a fingerprint key's secret: it is gone, and ``FingerprintAlias`` finds what was written with it. A word
+and not ``None``, which is what an environment variable that nobody set reads as."""
+
 REQUIRED_FACTS = ("name", "terms_url", "privacy_url", "support", "message_frequency")
 """The facts of ``TWILIO_VERIFY_PROGRAM`` that a page which asks for a number must show."""
 
@@ -108,14 +112,20 @@ class Settings:
     def fingerprint_keys(self) -> tuple[FingerprintKey, ...]:
         """Keys for fingerprints, newest first: all are tried when looking up, the first one writes.
 
-        The setting is a list of ``(id, secret)``. Without it, one is derived from ``SECRET_KEY``, and one from each of
-        ``SECRET_KEY_FALLBACKS``. Raises ``ImproperlyConfigured`` for anything that is not such a list.
+        The setting is a list of ``(id, secret)``; ``(id, "retired")`` is a key whose secret is gone, which is not among
+        these (``retired_key_ids``). Without it, one is derived from ``SECRET_KEY``, and one from each of
+        ``SECRET_KEY_FALLBACKS``. Raises ``ImproperlyConfigured`` for anything that is not such a list, and for one that
+        begins with a retired key.
         """
         given = _several("FINGERPRINT_KEYS", ())
         if not given:
             fallbacks = django_settings.SECRET_KEY_FALLBACKS
             return tuple(_derived_key(secret) for secret in (django_settings.SECRET_KEY, *fallbacks))
-        return tuple(_fingerprint_key(pair) for pair in given)
+        if _is_retired(given[0]):
+            raise ImproperlyConfigured(
+                "TWILIO_VERIFY_FINGERPRINT_KEYS begins with a retired key: the newest must have its secret."
+            )
+        return tuple(_fingerprint_key(pair) for pair in given if not _is_retired(pair))
 
     @property
     def signing_keys(self) -> tuple[SigningKey, ...]:
@@ -197,13 +207,19 @@ class Settings:
 settings = Settings()
 
 
+def retired_key_ids() -> tuple[str, ...]:
+    """The ids of the fingerprint keys whose secret is gone. Errors as ``Settings.fingerprint_keys``."""
+    given = _several("FINGERPRINT_KEYS", ())
+    return tuple(_fingerprint_key(pair).id for pair in given if _is_retired(pair))
+
+
 def fingerprint(recipient: Recipient) -> str:
     """The recipient's fingerprint under the newest key: what is written."""
     return recipient.fingerprint(settings.fingerprint_keys[0])
 
 
 def fingerprints(recipient: Recipient) -> list[str]:
-    """The recipient's fingerprints under every key: what is looked up."""
+    """The recipient's fingerprints under every key, newest first. The ledger is asked by those of ``flows.aliases``."""
     return [recipient.fingerprint(key) for key in settings.fingerprint_keys]
 
 
@@ -246,6 +262,10 @@ def _whole(name: str, default: int) -> int:
     except ValueError:
         pass
     raise ImproperlyConfigured(f"TWILIO_VERIFY_{name} must be a whole number.")
+
+
+def _is_retired(pair: Any) -> bool:
+    return isinstance(pair, Sequence) and len(pair) == 2 and pair[1] == RETIRED
 
 
 def _fingerprint_key(pair: Any) -> FingerprintKey:

@@ -8,9 +8,10 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q
 
 from ..choices import PersonKind
-from ..conf import person_fingerprints
 from ..exceptions import InvalidRecipient
+from ..flows import aliases
 from ..flows.addressees import Addressee
+from ..flows.persons import Person
 from ..models import Verification, VerificationAttempt
 from .filters import begins_with
 
@@ -69,4 +70,4 @@ def _by_address(text: str) -> list[str]:
 def _by_user_name(name: str) -> list[str]:
     model = get_user_model()
     key = model._default_manager.filter(**{model.USERNAME_FIELD: name}).values_list("pk", flat=True).first()
-    return [] if key is None else person_fingerprints(PersonKind.USER.value, str(key))
+    return [] if key is None else aliases.of_person(Person(PersonKind.USER, str(key)))

@@ -1,4 +1,4 @@
-"""One recipient as the records know it: by every key's fingerprint, and by the address where that is not erased."""
+"""One recipient as the records know it: by every fingerprint it has, and by the address where that is not erased."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from django.db import router
 
 from ..choices import RecipientKind
-from ..conf import fingerprints, settings
+from ..conf import settings
 from ..models import ConsentEvent, ConsentEvidence
 from ..recipients import Recipient
+from . import aliases
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,14 @@ class Addressee:
         Raises ``InvalidRecipient``.
         """
         parsed = Recipient.parse(recipient, region=region or settings.default_region or None)
-        return cls(tuple(fingerprints(parsed)), parsed)
+        return cls(tuple(aliases.of_recipient(parsed)), parsed)
 
     @classmethod
     def by_fingerprint(cls, fingerprint: str) -> Addressee:
-        """Whoever has ``fingerprint`` on record. One SELECT. An unknown or erased one is known by that print alone."""
+        """Whoever has ``fingerprint`` on record. One SELECT, and one more where a key is retired.
+
+        An unknown or erased one is known by that print alone, and by its aliases.
+        """
         evidence = (
             ConsentEvidence.objects.using(ledger_database())
             .filter(event__recipient_fingerprint=fingerprint)
@@ -44,11 +48,10 @@ class Addressee:
             .first()
         )
         if evidence is None:
-            return cls((fingerprint,), None)
+            return cls(tuple(aliases.known([fingerprint])), None)
         recipient = Recipient(RecipientKind(evidence.event.recipient_kind), evidence.recipient)
-        known = fingerprints(recipient)
         # A key that was taken out of the settings still stands in the rows written under it.
-        return cls(tuple(known if fingerprint in known else [*known, fingerprint]), recipient)
+        return cls(tuple(dict.fromkeys([*aliases.of_recipient(recipient), fingerprint])), recipient)
 
 
 def ledger_database() -> str:

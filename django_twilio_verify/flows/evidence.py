@@ -23,7 +23,7 @@ from ..exceptions import InvalidRecipient
 from ..models import ConsentEvent, ConsentEvidence, VerificationAttempt
 from ..models.clock import database_now
 from ..recipients import Recipient
-from . import audit, ledger
+from . import aliases, audit, ledger
 from .persons import Person
 
 CHUNK = 2000
@@ -124,13 +124,13 @@ class Selection:
 
     def _conditions(self) -> Iterator[Q]:
         if self.person is not None:
-            yield _of_person(self.person.fingerprints)
+            yield _of_person(aliases.of_person(self.person))
         elif self.recipients is None:
             yield Q()
         else:
             for start in range(0, len(self.recipients), RECIPIENTS_A_SLICE):
                 some = self.recipients[start : start + RECIPIENTS_A_SLICE]
-                yield Q(recipient_fingerprint__in=[each for one in some for each in fingerprints(one)])
+                yield Q(recipient_fingerprint__in=aliases.known([each for one in some for each in fingerprints(one)]))
 
 
 def _of_person(persons: list[str]) -> Q:
@@ -149,7 +149,7 @@ def _addresses(events: QuerySet[ConsentEvent]) -> list[str]:
     for value in rows.values_list("recipient", flat=True).distinct():
         with suppress(InvalidRecipient):  # imported under other rules: found by the fingerprint on record
             known.update(fingerprints(Recipient.parse(value)))
-    return sorted(known)
+    return aliases.known(sorted(known))
 
 
 def read_numbers(lines: Iterable[str], *, region: str | None = None) -> tuple[Recipient, ...]:

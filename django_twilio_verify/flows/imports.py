@@ -11,7 +11,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from itertools import islice
@@ -24,13 +24,14 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext as _
 
-from ..choices import CODE_CHANNELS, FOR_EVERYBODY, Actor, Channel, ConsentEventType, ConsentMedium
-from ..conf import fingerprints, person_fingerprints, settings
+from ..choices import CODE_CHANNELS, FOR_EVERYBODY, Actor, Channel, ConsentEventType, ConsentMedium, PersonKind
+from ..conf import fingerprints, settings
 from ..exceptions import InvalidRecipient
 from ..models import ConsentEvent
 from ..recipients import Recipient
-from . import consent
+from . import aliases, consent
 from .addressees import ledger_database
+from .persons import Person
 
 BATCH = 500
 NOTE_LIMIT = 900
@@ -307,7 +308,7 @@ def _granted_at(text: str) -> datetime:
 def _take(rows: list[Row], source: Source, report: Report) -> None:
     """Sort the rows of one batch, and write those that are new. Two SELECTs, whatever its length."""
     users = _users(rows)
-    standing = _Standing.of(rows)
+    standing = _Standing.of(rows, users)
     with transaction.atomic(using=ledger_database()):
         for row in rows:
             user = users.get(row.username) if row.username else None
@@ -365,11 +366,16 @@ class _Standing:
     """
 
     latest: dict[_Key, tuple[int, bool]] = field(default_factory=dict)
+    persons: dict[str, list[str]] = field(default_factory=dict)
+    """The fingerprints of each account, by its primary key as text."""
 
     @classmethod
-    def of(cls, rows: list[Row]) -> _Standing:
-        wanted: dict[str, Recipient] = {one: row.recipient for row in rows for one in fingerprints(row.recipient)}
-        known = cls()
+    def of(cls, rows: list[Row], users: Mapping[str, Any]) -> _Standing:
+        groups = aliases.widened(*(fingerprints(row.recipient) for row in rows))
+        wanted = {one: row.recipient for row, group in zip(rows, groups, strict=True) for one in group}
+        persons = [Person(PersonKind.USER, str(user.pk)) for user in users.values()]
+        prints = aliases.widened(*(person.fingerprints for person in persons))
+        known = cls(persons={person.ref: each for person, each in zip(persons, prints, strict=True)})
         events = ConsentEvent.objects.using(ledger_database()).filter(recipient_fingerprint__in=list(wanted))
         fields = ("id", "event", "channel", "person_fingerprint", "recipient_fingerprint")
         for event in events.only(*fields).order_by("id").iterator():
@@ -382,7 +388,7 @@ class _Standing:
 
     def bearing_on(self, row: Row, user: Any) -> bool | None:
         """Whether the latest event that bears on the row is live; ``None`` where there is none."""
-        persons = ["*", *person_fingerprints("user", str(user.pk))] if user is not None else [""]
+        persons = ["*", *self.persons[str(user.pk)]] if user is not None else [""]
         place = (row.recipient.value.casefold(), row.channel.value)
         found = [self.latest[(*place, person)] for person in persons if (*place, person) in self.latest]
         return max(found)[1] if found else None
@@ -392,5 +398,5 @@ class _Standing:
         place = (row.recipient.value.casefold(), row.channel.value)
         newest = (1 << 62, True)
         if user is not None:
-            self.latest[(*place, person_fingerprints("user", str(user.pk))[0])] = newest
+            self.latest[(*place, self.persons[str(user.pk)][0])] = newest
         self.latest[(*place, "")] = newest

@@ -24,9 +24,9 @@ from ..choices import (
     Purpose,
     RecipientKind,
 )
-from ..conf import fingerprints
 from ..models import ConsentEvent, ConsentEvidence, Disclosure, VerificationAttempt
 from ..recipients import Recipient
+from . import aliases
 from .evidence import Selection, chunks, half_of, sends
 from .proofs import Prover
 from .seals import Proof
@@ -91,7 +91,7 @@ def of(selection: Selection, made_at: datetime, prover: Prover, limit: int) -> I
 
 def nothing_on(selection: Selection) -> list[str]:
     """The addresses that were asked for and have no event: nobody agreed to anything there."""
-    return [one.display for one in selection.recipients or () if not selection.of(fingerprints(one)).exists()]
+    return [one.display for one in selection.recipients or () if not selection.of(aliases.of_recipient(one)).exists()]
 
 
 def rendered(page: Page) -> str:
@@ -140,7 +140,7 @@ def _fetch_nothing(url: str, *args: Any, **kwargs: Any) -> Any:
 def _recipients(selection: Selection, limit: int) -> Iterator[Sequence[str]]:
     """The fingerprints of each recipient meant."""
     if selection.recipients is not None:
-        yield from (fingerprints(one) for one in selection.recipients)
+        yield from map(aliases.of_recipient, selection.recipients)
     elif selection.person is not None:
         yield from _met(selection)
     else:
@@ -161,9 +161,9 @@ def _met(selection: Selection) -> Iterator[Sequence[str]]:
 def _prints(event: ConsentEvent) -> list[str]:
     half = half_of(event)
     if half is None:
-        return [event.recipient_fingerprint]
+        return aliases.known([event.recipient_fingerprint])
     recipient = Recipient(RecipientKind(event.recipient_kind), half.recipient)
-    return sorted({event.recipient_fingerprint, *fingerprints(recipient)})
+    return sorted({event.recipient_fingerprint, *aliases.of_recipient(recipient)})
 
 
 def _newest(selection: Selection, prints: Sequence[str]) -> Iterator[ConsentEvent]:

@@ -9,7 +9,7 @@ from django.utils.crypto import constant_time_compare
 
 from ..choices import PersonKind
 from ..clientinfo import ClientInfo
-from ..conf import person_fingerprint, person_fingerprints
+from ..conf import person_fingerprint, person_fingerprints, settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,13 @@ class Person:
 def session_fingerprint(client: ClientInfo) -> str:
     """What a verification remembers of the session it was started in; ``""`` for callers without one."""
     return person_fingerprint(PersonKind.SESSION.value, client.session) if client.session else ""
+
+
+def session_fingerprints(client: ClientInfo) -> list[str]:
+    """The same under every key, newest first."""
+    if not client.session:
+        return [""] * len(settings.fingerprint_keys)
+    return person_fingerprints(PersonKind.SESSION.value, client.session)
 
 
 def session_matches(stored: str, client: ClientInfo) -> bool:

@@ -18,7 +18,7 @@ from ..conf import fingerprints, settings
 from ..models import ConsentEvent, ConsentEvidence, LegalHold
 from ..models.clock import database_now
 from ..recipients import Recipient
-from . import audit
+from . import aliases, audit
 from .addressees import Addressee, ledger_database
 
 BATCH = 500
@@ -132,7 +132,8 @@ def _batches(before: datetime) -> Iterator[list[ConsentEvidence]]:
 def _purge_batch(batch: list[ConsentEvidence], purged: Purged) -> None:
     using = ledger_database()
     with transaction.atomic(using=using):
-        known = {evidence.event_id: _prints(evidence) for evidence in batch}
+        prints = aliases.widened(*map(_prints, batch))
+        known = {evidence.event_id: {*each} for evidence, each in zip(batch, prints, strict=True)}
         every = {fingerprint for prints in known.values() for fingerprint in prints}
         held = set(_standing(every).values_list("recipient_fingerprint", flat=True))
         endings = _Endings.of(every)
@@ -145,9 +146,9 @@ def _purge_batch(batch: list[ConsentEvidence], purged: Purged) -> None:
             ConsentEvidence.objects.using(using).filter(event_id__in=free).delete()
 
 
-def _prints(evidence: ConsentEvidence) -> set[str]:
+def _prints(evidence: ConsentEvidence) -> list[str]:
     recipient = Recipient(RecipientKind(evidence.event.recipient_kind), evidence.recipient)
-    return {evidence.event.recipient_fingerprint, *fingerprints(recipient)}
+    return [evidence.event.recipient_fingerprint, *fingerprints(recipient)]
 
 
 Ending = tuple[str, str, str]
@@ -159,21 +160,26 @@ class _Endings:
     """The latest event of each person, recipient and channel, and the latest one that bears on everybody."""
 
     latest: dict[Ending, ConsentEvent] = field(default_factory=dict)
+    persons: dict[str, str] = field(default_factory=dict)
+    """Each person's fingerprint as the newest key has it."""
 
     @classmethod
     def of(cls, recipients: Iterable[str]) -> _Endings:
         endings = cls()
         rows = ConsentEvent.objects.using(ledger_database()).filter(recipient_fingerprint__in=list(recipients))
         fields = ("event", "channel", "person_fingerprint", "recipient_fingerprint", "occurred_at")
-        for event in rows.only(*fields).order_by("id").iterator():
-            endings.latest[(event.recipient_fingerprint, event.channel, event.person_fingerprint)] = event
+        events = list(rows.only(*fields).order_by("id"))
+        endings.persons = aliases.under_the_newest(event.person_fingerprint for event in events)
+        for event in events:
+            person = endings.persons[event.person_fingerprint]
+            endings.latest[(event.recipient_fingerprint, event.channel, person)] = event
             if event.event in FOR_EVERYBODY:
                 endings.latest[(event.recipient_fingerprint, event.channel, "")] = event
         return endings
 
     def ended_before(self, event: ConsentEvent, prints: Iterable[str], before: datetime) -> bool:
         """Whether what ``event`` is about had ended by then, and nothing that bears on it came later."""
-        persons = (event.person_fingerprint, "")
+        persons = (self.persons[event.person_fingerprint], "")
         keys = [(one, event.channel, person) for one in prints for person in persons]
         bearing = [self.latest[key] for key in keys if key in self.latest]
         newest = max(bearing, key=lambda one: one.pk)

@@ -19,7 +19,7 @@ from django.utils.translation import to_locale
 from ..backends.handler import backends
 from ..choices import CODE_CHANNELS, AttemptStatus, Channel, Purpose, VerificationStatus
 from ..clientinfo import ClientInfo
-from ..conf import MAX_SENDS, fingerprint, settings
+from ..conf import MAX_SENDS, fingerprint, fingerprints, settings
 from ..exceptions import (
     BackendError,
     BackendRejected,
@@ -31,7 +31,7 @@ from ..models import ConsentEvent, Factor, Verification, VerificationAttempt
 from ..recipients import Recipient
 from ..results import ProviderSend, Started
 from . import consent, delivery, limits
-from .persons import Person, session_fingerprint
+from .persons import Person, session_fingerprint, session_fingerprints
 from .transactions import short_transaction
 
 logger = logging.getLogger("django_twilio_verify")
@@ -63,14 +63,17 @@ class Wanted:
     @property
     def pending_key(self) -> str:
         """The place that the verification occupies while it is pending: a digest, so that it fits a unique index."""
+        return self.pending_keys[0]
+
+    @property
+    def pending_keys(self) -> list[str]:
+        """The place under every fingerprint key, newest first: one that was taken before a rotation stays taken."""
         person = Person.of(self.user, self.client)
-        place = (
-            person.fingerprint,
-            session_fingerprint(self.client),
-            fingerprint(self.recipient),
-            self.purpose.value,
-            self.backend,
-        )
+        sides = (person.fingerprints, session_fingerprints(self.client), fingerprints(self.recipient))
+        return [self._place(*prints) for prints in zip(*sides, strict=True)]
+
+    def _place(self, *prints: str) -> str:
+        place = (*prints, self.purpose.value, self.backend)
         return hashlib.sha256("\0".join(place).encode()).hexdigest()
 
 
@@ -112,7 +115,7 @@ def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
     event = consent.require(recipient=wanted.recipient, channel=wanted.channel, client=wanted.client, user=wanted.user)
     subjects = _subjects(wanted)
     for _ in range(_TRIES):
-        current = Verification.objects.filter(pending_key=wanted.pending_key).first()
+        current = _pending(wanted)
         if current is not None and (standing := _standing(current, wanted, now)):
             return standing
         try:
@@ -120,6 +123,11 @@ def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
         except (_Lost, IntegrityError):
             continue  # SECURITY: somebody was first; look again, never send beside them
     raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
+
+
+def _pending(wanted: Wanted) -> Verification | None:
+    """What stands in the place; of two, whose processes did not know each other's key, the newer."""
+    return Verification.objects.filter(pending_key__in=wanted.pending_keys).order_by("-created_at").first()
 
 
 def _standing(current: Verification, wanted: Wanted, now: datetime) -> Started | None:
@@ -166,7 +174,7 @@ def _subjects(wanted: Wanted) -> dict[str, str]:
 def _open(wanted: Wanted, over: Verification | None, now: datetime) -> Verification:
     """A new row in the place that ``over``, if any, has left. Raises ``IntegrityError`` if somebody took it first."""
     if over is not None:
-        place = Verification.objects.filter(pk=over.pk, pending_key=wanted.pending_key)
+        place = Verification.objects.filter(pk=over.pk, pending_key__in=wanted.pending_keys)
         place.filter(status=VerificationStatus.PENDING).update(status=VerificationStatus.EXPIRED)
         place.update(pending_key=None)
     expires_at = now + timedelta(seconds=settings.code_lifetime)

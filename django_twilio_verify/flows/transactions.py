@@ -21,17 +21,17 @@ _MYSQL_DEADLOCKS = (
 _TRIES = 5
 
 
-def short_transaction(work: Callable[[], T]) -> T:
+def short_transaction(work: Callable[[], T], *, using: str | None = None) -> T:
     """Run ``work`` in a transaction that begins and commits here, again if the database chose it to break a deadlock.
 
-    Durable: within a transaction of the caller's it raises ``RuntimeError``. A site's rollback would otherwise undo
-    the record of a message that was really sent, and its locks would be held while the provider is called. Views that
-    call a flow under ``ATOMIC_REQUESTS`` therefore want ``@transaction.non_atomic_requests``. (Django lets its
-    ``TestCase`` pass.)
+    ``using``: a database; that of the verifications if none is given. Durable: within a transaction of the caller's it
+    raises ``RuntimeError``. A site's rollback would otherwise undo the record of a message that was really sent, and
+    its locks would be held while the provider is called. Views that call a flow under ``ATOMIC_REQUESTS`` therefore
+    want ``@transaction.non_atomic_requests``. (Django lets its ``TestCase`` pass.)
     """
     for tried in range(1, _TRIES + 1):
         try:
-            with transaction.atomic(using=router.db_for_write(Verification), durable=True):
+            with transaction.atomic(using=using or router.db_for_write(Verification), durable=True):
                 return work()
         except OperationalError as error:
             if tried == _TRIES or not is_deadlock(error):

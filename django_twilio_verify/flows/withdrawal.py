@@ -19,7 +19,7 @@ from ..exceptions import VerificationNotFound
 from ..models import ConsentEvent, ConsentEvidence, Disclosure, Verification
 from ..recipients import Recipient
 from ..results import Started
-from . import checking, consent, delivery, disclosures, verifications
+from . import aliases, checking, consent, delivery, disclosures, verifications
 from .consent import Act
 from .disclosures import DisclosureText
 from .persons import Person
@@ -154,7 +154,7 @@ def open_ways(recipient: Recipient) -> list[Channel]:
 
 
 def _last_events(recipient: Recipient) -> dict[str, str]:
-    rows = _events().filter(recipient_fingerprint__in=fingerprints(recipient)).order_by("pk")
+    rows = _events().filter(recipient_fingerprint__in=aliases.of_recipient(recipient)).order_by("pk")
     return dict(rows.values_list("channel", "event"))
 
 
@@ -162,7 +162,7 @@ def _own_events(user: AbstractBaseUser, **only: int) -> list[tuple[ConsentEvent,
     """The events of ``user`` whose personal half is kept, oldest first, with their recipients."""
     events = list(
         _events()
-        .filter(person_fingerprint__in=Person.of(user, ClientInfo()).fingerprints, **only)
+        .filter(person_fingerprint__in=aliases.of_person(Person.of(user, ClientInfo())), **only)
         .select_related("disclosure")
         .order_by("pk")
     )
@@ -177,7 +177,8 @@ def _own_events(user: AbstractBaseUser, **only: int) -> list[tuple[ConsentEvent,
 
 def _stops(recipients: Iterable[Recipient]) -> dict[_Place, ConsentEvent]:
     """The latest event by which each was put an end to for everybody."""
-    newest = {value: fingerprint(recipient) for recipient in recipients for value in fingerprints(recipient)}
+    groups = aliases.widened(*(fingerprints(recipient) for recipient in recipients))
+    newest = {value: group[0] for group in groups for value in group}
     rows = _events().filter(recipient_fingerprint__in=list(newest), event__in=FOR_EVERYBODY).order_by("pk")
     return {(newest[event.recipient_fingerprint], event.channel): event for event in rows}
 

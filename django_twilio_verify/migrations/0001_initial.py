@@ -383,6 +383,19 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="FingerprintAlias",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("current", models.CharField(db_index=True, max_length=56)),
+                ("earlier", models.CharField(max_length=56)),
+            ],
+            options={
+                "verbose_name": "fingerprint alias",
+                "verbose_name_plural": "fingerprint aliases",
+                "constraints": [models.UniqueConstraint(fields=("earlier", "current"), name="tv_alias_once")],
+            },
+        ),
+        migrations.CreateModel(
             name="LimitCounter",
             fields=[
                 ("key", models.CharField(max_length=64, primary_key=True, serialize=False)),
@@ -642,7 +655,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="consentevent",
-            index=models.Index(fields=["occurred_at"], name="tv_consent_time"),
+            index=models.Index(fields=["occurred_at", "channel", "event", "country"], name="tv_consent_time"),
+        ),
+        migrations.AddIndex(
+            model_name="consentevent",
+            index=models.Index(fields=["honour_by", "honoured_at"], name="tv_consent_deadline"),
         ),
         migrations.AddConstraint(
             model_name="consentevent",

@@ -1,5 +1,6 @@
 """The records. Who writes them: ``flows/``, and nobody else."""
 
+from .alias import FingerprintAlias
 from .audit import AuditEvent, LegalHold
 from .consent import ConsentEvent, ConsentEvidence, Disclosure
 from .factor import Factor, RecoveryCode
@@ -14,6 +15,7 @@ __all__ = [
     "ConsentSeal",
     "Disclosure",
     "Factor",
+    "FingerprintAlias",
     "LegalHold",
     "LimitCounter",
     "RecoveryCode",

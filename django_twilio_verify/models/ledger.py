@@ -1,4 +1,4 @@
-"""The gate in the ledger's triggers, for ``manage.py flush`` alone."""
+"""Which tables the ledger is made of, and the gate in its triggers, for ``manage.py flush`` alone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,18 @@ from contextlib import contextmanager
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+LEDGER_MODELS = frozenset(
+    {
+        "auditevent",
+        "consentevent",
+        "consentevidence",
+        "consentseal",
+        "disclosure",
+        "fingerprintalias",
+        "legalhold",
+    }
+)
+"""The models, in small letters, that stand together where a router keeps the ledger in a database of its own."""
 GATE_TABLE = "twilio_verify_ledgergate"
 
 

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 
 from django_twilio_verify.conf import settings as ours
-from django_twilio_verify.flows import consent, ledger, retention
+from django_twilio_verify.flows import consent, consentlog, ledger, retention
 from django_twilio_verify.flows.addressees import Addressee
 from django_twilio_verify.models import AuditEvent, ConsentEvent, ConsentEvidence
 from tests.support import OTHER_PHONE, PHONE, agree, make_client, make_user
@@ -35,10 +35,10 @@ def clock(monkeypatch: Any) -> Any:
             self.now = NOW - timedelta(days=days)
 
     clock = Clock()
-    for module in (consent, retention):
+    for module in (consentlog, retention):
         monkeypatch.setattr(module, "database_now", clock)
     # With words on record the time comes with them, from the database itself.
-    monkeypatch.setattr(consent, "_read_disclosure", _without_time(consent._read_disclosure))
+    monkeypatch.setattr(consent, "read_disclosure", _without_time(consentlog.read_disclosure))
     return clock
 
 
