@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -15,7 +15,7 @@ from .choices import CODE_CHANNELS, Channel
 from .codes import MAX_LENGTH, MIN_LENGTH
 from .conf import DEFAULT_LIMITS, REQUIRED_FACTS, retired_key_ids, settings
 from .countries import NAMES
-from .flows import linter
+from .flows import ledgerkeys, linter, sealbook
 
 MIDDLEWARE = "django_twilio_verify.middleware.TwoFactorMiddleware"
 _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
@@ -27,6 +27,7 @@ def register_all() -> None:
     """Register every check of this file under the tags that ``manage.py check --tag`` knows."""
     for check in (check_middleware, check_policy, check_limits, check_signing):
         register(check, Tags.security)
+    register(check_ledger_keys, Tags.database)
     for check in (check_backends, check_channels, check_program, check_disclosures, check_countries, check_code):
         register(check, "twilio_verify")
 
@@ -147,6 +148,23 @@ def _check_keys() -> list[CheckMessage]:
 
 def _bad_keys(problem: str) -> Error:
     return Error(f"TWILIO_VERIFY_FINGERPRINT_KEYS {problem}.", id="twilio_verify.E005")
+
+
+def check_ledger_keys(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """E021: a key that the ledger was written with is not listed, or was retired before its fingerprints were rotated.
+    E022: it is listed with another secret. A few statements, each by an index; only where databases are checked.
+    """
+    # SECURITY: an error and no warning: opt-outs that are not found let messages go to people who opted out.
+    if _check_keys() or sealbook.database() not in (databases or ()) or not ledgerkeys.is_there():
+        return []
+    return [
+        Error(
+            f"The consent ledger {problem.text} (TWILIO_VERIFY_FINGERPRINT_KEYS).",
+            hint="Opt-outs under it are not found. List the key with the secret it had, then run rotate_verify_keys.",
+            id="twilio_verify.E021" if problem.is_lost else "twilio_verify.E022",
+        )
+        for problem in ledgerkeys.problems()
+    ]
 
 
 def check_backends(**kwargs: Any) -> list[CheckMessage]:

@@ -56,12 +56,23 @@ def learn(pairs: Iterable[Pair]) -> int:
 
     Two that learn the same at once do not clash. Part of the caller's transaction, if there is one.
     """
+    new = missing(pairs)
+    write(new)
+    return len(new)
+
+
+def write(pairs: Iterable[Pair]) -> None:
+    """Write ``pairs``, of which some may have been written meanwhile."""
+    rows().bulk_create([FingerprintAlias(current=new, earlier=old) for new, old in pairs], ignore_conflicts=True)
+
+
+def missing(pairs: Iterable[Pair]) -> list[Pair]:
+    """What ``learn`` would write, in order, so that no two writers wait for each other. Two SELECTs, none for none."""
     wanted = {pair for pair in pairs if pair[0] != pair[1]}
     before = _earlier(old for _, old in wanted)
     wanted |= {(new, oldest) for new, old in wanted for oldest in before.get(old, ()) if oldest != new}
-    missing = sorted(wanted - _kept(wanted))  # in order, so that no two writers wait for each other
-    rows().bulk_create([FingerprintAlias(current=new, earlier=old) for new, old in missing], ignore_conflicts=True)
-    return len(missing)
+    kept = rows().filter(earlier__in={old for _, old in wanted}).values_list("current", "earlier")
+    return sorted(wanted - {*kept})
 
 
 def rows() -> QuerySet[FingerprintAlias]:
@@ -79,7 +90,3 @@ def _earlier(prints: Iterable[str]) -> dict[str, list[str]]:
     for current, earlier in rows().filter(current__in=set(prints)).order_by("pk").values_list("current", "earlier"):
         found.setdefault(current, []).append(earlier)
     return found
-
-
-def _kept(pairs: Iterable[Pair]) -> set[Pair]:
-    return set(rows().filter(earlier__in={old for _, old in pairs}).values_list("current", "earlier"))

@@ -111,10 +111,9 @@ class Subject:
         """Keep the older fingerprints that ``standing`` was found by: its key may be retired one day, and where the
         personal half is erased, nothing but the address given now tells whose they are.
         """
-        groups = (
-            (fingerprints(self.recipient), standing.recipient_fingerprint),
-            (self.person.fingerprints, standing.person_fingerprint),
-        )
+        groups = [(fingerprints(self.recipient), standing.recipient_fingerprint)]
+        if self.person.kind != PersonKind.HOLDER:  # who is found by the address alone
+            groups.append((self.person.fingerprints, standing.person_fingerprint))
         aliases.learn((own[0], found) for own, found in groups if found in own[1:])
 
 

@@ -15,12 +15,15 @@ from operator import itemgetter
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
-from django.db.models import Exists, Max, OuterRef
+from django.db.models import Exists, Max, OuterRef, Q
 
-from ..conf import settings
+from ..choices import LIVE_CONSENT, RecipientKind
+from ..conf import fingerprints, retired_key_ids, settings
 from ..merkle import Tree
-from ..models import ConsentEvent, ConsentEvidence, ConsentSeal, Disclosure
-from . import disclosures, ledgerstream, sealbook, stamping
+from ..models import ConsentEvent, ConsentEvidence, ConsentSeal, Disclosure, FingerprintAlias
+from ..recipients import Recipient
+from ..signing import SigningKey
+from . import aliases, disclosures, ledgerkeys, ledgerstream, sealbook, stamping
 from .idranges import Ranges, parse_list
 from .ledgerstream import Row, Writer
 
@@ -78,6 +81,7 @@ def verify(extent: Extent | None = None, *, tally: Verified | None = None) -> It
     yield from _seals(extent, tally)
     if extent.contents:
         yield from _disclosures()
+        yield from _aliases()
     yield from _Reader(extent, tally).everything()
     yield from _orphans()
     yield from _lost_tail()
@@ -105,11 +109,16 @@ def _chosen(since: datetime | None) -> tuple[ConsentSeal | None, Iterator[Consen
 
 def _seals(extent: Extent, tally: Verified) -> Iterator[Finding]:
     previous, chosen = _chosen(extent.since)
+    unchecked = _Unchecked()
     for seal in chosen:
         tally.seals += 1
-        yield from _links(seal, previous)
-        yield from _seal(seal)
+        broken = list(_links(seal, previous))
+        yield from broken
+        if broken:
+            yield from unchecked.left()
+        yield from _seal(seal, unchecked)
         previous = seal
+    yield from unchecked.left()
 
 
 def _links(seal: ConsentSeal, previous: ConsentSeal | None) -> Iterator[Finding]:
@@ -124,11 +133,15 @@ def _links(seal: ConsentSeal, previous: ConsentSeal | None) -> Iterator[Finding]
         yield Finding("chain_broken", f"Seal {number} does not begin where the one before ends.", seal_number=number)
 
 
-def _seal(seal: ConsentSeal) -> Iterator[Finding]:
+def _seal(seal: ConsentSeal, unchecked: _Unchecked) -> Iterator[Finding]:
     number, content = seal.number, sealbook.canonical(seal)
     if sealbook.digest(seal) != seal.digest:
         yield Finding("seal_changed", f"Seal {number} was changed.", seal_number=number)
-    yield from _signature(seal, content)
+    if keys := _keys_of(seal):
+        wrong = list(_signature(seal, content, keys))
+        yield from wrong or unchecked.covered_by(seal)
+    else:
+        unchecked.add(seal)
     if not seal.timestamp_token:
         return
     if not stamping.is_available():
@@ -138,14 +151,13 @@ def _seal(seal: ConsentSeal) -> Iterator[Finding]:
         yield Finding("timestamp_wrong", f"The time-stamp of seal {number} is not over it.", seal_number=number)
 
 
-def _signature(seal: ConsentSeal, content: bytes) -> Iterator[Finding]:
+def _keys_of(seal: ConsentSeal) -> list[SigningKey]:
+    """An id may belong to several keys: those derived from ``SECRET_KEY`` and its fallbacks share one."""
+    return [key for key in settings.signing_keys if key.id == seal.key_id and key.algorithm == seal.algorithm]
+
+
+def _signature(seal: ConsentSeal, content: bytes, keys: list[SigningKey]) -> Iterator[Finding]:
     number = seal.number
-    # An id may belong to several keys: those derived from SECRET_KEY and its fallbacks share one.
-    keys = [key for key in settings.signing_keys if key.id == seal.key_id and key.algorithm == seal.algorithm]
-    if not keys:
-        text = f"Seal {number} was signed with {seal.algorithm} key {seal.key_id!r}, which is not among the keys."
-        yield Finding("key_unknown", text, seal_number=number)
-        return
     try:
         signature = bytes.fromhex(seal.signature)
     except ValueError:
@@ -156,6 +168,40 @@ def _signature(seal: ConsentSeal, content: bytes) -> Iterator[Finding]:
         yield Finding("signature_wrong", f"The signature of seal {number} is wrong.", seal_number=number)
 
 
+@dataclass(slots=True)
+class _Unchecked:
+    """The seals in a row whose signing key is not listed, until a later one that can be checked vouches for them.
+
+    A seal is over the digest of the one before, so that the signature of the later one is over them all.
+    """
+
+    runs: list[tuple[int, int, str]] = field(default_factory=list)
+    """First and last number, and the key, of each run that one key signed."""
+
+    def add(self, seal: ConsentSeal) -> None:
+        key, number = f"{seal.algorithm} key {seal.key_id!r}", seal.number
+        first = number
+        if self.runs and self.runs[-1][2] == key:
+            first = self.runs.pop()[0]
+        self.runs.append((first, number, key))
+
+    def covered_by(self, seal: ConsentSeal) -> Iterator[Finding]:
+        """Nothing was tampered with as far as the chain tells; still it is said that nobody looked."""
+        by = f"by the chain of seals, seal {seal.number} covers that, signed with key {seal.key_id!r}."
+        yield from self._told(by, is_certain=False)
+
+    def left(self) -> Iterator[Finding]:
+        """Nothing vouches for them."""
+        yield from self._told("no later seal with a key that is listed covers that.", is_certain=True)
+
+    def _told(self, ending: str, *, is_certain: bool) -> Iterator[Finding]:
+        for first, last, key in self.runs:
+            what = f"Seal {first} was" if first == last else f"Seals {first} to {last} were"
+            text = f"{what} signed with {key}, which is not among the keys, so nobody can check it; {ending}"
+            yield Finding("key_unknown", text, seal_number=first, is_certain=is_certain)
+        self.runs.clear()
+
+
 # -------------------------------------------------------------------------------------- what is under them
 
 
@@ -164,6 +210,34 @@ def _disclosures() -> Iterator[Finding]:
     for row in Disclosure.objects.using(sealbook.database()).order_by("pk").iterator(chunk_size=100):
         if not disclosures.holds(row):
             yield Finding("disclosure_changed", f"Disclosure {row.pk} does not have the words that it was shown with.")
+
+
+def _aliases() -> Iterator[Finding]:
+    """The aliases that lead to somebody else's events, as far as the address is still there, and those that are missing
+    for a key that is retired. Of whom an account's fingerprint was, nobody can tell without that key.
+    """
+    rows, last = aliases.rows().order_by("pk"), 0
+    while page := list(rows.filter(pk__gt=last)[: ledgerstream.PAGE]):
+        yield from _false_aliases(page)
+        last = page[-1].pk
+    listed = [key.id for key in settings.fingerprint_keys]
+    for key_id in retired_key_ids():
+        unmatched = ledgerkeys.unmatched(key_id, "recipient_fingerprint", listed)
+        needed = unmatched.filter(Q(evidence__isnull=False) | ~Q(event__in=LIVE_CONSENT))
+        if count := needed.order_by().values("recipient_fingerprint").distinct().count():
+            text = f"{count} recipients are not found any more: key {key_id!r} is retired, and they have no alias."
+            yield Finding("alias_missing", text)
+
+
+def _false_aliases(page: list[FingerprintAlias]) -> Iterator[Finding]:
+    events = sealbook.events().filter(recipient_fingerprint__in={one.earlier for one in page}, evidence__isnull=False)
+    known = events.values_list("recipient_fingerprint", "recipient_kind", "evidence__recipient").distinct()
+    prints = {found: fingerprints(Recipient(RecipientKind(kind), value)) for found, kind, value in known}
+    listed = {key.id for key in settings.fingerprint_keys}
+    for one in page:
+        is_known = one.earlier in prints and one.current.partition(".")[0] in listed
+        if is_known and one.current not in prints[one.earlier]:
+            yield Finding("alias_false", f"Alias {one.pk} leads to the events of another recipient.")
 
 
 @dataclass(slots=True)

@@ -175,10 +175,52 @@ def test_a_retired_key_goes_on_checking_by_its_public_half(settings: Any) -> Non
     write(1, 1)
     assert seal().algorithm == "hmac-sha256"
     assert findings() == set()
-    settings.TWILIO_VERIFY_SIGNING_KEYS = [("k2", SECRET)]
-    assert findings() == {("key_unknown", None, 1)}
     settings.TWILIO_VERIFY_SIGNING_KEYS = [("k2", "t" * 32), ("k1", PUBLIC)]
     assert findings() == {("signature_wrong", None, 2)}
+
+
+def unchecked() -> list[tuple[bool, str]]:
+    """What is said of seals whose key is not listed: whether it counts, and the words."""
+    return [(one.is_certain, one.text) for one in seals.verify() if one.kind == "key_unknown"]
+
+
+@pytest.mark.django_db
+def test_a_dropped_key_leaves_seals_that_a_later_one_covers(settings: Any) -> None:
+    for number, key in enumerate(("k1", "k1", "k2", "k3")):
+        settings.TWILIO_VERIFY_SIGNING_KEYS = [(key, key * 16)]
+        write(1, number)
+        seal()
+    settings.TWILIO_VERIFY_SIGNING_KEYS = [("k3", "k3" * 16)]
+    assert findings() == set()
+    behind = "which is not among the keys, so nobody can check it; "
+    covered = "by the chain of seals, seal 4 covers that, signed with key 'k3'."
+    assert unchecked() == [
+        (False, f"Seals 1 to 2 were signed with hmac-sha256 key 'k1', {behind}{covered}"),
+        (False, f"Seal 3 was signed with hmac-sha256 key 'k2', {behind}{covered}"),
+    ]
+    settings.TWILIO_VERIFY_SIGNING_KEYS = [("k2", "k2" * 16)]
+    assert findings() == {("key_unknown", None, 4)}
+    alone = "no later seal with a key that is listed covers that."
+    assert unchecked()[-1] == (True, f"Seal 4 was signed with hmac-sha256 key 'k3', {behind}{alone}")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("broken", [1, 2, 3])
+def test_what_is_not_chained_is_covered_by_nothing(settings: Any, broken: int) -> None:
+    """A seal of the dropped key is made anew by somebody who has the database and not the later key."""
+    for number, key in enumerate(("k1", "k1", "k2")):
+        settings.TWILIO_VERIFY_SIGNING_KEYS = [(key, key * 16)]
+        write(1, number)
+        seal()
+    drop_triggers()
+    forged = ConsentSeal.objects.get(number=broken)
+    forged.root = "0" * 64
+    ConsentSeal.objects.filter(number=broken).update(root=forged.root, digest=sealbook.digest(forged))
+    settings.TWILIO_VERIFY_SIGNING_KEYS = [("k2", "k2" * 16)]
+    assert any(certain for certain, _ in unchecked())
+    if connection.vendor == "mysql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET @twilio_verify_flush = NULL")
 
 
 @pytest.mark.django_db
