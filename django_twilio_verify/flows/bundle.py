@@ -13,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from django.core.exceptions import ImproperlyConfigured
 from django.template.loader import render_to_string
 
 from .. import __version__, verify_bundle
@@ -23,8 +22,8 @@ from ..signing import SigningKey
 from . import ledger, pages, sealbook
 from .evidence import Export, Selection, chunks, count_recipients, exporting, half_of, sends
 from .pages import Listed
-from .proofs import Prover
-from .seals import Proof
+from .proofs import Proof, Prover
+from .seals import signing_key
 
 VERSION = 1
 """Of the bundle's format."""
@@ -48,7 +47,7 @@ def write(
     selection is by period alone. Memory does not grow with the number of events. Raises ``NothingToExport`` before
     anything is written, ``ValueError`` without reason or actor, ``ImproperlyConfigured`` without a key that signs.
     """
-    key = _signing_key()
+    key = signing_key()
     if pdf:
         pages.require_pdf()
     with exporting(stream, selection, "bundle", reason, actor) as export:
@@ -62,15 +61,6 @@ def write(
             bundle.write_manifest()
         export.counts = bundle.counts
     return export
-
-
-def _signing_key() -> SigningKey:
-    key = settings.signing_keys[0]
-    if key.problem:
-        raise ImproperlyConfigured(f"The signing key {key.id!r} {key.problem}.")
-    if not key.can_sign:
-        raise ImproperlyConfigured(f"The signing key {key.id!r} is a public one: the newest must be able to sign.")
-    return key
 
 
 @dataclass(slots=True)

@@ -28,8 +28,7 @@ from ..models import ConsentEvent, ConsentEvidence, Disclosure, VerificationAtte
 from ..recipients import Recipient
 from . import aliases
 from .evidence import Selection, chunks, half_of, sends
-from .proofs import Prover
-from .seals import Proof
+from .proofs import Proof, Prover
 
 EVENTS_A_PAGE = 500
 """The newest ones; ``evidence.jsonl`` has all."""

@@ -1,8 +1,8 @@
 """Inclusion proofs for many events of large seals, chunk by chunk.
 
-``seals.inclusions`` reads every event of a seal for each call. Here a seal is read once and the roots of its blocks
-are kept, 32 bytes for 4096 events; a later chunk reads only the blocks that its events are in. The tree of RFC 6962
-over all entries is the tree over the roots of aligned blocks, the last of which may be short.
+A seal is read once and the roots of its blocks are kept, 32 bytes for 4096 events; after that, only the blocks that
+asked-for events are in are read. The tree of RFC 6962 over all entries is the tree over the roots of aligned blocks,
+the last of which may be short.
 """
 
 from __future__ import annotations
@@ -19,12 +19,23 @@ from ..merkle import Tree, node_hash
 from ..models import ConsentSeal
 from . import sealbook
 from .idranges import Ranges, parse_list
-from .seals import Proof
 
 BLOCK = 4096
 """Events in a block: a power of two."""
 KEPT = 64
 """Seals whose blocks are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """That an event is at ``index`` (from 0) of the ``size`` entries under seal ``seal_number`` (RFC 6962 section
+    2.1.1). ``path``: hashes in hex from the leaf to the root. The leaf is the event's digest, 32 bytes.
+    """
+
+    seal_number: int
+    index: int
+    size: int
+    path: tuple[str, ...]
 
 
 class Prover:
@@ -93,6 +104,13 @@ class _Blocks:
 
     @classmethod
     def read(cls, places: _Places) -> _Blocks:
+        try:
+            return cls._read(places)
+        except ValueError:  # a digest that is none: somebody overwrote it
+            return cls(places)
+
+    @classmethod
+    def _read(cls, places: _Places) -> _Blocks:
         made, seal = cls(places), places.seal
         entries = places.entries(0, seal.first_event)
         count, roots = 0, []

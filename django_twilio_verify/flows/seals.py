@@ -6,7 +6,6 @@ transaction ends after its number was passed is taken up by the next seal, among
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -21,6 +20,7 @@ from ..models.clock import database_now
 from ..signing import SigningKey
 from . import sealbook
 from .idranges import Ranges, format_list, parse_list
+from .proofs import Proof, Prover
 from .sealbook import canonical
 from .stamping import StampingFailed, stamp
 from .tampering import Extent, Finding, Verified, verify
@@ -36,6 +36,7 @@ __all__ = [
     "inclusion",
     "inclusions",
     "seal",
+    "signing_key",
     "verify",
 ]
 
@@ -55,18 +56,6 @@ class Sealed:
     stamping_problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """That an event is at ``index`` (from 0) of the ``size`` entries under seal ``seal_number`` (RFC 6962 section
-    2.1.1). ``path``: hashes in hex from the leaf to the root. The leaf is the event's digest, 32 bytes.
-    """
-
-    seal_number: int
-    index: int
-    size: int
-    path: tuple[str, ...]
-
-
 def seal(*, progress: Progress | None = None) -> Sealed | None:
     """Make one seal over all events since the last. Returns ``None`` where there are none.
 
@@ -74,7 +63,7 @@ def seal(*, progress: Progress | None = None) -> Sealed | None:
     cannot sign; ``ValueError`` for an event whose digest was overwritten by nonsense. An authority that gives no
     time-stamp stops nothing: see ``Sealed``.
     """
-    key = _signing_key()
+    key = signing_key()
     previous = sealbook.seals().last()
     made = _covering(previous, progress or _nothing)
     if made is None:
@@ -98,50 +87,10 @@ def inclusion(event_id: int) -> Proof | None:
 def inclusions(event_ids: Iterable[int]) -> dict[int, Proof]:
     """The proofs of several events, by id, without those that ``inclusion`` has none for. Reads each seal once.
 
-    Give some thousands at a time: every proof is kept, about 2 kB each under a seal over a million events.
+    Give some thousands at a time: every proof is kept, about 2 kB each under a seal over a million events. Who has many
+    thousands keeps a ``proofs.Prover``, which remembers what it read.
     """
-    wanted = sorted(set(event_ids))
-    proofs: dict[int, Proof] = {}
-    for each in _seals_over(wanted):
-        places = _places(each, wanted)
-        tree = Tree(places.values())
-        if places and _grown(tree, each):
-            for event_id, index in places.items():
-                path = tuple(one.hex() for one in tree.paths[index])
-                proofs[event_id] = Proof(each.number, index, tree.size, path)
-    return proofs
-
-
-def _grown(tree: Tree, seal: ConsentSeal) -> bool:
-    """Fill ``tree`` with what is under ``seal``. Returns whether that is still what was sealed."""
-    try:
-        for leaf in sealbook.leaves(seal):
-            tree.append(leaf)
-    except ValueError:  # a digest that is none
-        return False
-    return tree.root().hex() == seal.root and tree.size == seal.count
-
-
-def _seals_over(ids: list[int]) -> Iterator[ConsentSeal]:
-    if ids:
-        reach = Q(first_event__lte=ids[-1], last_event__gte=ids[0])
-        yield from sealbook.seals().filter(reach | ~Q(late="")).iterator(chunk_size=100)
-
-
-def _places(seal: ConsentSeal, wanted: list[int]) -> dict[int, int]:
-    """The index in the seal's tree of each event of ``wanted`` (ascending) that it covers, by id."""
-    late, gaps = parse_list(seal.late), Ranges.parse(seal.gaps)
-    places = {number: index for index, number in enumerate(late) if _has(wanted, number)}
-    start = bisect_left(wanted, seal.first_event)
-    for number in wanted[start : bisect_left(wanted, seal.last_event + 1)]:
-        if number not in gaps:
-            places[number] = len(late) + number - seal.first_event - gaps.below(number)
-    return places
-
-
-def _has(numbers: list[int], number: int) -> bool:
-    place = bisect_left(numbers, number)
-    return place < len(numbers) and numbers[place] == number
+    return Prover().proofs(event_ids)
 
 
 # -------------------------------------------------------------------------------------------------- sealing
@@ -220,7 +169,8 @@ def late_events() -> Iterator[tuple[int, str]]:
                 yield number, digest
 
 
-def _signing_key() -> SigningKey:
+def signing_key() -> SigningKey:
+    """The key that signs what is made now. Raises ``ImproperlyConfigured`` where the newest cannot."""
     key = settings.signing_keys[0]
     if key.problem:
         raise ImproperlyConfigured(f"The signing key {key.id!r} {key.problem}.")
