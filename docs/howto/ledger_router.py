@@ -1,13 +1,14 @@
 """A router that keeps the consent ledger in a database of its own."""
 
+from django_twilio_verify.models.ledger import LEDGER_MODELS
+
 
 class LedgerRouter:
     ledger = "ledger"
-    models = frozenset({"disclosure", "consentevent", "consentevidence"})
 
     def db_for_read(self, model, **hints):
         meta = model._meta
-        ours = meta.app_label == "twilio_verify" and meta.model_name in self.models
+        ours = meta.app_label == "twilio_verify" and meta.model_name in LEDGER_MODELS
         return self.ledger if ours else None
 
     db_for_write = db_for_read
@@ -17,4 +18,4 @@ class LedgerRouter:
             return False if db == self.ledger else None
         if model_name is None:
             return None
-        return (model_name in self.models) == (db == self.ledger)
+        return (model_name in LEDGER_MODELS) == (db == self.ledger)

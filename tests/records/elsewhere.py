@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connections
-from django.test import Client, TransactionTestCase
+from django.test import Client, TransactionTestCase, override_settings
 
+from django_twilio_verify import checks
 from django_twilio_verify.choices import Channel
 from django_twilio_verify.exceptions import ConsentRequired
-from django_twilio_verify.flows import consent, factors, ledger, verifications
-from django_twilio_verify.models import ConsentEvent, ConsentEvidence, Disclosure, VerificationAttempt
+from django_twilio_verify.flows import (
+    bundle,
+    consent,
+    erasure,
+    evidence,
+    factors,
+    ledger,
+    retention,
+    seals,
+    verifications,
+)
+from django_twilio_verify.flows.addressees import Addressee
+from django_twilio_verify.models import (
+    AuditEvent,
+    ConsentEvent,
+    ConsentEvidence,
+    ConsentSeal,
+    Disclosure,
+    FingerprintAlias,
+    VerificationAttempt,
+)
+from django_twilio_verify.recipients import Recipient
 from tests.support import PASSWORD, PHONE, agree, last_code, make_client, make_user
 
-from .conftest import execute, still_refuses
+from .conftest import execute, refused, still_refuses
 from .router import LEDGER
 
 BOTH = ["default", "ledger"]
@@ -41,8 +65,11 @@ def test_the_triggers_stand_beside_the_ledger() -> None:
     still_refuses("ledger")
     named = {name for (name,) in execute("SELECT name FROM sqlite_master WHERE type = 'trigger'", using="ledger")}
     assert {
-        f"twilio_verify_{table}_no_{verb}" for table in ("disclosure", "consentevent") for verb in ("update", "delete")
-    } <= named
+        f"twilio_verify_{table}_no_{verb}"
+        for table in ("disclosure", "consentevent", "consentseal", "auditevent")
+        for verb in ("update", "delete", "replace")
+    } == named
+    assert execute("SELECT name FROM sqlite_master WHERE type = 'trigger'") == []
 
 
 def test_consent_is_kept_there() -> None:
@@ -79,6 +106,52 @@ def test_a_visitors_consent_is_carried_over_to_the_account() -> None:
     carried = consent.live(recipient=PHONE, channel=Channel.SMS, user=user, client=client)
     assert carried is not None
     assert ledger.holds(carried)
+
+
+def test_it_is_sealed_verified_and_proved_there() -> None:
+    event = agree(user=make_user())
+    assert call_command("seal_consents", verbosity=0, stdout=io.StringIO()) is None
+    assert ConsentSeal.objects.get()._state.db == "ledger"
+    assert [*seals.verify()] == []
+    assert seals.inclusion(event.pk) is not None
+    refused(lambda: ConsentSeal.objects.update(count=7), "ledger")
+    stream = io.BytesIO()
+    selection = evidence.Selection(recipients=(Recipient.parse(PHONE),))
+    bundle.write(stream, selection, reason="asked for", actor="ann")
+    assert zipfile.ZipFile(stream).testzip() is None
+    refused(lambda: AuditEvent.objects.update(reason="another"), "ledger")
+
+
+def test_it_is_held_erased_and_purged_there() -> None:
+    agree(user=make_user())
+    whom = Addressee.of(PHONE)
+    assert retention.hold(whom, reason="suit", actor="ann")._state.db == "ledger"
+    with pytest.raises(erasure.LegallyHeld):
+        erasure.erase(whom, reason="asked for", actor="ann")
+    retention.release(whom, reason="over", actor="ann")
+    assert erasure.erase(whom, reason="asked for", actor="ann").evidence == 1
+    call_command("purge_evidence", stdout=io.StringIO())
+    kinds = [*AuditEvent.objects.using("ledger").order_by("pk").values_list("kind", flat=True)]
+    assert kinds == ["held", "released", "erased", "purged"]
+
+
+def test_fingerprint_keys_are_rotated_across_both() -> None:
+    user, client = make_user(), make_client()
+    one, two = ("k1", "1" * 32), ("k2", "2" * 32)
+    with override_settings(TWILIO_VERIFY_FINGERPRINT_KEYS=[one]):
+        event = agree(user=user)
+        consent.opt_out(recipient=PHONE, channel="call", client=client)
+        retention.hold(Addressee.of(PHONE), reason="suit", actor="ann")
+    with override_settings(TWILIO_VERIFY_FINGERPRINT_KEYS=[two]):
+        assert [one.id for one in checks.check_ledger_keys(databases=BOTH)] == ["twilio_verify.E021"]
+        assert checks.check_ledger_keys(databases=["default"]) == []
+    with override_settings(TWILIO_VERIFY_FINGERPRINT_KEYS=[two, one]):
+        call_command("rotate_verify_keys", stdout=io.StringIO())
+    assert FingerprintAlias.objects.using("ledger").count() == 2
+    with override_settings(TWILIO_VERIFY_FINGERPRINT_KEYS=[two, ("k1", "retired")]):
+        assert consent.live(recipient=PHONE, channel="sms", user=user, client=client) == event
+        assert consent.live(recipient=PHONE, channel="call", user=user, client=client) is None
+        assert retention.hold_on(Addressee.of(PHONE)) is not None
 
 
 def test_deleting_the_account_touches_none_of_it() -> None:

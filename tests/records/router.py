@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-LEDGER = {"disclosure", "consentevent", "consentevidence"}
+from django_twilio_verify.models.ledger import LEDGER_MODELS as LEDGER
 
 
 class LedgerRouter:
