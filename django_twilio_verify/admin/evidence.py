@@ -67,9 +67,9 @@ class EvidencePages(_Base):
             return _posts_only()
         addressee = self._addressee(fingerprint)
         form = ReasonForm(request.POST)
-        if addressee.recipient is None or not form.is_valid():
+        if not form.is_valid():
             return self._page(request, compile_dossier(addressee), export_form=form)
-        selection = evidence.Selection(recipients=(addressee.recipient,))
+        selection = _selection(addressee)
         try:
             stream = _bundled(selection, form.cleaned_data["reason"], _actor(request))
         except (ImproperlyConfigured, evidence.NothingToExport) as error:
@@ -182,6 +182,12 @@ class EvidencePages(_Base):
 
 _PAGES = ("evidence", "unmask", "export", "erase", "opt_out")
 _BUTTONS = {"unmask": UNMASK, "export": EXPORT, "erase": ERASE, "opt_out": RECORD}
+
+
+def _selection(addressee: Addressee) -> evidence.Selection:
+    if addressee.recipient is None:  # erased: what is left still proves what happened
+        return evidence.Selection(prints=addressee.fingerprints)
+    return evidence.Selection(recipients=(addressee.recipient,))
 
 
 def _bundled(selection: evidence.Selection, reason: str, actor: str) -> IO[bytes]:

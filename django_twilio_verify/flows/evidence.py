@@ -43,21 +43,24 @@ class Selection:
     """Whose evidence, of when. What is given narrows; give at least one.
 
     ``recipients``: addresses; an empty tuple is nobody, ``None`` anybody. ``person``: whose consent, with what the
-    holders of that person's addresses said. ``since``: aware time, inclusive; ``until``: aware time, exclusive.
+    holders of that person's addresses said. ``prints``: the fingerprints of one recipient, whose address is erased.
+    ``since``: aware time, inclusive; ``until``: aware time, exclusive.
     ``ceiling``: highest event, set by ``fixed``.
     """
 
     recipients: tuple[Recipient, ...] | None = None
     person: Person | None = None
+    prints: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
     ceiling: int | None = None
 
     def __post_init__(self) -> None:
         # SECURITY: a selection that says nothing is a slip, never "everything".
-        if self.recipients is None and self.person is None and not self.since and not self.until:
+        whose = (self.recipients is not None) + (self.person is not None) + bool(self.prints)
+        if not whose and not self.since and not self.until:
             raise ValueError("Say whose evidence: recipients, a person or a period.")
-        if self.recipients is not None and self.person is not None:
+        if whose > 1:
             raise ValueError("Select by recipients or by person, not by both.")
 
     @classmethod
@@ -79,15 +82,22 @@ class Selection:
 
     @property
     def is_period_only(self) -> bool:
-        return self.recipients is None and self.person is None
+        return self.recipients is None and self.person is None and not self.prints
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the one recipient that is meant; empty where it is another number of them."""
+        if self.recipients is not None and len(self.recipients) == 1:
+            return fingerprint(self.recipients[0])
+        return self.prints[0] if self.prints else ""
 
     @property
     def described(self) -> dict[str, Any]:
         """The filter without personal data: how many, whose by fingerprint, of when."""
-        by = "recipients" if self.recipients is not None else "person" if self.person else "period"
+        by = "period" if self.is_period_only else "person" if self.person else "recipients"
         found: dict[str, Any] = {"by": by}
-        if self.recipients is not None:
-            found["asked_for"] = len(self.recipients)
+        if by == "recipients":
+            found["asked_for"] = 1 if self.prints else len(self.recipients or ())
         if self.person is not None:
             found["person"] = self.person.fingerprint
         period = {"since": self.since, "until": self.until}
@@ -125,6 +135,8 @@ class Selection:
     def _conditions(self) -> Iterator[Q]:
         if self.person is not None:
             yield _of_person(aliases.of_person(self.person))
+        elif self.prints:
+            yield Q(recipient_fingerprint__in=self.prints)
         elif self.recipients is None:
             yield Q()
         else:
@@ -333,12 +345,11 @@ def exporting(stream: BinaryIO, selection: Selection, format_name: str, reason: 
 
 
 def _leave_trace(export: Export, reason: str, actor: str, *, is_complete: bool) -> None:
-    asked_for = export.selection.recipients or ()
     audit.record(
         AuditKind.EXPORTED,
         actor=actor,
         reason=reason,
-        fingerprint=fingerprint(asked_for[0]) if len(asked_for) == 1 else "",
+        fingerprint=export.selection.fingerprint,
         details={
             "format": export.format,
             "filter": export.selection.described,

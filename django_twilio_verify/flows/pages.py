@@ -138,7 +138,9 @@ def _fetch_nothing(url: str, *args: Any, **kwargs: Any) -> Any:
 
 def _recipients(selection: Selection, limit: int) -> Iterator[Sequence[str]]:
     """The fingerprints of each recipient meant."""
-    if selection.recipients is not None:
+    if selection.prints:
+        yield selection.prints
+    elif selection.recipients is not None:
         yield from map(aliases.of_recipient, selection.recipients)
     elif selection.person is not None:
         yield from _met(selection)

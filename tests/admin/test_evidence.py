@@ -7,21 +7,25 @@ import json
 import re
 import zipfile
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connection
+from django.http import FileResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from django_twilio_verify import verify_bundle
 from django_twilio_verify.admin import paging
 from django_twilio_verify.admin.consent import ConsentEventAdmin
 from django_twilio_verify.conf import fingerprint
-from django_twilio_verify.flows import consent, erasure, ledger, retention, verifications
+from django_twilio_verify.conf import settings as ours
+from django_twilio_verify.flows import consent, erasure, ledger, retention, seals, verifications
 from django_twilio_verify.flows.addressees import Addressee
 from django_twilio_verify.models import (
     AuditEvent,
@@ -313,6 +317,29 @@ def test_erasing_leaves_the_proof(root: Client, ann: User) -> None:
     assert AuditEvent.objects.get().reason == "Art. 17"
     assert root.get(page("opt_out")).status_code == 404
     assert "Nothing was left to erase." in root.post(page("erase"), FORMS["erase"], follow=True).content.decode()
+
+
+def test_what_is_left_of_an_erased_address_can_be_exported(root: Client, ann: User, tmp_path: Path) -> None:
+    agree(OTHER_PHONE, user=ann)
+    seals.seal()
+    erasure.erase(Addressee.of(PHONE), reason="Art. 17", actor="root")
+    print_ = fingerprint(Recipient.parse(PHONE))
+    erased = reverse("admin:twilio_verify_consentevent_evidence", args=[print_])
+    assert f'action="{erased}export/"' in root.get(erased).content.decode()
+    answer = root.post(f"{erased}export/", FORMS["export"])
+    assert isinstance(answer, FileResponse)
+    bundle = tmp_path / "bundle.zip"
+    bundle.write_bytes(b"".join(answer.streaming_content))  # type: ignore[arg-type]
+    with zipfile.ZipFile(bundle) as archive:
+        (row,) = map(json.loads, archive.read("evidence.jsonl").splitlines())
+        assert (row["personal_state"], row["proof"]["seal"]) == ("erased", 1)
+        everything = b"".join(archive.read(name) for name in archive.namelist()).decode(errors="replace")
+    assert not any(word in everything for word in PERSONAL)
+    secret = ours.signing_keys[0].secret.hex()
+    assert verify_bundle.main([str(bundle), "--hmac-key", secret]) == 0
+    trace = AuditEvent.objects.get(kind="exported")
+    assert trace.recipient_fingerprint == print_
+    assert json.loads(trace.details)["filter"] == {"asked_for": 1, "by": "recipients"}
 
 
 @pytest.mark.parametrize("values", [{}, {"reason": "x"}, {"confirmed": "on"}, {"reason": " ", "confirmed": "on"}])
