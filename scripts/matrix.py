@@ -73,21 +73,20 @@ def find(python: str) -> Path | None:
 def plan(pythons: list[str], sqlite_done: str = "") -> list[tuple[str, str, str, str]]:
     """Return the runs ``(lane, database, python, django)`` for the interpreters at hand.
 
-    Every pair that is possible runs once; neighbours go to different servers. Then each database,
-    SQLite too, gets the Djangos it has not had, on the newest interpreter that carries them. A
+    Each server gets each Django once, with the interpreters taken in turn. SQLite, the quickest, gets the pairs of
+    interpreter and Django that are left over, and the newest pair. ``sqlite_done``: the Django that it has had. A
     server has a lane of its own; SQLite's runs go where there is least to do.
     """
     rows = []
-    for python, django in PAIRS:
-        if python in pythons:
-            parity = (PYTHONS.index(python) + DJANGOS.index(django)) % 2
-            rows.append((SERVERS[parity], python, django))
-    done = {(database, django) for database, _, django in rows} | {("sqlite", sqlite_done)}
-    for database in (*SERVERS, "sqlite"):
-        for django in DJANGOS:
-            fit = [python for python in pythons if possible(python, django)]
-            if fit and (database, django) not in done:
-                rows.append((database, fit[-1], django))
+    for turn, server in enumerate(SERVERS):
+        for number, django in enumerate(DJANGOS):
+            if fit := [python for python in pythons if possible(python, django)]:
+                rows.append((server, fit[(turn + number) % len(fit)], django))
+    pairs = [(python, django) for python, django in PAIRS if python in pythons]
+    had = {(python, django) for _, python, django in rows}
+    if sqlite_done != DJANGOS[-1]:
+        had.discard(pairs[-1])
+    rows += [("sqlite", *pair) for pair in pairs if pair not in had]
     lanes: dict[str, list[tuple[str, str, str, str]]] = {server: [] for server in SERVERS}
     for database, python, django in rows:
         lane = database if database in lanes else min(lanes, key=lambda name: len(lanes[name]))

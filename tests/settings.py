@@ -26,7 +26,9 @@ def _databases() -> dict[str, Any]:
     kind = os.environ.get("TEST_DATABASE", "sqlite")
     if kind == "sqlite":
         # A file, so that threads of a test see one database and wait for each other as in production.
-        name = Path(os.environ.get("TMPDIR", "/tmp")) / f"{_NAME}-{os.getpid()}.sqlite3"
+        # Each process its own file, unless a bench keeps its database for the next run.
+        owner = "kept" if "BENCH_KEEP" in os.environ else os.getpid()
+        name = Path(os.environ.get("TMPDIR", "/tmp")) / f"{_NAME}-{owner}.sqlite3"
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(name),

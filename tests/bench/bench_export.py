@@ -4,7 +4,8 @@
 
 ``TEST_DATABASE`` says on which database. The floors write the same cells of the same rows: on PostgreSQL one COPY with
 cells escaped in SQL, written by hand; elsewhere ``values_list().iterator()`` with cells escaped in Python. Memory is
-how much the peak of the process grows while the step runs, as the system sees it.
+how much the peak of the process grows while the step runs, as the system sees it. ``BENCH_KEEP`` keeps the database
+for the next run.
 """
 
 # ruff: noqa: E402  Django has to be set up before models can be imported
@@ -27,7 +28,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
 from django.db import connection
-from django.test.utils import setup_databases, teardown_databases
 
 from django_twilio_verify.flows import bundle, receipts, seals, spreadsheets
 from django_twilio_verify.flows.evidence import Selection
@@ -127,13 +127,8 @@ def exported(write: Callable[..., Any], selection: Selection = EVER, **options: 
     return lambda: int(write(Nowhere(), selection, "bench", "bench", **options).rows)
 
 
-def main(rows: int) -> None:
-    start = time.perf_counter()
-    ledgers.fill(rows)
+def main() -> None:
     agree("+12025550123")
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE" if connection.vendor != "mysql" else "ANALYZE TABLE twilio_verify_consentevent")
-    print(f"{connection.vendor}: {rows:,} events filled in {time.perf_counter() - start:.0f} s\n")
     print("| step | rows | rows/s | MiB |\n| --- | --- | --- | --- |")
     is_postgres = connection.vendor == "postgresql"
     measured("warm-up", exported(spreadsheets.write), 1)
@@ -157,8 +152,6 @@ def main(rows: int) -> None:
 
 
 if __name__ == "__main__":
-    databases = setup_databases(verbosity=0, interactive=False)
-    try:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
-    finally:
-        teardown_databases(databases, verbosity=0)
+    events = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with ledgers.filled(events):
+        main()

@@ -2,7 +2,8 @@
 
     TEST_DATABASE=postgres python -m tests.bench.bench_ledger 1000000
 
-Makes a test database, fills it, measures each step in a process of its own, and takes the database away again.
+Makes a test database, fills it, measures each step in a process of its own, and takes the database away again
+(unless ``BENCH_KEEP`` is set: see ``ledgers.filled``).
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
-from django.db import connection, connections  # noqa: E402
+from django.db import connections  # noqa: E402
 
 from django_twilio_verify.flows import ledgerstream, sealbook, seals  # noqa: E402
 from django_twilio_verify.models import ConsentEvent  # noqa: E402
-from tests.bench.ledgers import fill  # noqa: E402
+from tests.bench.ledgers import filled  # noqa: E402
 
 
 def floor_ready_bytes() -> int:
@@ -117,15 +118,7 @@ def _peak() -> int:
 
 
 def main(count: int) -> None:
-    name = connection.settings_dict["NAME"]
-    connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    try:
-        began = time.perf_counter()
-        fill(count)
-        print(f"{connection.vendor}, {count:,} events, filled in {time.perf_counter() - began:.0f} s")
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("VACUUM ANALYZE")
+    with filled(count):
         floor = 0.0
         for what, work in STEPS:
             rows, spent, cpu, memory = measured(work)
@@ -134,9 +127,6 @@ def main(count: int) -> None:
             ratio = f"{rate / floor:5.2f} x streamed floor" if floor else ""
             speed = f"{rate:>11,.0f} rows/s {rows / cpu:>11,.0f} rows/CPU s"
             print(f"{what:32} {speed} {spent:6.1f} s {memory:+6.1f} MiB {ratio}", flush=True)
-    finally:
-        connections.close_all()
-        connection.creation.destroy_test_db(name, verbosity=0)
 
 
 if __name__ == "__main__":

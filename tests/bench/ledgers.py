@@ -3,21 +3,65 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import secrets
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
+from django.db import connection, connections
+
 from django_twilio_verify.choices import Channel
 from django_twilio_verify.flows import disclosures, ledger
-from django_twilio_verify.models import ConsentEvent, ConsentEvidence, Disclosure
+from django_twilio_verify.models import ConsentEvent, ConsentEvidence, ConsentSeal, Disclosure
+from django_twilio_verify.models.ledger import flushing
 
 BATCH = 2000
 START = datetime(2026, 1, 1, tzinfo=UTC)
 _COUNTRIES = ("US", "GB", "AT", "DE", "FR")
 _LANGUAGES = ("en", "de", "fr")
 _BUTTONS = ("Continue", "Send the code — now", "Weiter")
+
+
+@contextmanager
+def filled(count: int) -> Iterator[None]:
+    """A test database with ``count`` events in it, taken away afterwards; with ``BENCH_KEEP`` set, kept for the next
+    run, since filling takes longer than measuring.
+    """
+    keep, name = "BENCH_KEEP" in os.environ, connection.settings_dict["NAME"]
+    connection.creation.create_test_db(verbosity=0, autoclobber=True, keepdb=keep)
+    try:
+        began, there = time.perf_counter(), ConsentEvent.objects.count()
+        if there < count:
+            fill(count - there)
+        _unseal()
+        _analyse()
+        spent = time.perf_counter() - began
+        print(f"{connection.vendor}, {count:,} events, {there:,} of them kept, filled in {spent:.0f} s\n", flush=True)
+        yield
+    finally:
+        connections.close_all()
+        if not keep:
+            connection.creation.destroy_test_db(name, verbosity=0)
+
+
+def _unseal() -> None:
+    """Take away the seals of an earlier run."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("TRUNCATE twilio_verify_consentseal")
+    else:
+        with flushing("default"):
+            ConsentSeal.objects.all()._raw_delete("default")
+
+
+def _analyse() -> None:
+    statements = {"mysql": "ANALYZE TABLE twilio_verify_consentevent", "postgresql": "VACUUM ANALYZE"}
+    with connection.cursor() as cursor:
+        cursor.execute(statements.get(connection.vendor, "ANALYZE"))
 
 
 def fill(count: int, *, personal: bool = True) -> None:
