@@ -659,7 +659,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="consentevent",
-            index=models.Index(fields=["honour_by", "honoured_at"], name="tv_consent_deadline"),
+            index=models.Index(fields=["honour_by", "honoured_at", "id"], name="tv_consent_deadline"),
         ),
         migrations.AddConstraint(
             model_name="consentevent",

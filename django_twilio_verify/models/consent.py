@@ -125,7 +125,7 @@ class ConsentEvent(models.Model):
             models.Index(fields=["person_fingerprint"], name="tv_consent_person"),
             # By time alone, and with all that the charts count: they read no row.
             models.Index(fields=["occurred_at", "channel", "event", "country"], name="tv_consent_time"),
-            models.Index(fields=["honour_by", "honoured_at"], name="tv_consent_deadline"),
+            models.Index(fields=["honour_by", "honoured_at", "id"], name="tv_consent_deadline"),
         ]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["place"], name="tv_consent_place"),
