@@ -53,6 +53,10 @@ PREVIOUS = _OWN_FROM + _OWN.index("previous")
 EVIDENCE_COLUMNS = ("event_id", "salt", *ledger.EVIDENCE_FIELDS)
 _EVIDENCE_NAMES = tuple(name.encode() for name in ledger.EVIDENCE_FIELDS)
 _MOST_TEMPLATES = 500
+_SALT = 32
+"""Bytes of a salt, and of a digest of SHA-256: half a block, so the pads of an HMAC are as long again."""
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
+_INNER_REST, _OUTER_REST = b"\x36" * _SALT, b"\x5c" * _SALT
 
 
 class Writer:
@@ -121,11 +125,27 @@ def _timestamp(moment: datetime) -> str:
 def commitment(row: Row) -> str:
     """As ``ledger.commitment``, of a row of ``EVIDENCE_COLUMNS``. Raises ``ValueError`` for a salt that is no hex."""
     salt = bytes.fromhex(row[1])
-    parts = [
-        hmac_digest(hmac_digest(salt, name, "sha256"), str(value).encode() if value else b"", "sha256")
-        for name, value in zip(_EVIDENCE_NAMES, row[2:], strict=True)
-    ]
-    return sha256(b"".join(parts)).hexdigest()
+    values = [str(value).encode() if value else b"" for value in row[2:]]
+    hashed = _hashed if len(salt) == _SALT else _hashed_slowly
+    return sha256(b"".join(hashed(salt, values))).hexdigest()
+
+
+def _hashed_slowly(salt: bytes, values: list[bytes]) -> Iterator[bytes]:
+    for name, value in zip(_EVIDENCE_NAMES, values, strict=True):
+        yield hmac_digest(hmac_digest(salt, name, "sha256"), value, "sha256")
+
+
+def _hashed(salt: bytes, values: list[bytes], sha: Callable[[bytes], Any] = sha256) -> Iterator[bytes]:
+    """The same for a salt of 32 bytes: HMAC as RFC 2104 section 2 has it, hash by hash.
+
+    OpenSSL prepares a context for each HMAC, which takes longer than the hashing of so little, and a personal half
+    takes fourteen. Tests hold the two together.
+    """
+    inner, outer = salt.translate(_INNER) + _INNER_REST, salt.translate(_OUTER) + _OUTER_REST
+    for name, value in zip(_EVIDENCE_NAMES, values, strict=True):
+        key = sha(outer + sha(inner + name).digest()).digest()
+        within = sha(key.translate(_INNER) + _INNER_REST + value).digest()
+        yield sha(key.translate(_OUTER) + _OUTER_REST + within).digest()
 
 
 def pages(first: int, last: int, columns: Sequence[str], size: int = PAGE) -> Iterator[list[Row]]:

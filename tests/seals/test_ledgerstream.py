@@ -30,7 +30,7 @@ events = st.fixed_dictionaries({name: values.get(name, text) for name in (*ledge
 )
 halves = st.fixed_dictionaries(
     {
-        "salt": st.binary(min_size=32, max_size=32).map(bytes.hex),
+        "salt": (st.binary(min_size=32, max_size=32) | st.binary(max_size=80)).map(bytes.hex),
         "ip": st.none() | st.ip_addresses().map(str),
         **dict.fromkeys([name for name in ledger.EVIDENCE_FIELDS if name != "ip"], text),
     }
