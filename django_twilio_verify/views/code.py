@@ -22,8 +22,8 @@ from ..results import Checked
 from ..web import access, session
 from ..web.wording import sentence_for
 from .account import recovery_codes_page
+from .address import offered
 from .base import FormPage, PageMixin, code_url, demand_proof, must_prove_first
-from .enrol import offered
 from .ways import SendPage
 
 

@@ -9,17 +9,15 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
-from ..choices import Channel
 from ..conf import settings
 from ..exceptions import TwilioVerifyError
 from ..flows import withdrawal
 from ..forms.consent import ChannelsForm, StopEmailForm, StopPhoneForm, stop_form
-from ..forms.recipients import recipient_field, recipient_form
+from ..forms.recipients import recipient_form
 from ..models import Verification
 from ..web import access, session
-from ..web.client import region_of
+from .address import AddressPage, act, offered
 from .base import FormPage, PersonMixin, TemplatePage
-from .enrol import act, offered
 
 
 class ConsentsView(PersonMixin, TemplatePage):
@@ -54,17 +52,10 @@ class WithdrawView(PersonMixin):
         return HttpResponseRedirect(self.next)
 
 
-class StopView(FormPage):
+class StopView(AddressPage):
     """For whoever holds an address, without an account: say which, agree to one code, and have it sent."""
 
     template_name = "twilio_verify/withdraw.html"
-    channel: Channel
-    button = "Send code"
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.channel = offered(kwargs["channel"]) if "channel" in kwargs else _first_channel()
-        self.problem_field = recipient_field(self.channel)
-        return super().dispatch(request, *args, **kwargs)
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         # The visitor's session begins here and not with the press of the button: two first presses, each making one,
@@ -74,13 +65,6 @@ class StopView(FormPage):
 
     def get_form_class(self) -> type[StopPhoneForm] | type[StopEmailForm]:
         return stop_form(self.channel)
-
-    def get_form_kwargs(self) -> dict[str, Any]:
-        kwargs = super().get_form_kwargs()
-        kwargs["channel"] = self.channel
-        if self.channel != Channel.EMAIL:
-            kwargs["region"] = region_of(self.request)
-        return kwargs
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
         assert isinstance(form, StopPhoneForm | StopEmailForm)
@@ -97,10 +81,6 @@ class StopView(FormPage):
         proved = reverse("twilio_verify:stop_proved", args=[started.verification.pk])
         code = reverse("twilio_verify:code", args=[started.verification.pk])
         return HttpResponseRedirect(access.with_next(code, proved))
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        others = [channel for channel in settings.channels if channel != self.channel]
-        return super().get_context_data(channel=self.channel, other_channels=others, **kwargs)
 
 
 class StopProvedView(FormPage):
@@ -153,13 +133,6 @@ class OptInView(TemplatePage):
         )
         response.headers["X-Robots-Tag"] = "noindex"
         return response
-
-
-def _first_channel() -> Channel:
-    """The way that the page begins with; 404 while the site offers none."""
-    if not settings.channels:
-        raise Http404
-    return settings.channels[0]
 
 
 def _stop_path() -> str:

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django import forms
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from ..choices import Channel, ConsentMedium, Purpose
+from ..choices import Purpose
 from ..conf import settings
 from ..exceptions import TwilioVerifyError
 from ..flows import consent, verifications
-from ..flows.consent import Act
-from ..forms.recipients import EmailForm, PhoneForm, recipient_field, recipient_form
-from ..web.client import region_of
-from .base import FormPage, PersonMixin, TemplatePage, code_url
-
-
-def offered(word: str) -> Channel:
-    """The offered channel that a URL names; 404 for any other."""
-    for channel in settings.channels:
-        if channel.value == word:
-            return channel
-    raise Http404
-
-
-def act(button: str) -> Act:
-    """The box under a disclosure was ticked and ``button`` pressed."""
-    return Act(ConsentMedium.WEB, control="checkbox", default=False, final=True, button=str(button))
+from ..forms.recipients import EmailForm, PhoneForm, recipient_form
+from .address import AddressPage, act
+from .base import PersonMixin, TemplatePage, code_url
 
 
 class EnrolView(PersonMixin, TemplatePage):
@@ -43,27 +26,13 @@ class EnrolView(PersonMixin, TemplatePage):
         return self.render_to_response(self.get_context_data(channels=channels))
 
 
-class EnrolRecipientView(PersonMixin, FormPage):
+class EnrolRecipientView(PersonMixin, AddressPage):
     """Say where to, read the disclosure, agree; the code is sent on posting."""
 
     template_name = "twilio_verify/enrol_recipient.html"
-    channel: Channel
-    button = "Send code"
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.channel = offered(kwargs["channel"])
-        self.problem_field = recipient_field(self.channel)
-        return super().dispatch(request, *args, **kwargs)
 
     def get_form_class(self) -> type[PhoneForm] | type[EmailForm]:
         return recipient_form(self.channel)
-
-    def get_form_kwargs(self) -> dict[str, Any]:
-        kwargs = super().get_form_kwargs()
-        kwargs["channel"] = self.channel
-        if self.channel != Channel.EMAIL:
-            kwargs["region"] = region_of(self.request)
-        return kwargs
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
         client, recipient = self.client, form.cleaned_data["recipient"]
@@ -88,7 +57,3 @@ class EnrolRecipientView(PersonMixin, FormPage):
         except TwilioVerifyError as error:
             return self.refuse(form, error)
         return HttpResponseRedirect(code_url(self, started))
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        others = [channel for channel in settings.channels if channel != self.channel]
-        return super().get_context_data(channel=self.channel, other_channels=others, **kwargs)

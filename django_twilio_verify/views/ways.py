@@ -14,8 +14,8 @@ from ..flows import consent, verifications
 from ..forms.recipients import ConsentForm
 from ..models import Factor
 from ..recipients import Recipient
+from .address import act
 from .base import FormPage, code_url
-from .enrol import act
 
 
 class SendPage(FormPage):
