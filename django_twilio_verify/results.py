@@ -29,36 +29,61 @@ class ProviderSend:
     """The provider took a send.
 
     ``sid``: the verification's (``VE…``), the same for every resend; ``attempt_sid``: this send's (``VL…``) or
-    ``""``; ``channel``: the way that the provider says it used, as it spells it, lower case.
+    ``""``; ``channel``: the way that the provider says it used, as it spells it, lower case. ``link``: for silent
+    network authentication, the address that the phone has to open over its mobile network, once, within ten minutes;
+    ``line_type``: what the provider's look-up says of the number (``mobile``, ``landline``, ``fixedVoip`` …) or ``""``.
     """
 
     sid: str
     status: ProviderStatus
     channel: str = ""
     attempt_sid: str = ""
+    link: str = field(default="", repr=False)  # SECURITY: who opens it first, proves the number
+    line_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderCheck:
-    """The provider's judgement of an answer, or where a verification stands. ``provider_code``: 0 if none."""
+    """The provider's judgement of an answer, or where a verification stands. ``provider_code``: 0 if none.
+
+    ``link_errors``: of silent network authentication, the codes of the openings that failed (605xx), latest last.
+    """
 
     status: ProviderStatus
     sid: str = ""
     provider_code: int = 0
+    link_errors: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderAttempt:
-    """What the provider knows of one send. ``price`` is a decimal number as text, in ``currency`` (ISO 4217)."""
+    """What the provider knows of one send, from its list of attempts or from an event.
+
+    ``channel``: the way it used, as it spells it, lower case; ``rbm`` is RCS. ``converted``: whether a right answer
+    came of it, ``None`` if this source does not say. ``price``: a decimal number as text, in ``currency`` (ISO 4217).
+    ``message_status``: of the message or call: ``queued sent delivered undelivered failed read`` …; ``error_code``: why
+    it was not delivered, 0 if there is none. ``at``: when the provider made or last changed it, if it says.
+    """
 
     sid: str
     verification_sid: str
     channel: str
-    converted: bool
+    converted: bool | None
     price: str = ""
     currency: str = ""
     message_status: str = ""
     error_code: int = 0
+    country: str = ""
+    carrier: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptsPage:
+    """Some of the provider's attempts, and how to ask for the next ones: ``next_page`` is ``""`` behind the last."""
+
+    attempts: tuple[ProviderAttempt, ...]
+    next_page: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +92,8 @@ class Started:
 
     ``reused``: nothing was sent by this call, an earlier send still counts. ``perhaps_sent``: the provider did
     not answer in time. ``resend_at``: aware UTC time from which another send is allowed, ``None`` when no more are.
-    ``sends_left``: sends that remain to this verification.
+    ``sends_left``: sends that remain to this verification. ``link``: where there is no code to type, the address that
+    the phone has to open over its mobile network.
     """
 
     verification: Verification
@@ -76,6 +102,7 @@ class Started:
     perhaps_sent: bool = False
     resend_at: datetime | None = None
     sends_left: int = 0
+    link: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

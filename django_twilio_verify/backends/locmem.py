@@ -20,6 +20,7 @@ from django.views.decorators.debug import sensitive_variables
 from ..choices import CODE_CHANNELS, Channel
 from ..conf import settings
 from ..exceptions import BackendError
+from ..options import NO_OPTIONS, SendOptions
 from ..recipients import Recipient
 from ..results import ProviderAttempt, ProviderCheck, ProviderSend
 from .base import BaseBackend
@@ -109,17 +110,24 @@ class LocMemBackend(BaseBackend):
         self,
         recipient: Recipient,
         channel: Channel,
-        *,
-        locale: str = "",
-        tags: dict[str, str] | None = None,
+        options: SendOptions = NO_OPTIONS,
     ) -> ProviderSend:
         to, way = recipient.value, channel.value
-        snapshot = called(lambda: self._served(lambda: self.simulator.create(to, way, locale=locale)))
+        snapshot = called(lambda: self._served(lambda: self.simulator.create(to, way, locale=options.locale)))
         sent = snapshot.attempts[-1]
         return ProviderSend(snapshot.sid, status_of(snapshot.status), sent.channel, sent.sid)
 
     @sensitive_variables()
-    def check(self, recipient: Recipient, code: str, *, sid: str = "") -> ProviderCheck:
+    def check(
+        self,
+        recipient: Recipient,
+        code: str,
+        *,
+        sid: str = "",
+        amount: str = "",
+        payee: str = "",
+        sna_client_token: str = "",
+    ) -> ProviderCheck:
         to = recipient.value
         return self._answer(lambda: self.simulator.check(code, to=to, sid=sid), sid)
 

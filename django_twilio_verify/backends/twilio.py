@@ -24,6 +24,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from .. import __version__
 from ..choices import CODE_CHANNELS, Channel
+from ..options import NO_OPTIONS, SendOptions
 from ..recipients import Recipient
 from ..results import ProviderAttempt, ProviderCheck, ProviderSend, ProviderStatus
 from .base import BaseBackend
@@ -104,17 +105,24 @@ class TwilioBackend(BaseBackend):
         self,
         recipient: Recipient,
         channel: Channel,
-        *,
-        locale: str = "",
-        tags: dict[str, str] | None = None,
+        options: SendOptions = NO_OPTIONS,
     ) -> ProviderSend:
         parameters = {"to": recipient.value, "channel": channel.value}
-        if tags:
-            parameters["tags"] = json.dumps(tags)  # the SDK wants the text here, not the mapping
-        return called(lambda: self._create(parameters, locale))
+        if options.tags:
+            parameters["tags"] = json.dumps(dict(options.tags))  # the SDK wants the text here, not the mapping
+        return called(lambda: self._create(parameters, options.locale))
 
     @sensitive_variables()
-    def check(self, recipient: Recipient, code: str, *, sid: str = "") -> ProviderCheck:
+    def check(
+        self,
+        recipient: Recipient,
+        code: str,
+        *,
+        sid: str = "",
+        amount: str = "",
+        payee: str = "",
+        sna_client_token: str = "",
+    ) -> ProviderCheck:
         # By SID if there is one: it names the very verification that was started here.
         which = {"verification_sid": sid} if sid else {"to": recipient.value}
         return self._judged(sid, lambda verify: self._checks(verify).create(code=code, **which))

@@ -23,6 +23,7 @@ from ..clientinfo import ClientInfo
 from ..conf import settings
 from ..exceptions import BackendError
 from ..models import Factor, Verification
+from ..options import SendOptions
 from ..recipients import Recipient
 from ..results import Checked, Started
 from ..signals import verification_approved, verification_refused, verification_started
@@ -65,7 +66,7 @@ def start(
     if isinstance(reserved, Started):
         return reserved
     try:
-        sent = backends[backend].start(wanted.recipient, wanted.channel, locale=wanted.locale, tags=_tags(reserved))
+        sent = backends[backend].start(wanted.recipient, wanted.channel, _options(reserved))
     except BackendError as error:
         return _announce_start(reserved, sending.settle_failed(reserved, error, timezone.now()))
     return _announce_start(reserved, sending.settle_sent(reserved, sent, timezone.now()))
@@ -89,9 +90,7 @@ async def astart(
     if isinstance(reserved, Started):
         return reserved
     try:
-        sent = await backends[backend].astart(
-            wanted.recipient, wanted.channel, locale=wanted.locale, tags=_tags(reserved)
-        )
+        sent = await backends[backend].astart(wanted.recipient, wanted.channel, _options(reserved))
     except BackendError as error:
         started = await sync_to_async(sending.settle_failed)(reserved, error, timezone.now())
     else:
@@ -202,8 +201,8 @@ def _wanted(
     return Wanted(parsed, Channel.parse(channel), client, user, Purpose(purpose), factor, backend, resend)
 
 
-def _tags(reserved: Reserved) -> dict[str, str]:
-    return {"verification": str(reserved.verification.pk)}
+def _options(reserved: Reserved) -> SendOptions:
+    return SendOptions(locale=reserved.wanted.locale, tags={"verification": str(reserved.verification.pk)})
 
 
 def _answer(

@@ -4,11 +4,14 @@ from .audit import AuditEvent, LegalHold
 from .consent import ConsentEvent, ConsentEvidence, Disclosure
 from .factor import Factor, RecoveryCode
 from .limits import LimitCounter
+from .provider import AttemptSync, ChannelOutage, ProviderEvent
 from .seal import ConsentSeal
 from .verification import Verification, VerificationAttempt, VerificationCheck
 
 __all__ = [
+    "AttemptSync",
     "AuditEvent",
+    "ChannelOutage",
     "ConsentEvent",
     "ConsentEvidence",
     "ConsentSeal",
@@ -16,6 +19,7 @@ __all__ = [
     "Factor",
     "LegalHold",
     "LimitCounter",
+    "ProviderEvent",
     "RecoveryCode",
     "Verification",
     "VerificationAttempt",

@@ -12,6 +12,7 @@ from django.test import override_settings
 from django_twilio_verify.backends.locmem import LocMemBackend
 from django_twilio_verify.choices import Channel
 from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable
+from django_twilio_verify.options import SendOptions
 from django_twilio_verify.recipients import Recipient
 from django_twilio_verify.results import ProviderCheck, ProviderStatus
 from django_twilio_verify.testing import Message, outbox, reset
@@ -24,7 +25,7 @@ def backend() -> LocMemBackend:
 
 def test_the_outbox_holds_what_was_sent(backend: LocMemBackend, recipient: Recipient) -> None:
     with time_machine.travel("2026-11-20T12:00:00Z", tick=False):
-        sent = backend.start(recipient, Channel.WHATSAPP, locale="pt-BR", tags={"a": "b"})
+        sent = backend.start(recipient, Channel.WHATSAPP, SendOptions(locale="pt-BR", tags={"a": "b"}))
     moment = datetime(2026, 11, 20, 12, tzinfo=UTC)
     code = outbox[0].code
     assert outbox == [Message("shop", "+12025550143", "whatsapp", code, sent.sid, "pt-BR", moment)]

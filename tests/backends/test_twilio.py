@@ -26,6 +26,7 @@ from django_twilio_verify.backends import twilio as module
 from django_twilio_verify.backends.twilio import TwilioBackend
 from django_twilio_verify.choices import Channel, RecipientKind
 from django_twilio_verify.exceptions import BackendError, BackendRejected, BackendUnavailable
+from django_twilio_verify.options import SendOptions
 from django_twilio_verify.recipients import Recipient
 from django_twilio_verify.results import ProviderAttempt, ProviderStatus
 from django_twilio_verify.testing import VerifyServer
@@ -80,7 +81,7 @@ def test_a_resend_names_its_own_attempt(backend: TwilioBackend, server: VerifySe
 
 
 def test_tags_travel_as_json(backend: TwilioBackend, server: VerifyServer, recipient: Recipient) -> None:
-    backend.start(recipient, Channel.SMS, tags={"attempt": "7", "brand": "é"})
+    backend.start(recipient, Channel.SMS, SendOptions(tags={"attempt": "7", "brand": "é"}))
     assert json.loads(form(server)["Tags"]) == {"attempt": "7", "brand": "é"}
 
 
@@ -96,14 +97,14 @@ def test_an_answer_goes_by_sid_if_there_is_one(
 
 def test_a_known_locale_is_one_request(make: Make, recipient: Recipient) -> None:
     with VerifyServer(locales=["de"]) as server:
-        make(**server.options()).start(recipient, Channel.SMS, locale="de")
+        make(**server.options()).start(recipient, Channel.SMS, SendOptions(locale="de"))
         assert len(server.requests) == 1
         assert [one.locale for one in server.sent] == ["de"]
 
 
 def test_an_unknown_locale_is_asked_again_without(make: Make, recipient: Recipient) -> None:
     with VerifyServer(locales=["de"]) as server:
-        sent = make(**server.options()).start(recipient, Channel.SMS, locale="tlh", tags={"a": "b"})
+        sent = make(**server.options()).start(recipient, Channel.SMS, SendOptions(locale="tlh", tags={"a": "b"}))
         assert sent.status is ProviderStatus.PENDING
         assert [dict(one.form).get("Locale") for one in server.requests] == ["tlh", None]
         assert form(server)["Tags"] == '{"a": "b"}'
@@ -115,7 +116,7 @@ def test_any_other_refusal_is_not_asked_again(
 ) -> None:
     server.fail_next(status=403, code=60410)
     with pytest.raises(BackendRejected):
-        backend.start(recipient, Channel.SMS, locale="de")
+        backend.start(recipient, Channel.SMS, SendOptions(locale="de"))
     assert len(server.requests) == 1
 
 
