@@ -27,8 +27,9 @@ def register_all() -> None:
     """Register every check of this file under the tags that ``manage.py check --tag`` knows."""
     for check in (check_middleware, check_policy, check_limits, check_signing):
         register(check, Tags.security)
-    for check in (check_backends, check_channels, check_program, check_disclosures, check_countries, check_code):
+    for check in (check_backends, check_routing, check_channels, check_program, check_disclosures, check_countries):
         register(check, "twilio_verify")
+    register(check_code, "twilio_verify")
 
 
 def check_middleware(**kwargs: Any) -> list[CheckMessage]:
@@ -187,6 +188,14 @@ def _check_backend(alias: str) -> list[CheckMessage]:
             Warning(f"The backend {alias!r} delivers nothing.", hint=hint, id="twilio_verify.W001"),
         ]
     return messages
+
+
+def check_routing(**kwargs: Any) -> list[CheckMessage]:
+    """E030: ``TWILIO_VERIFY_ROUTER`` or ``TWILIO_VERIFY_TENANT`` is no callable."""
+    return [
+        *_error_of(lambda: settings.router, "twilio_verify.E030"),
+        *_error_of(lambda: settings.tenant, "twilio_verify.E030"),
+    ]
 
 
 def check_channels(**kwargs: Any) -> list[CheckMessage]:

@@ -8,6 +8,7 @@ hopeless one raises ``ImproperlyConfigured``.
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +95,22 @@ class Settings:
         raise ImproperlyConfigured(
             'TWILIO_VERIFY_REQUIRED_FOR must be "enrolled", "staff", "everyone", a callable or the dotted path of one.'
         )
+
+    @property
+    def router(self) -> Callable[..., object] | None:
+        """What names the backend of a send: a callable ``(RouteRequest) -> alias or None``, or ``None`` if unset.
+
+        A dotted path is imported. Raises ``ImproperlyConfigured`` for anything else.
+        """
+        return _callable("ROUTER")
+
+    @property
+    def tenant(self) -> Callable[..., object] | None:
+        """What names the tenant of a request: a callable ``(request) -> str``, or ``None`` if unset.
+
+        A dotted path is imported. Raises ``ImproperlyConfigured`` for anything else.
+        """
+        return _callable("TENANT")
 
     @property
     def program(self) -> Program:
@@ -271,6 +288,15 @@ def _derived_key(secret: Any) -> FingerprintKey:
 def _derived(purpose: bytes, secret: Any) -> bytes:
     # Keyed by purpose, so that no key equals another one made of SECRET_KEY.
     return hashlib.sha256(purpose + b"\0" + (secret if isinstance(secret, bytes) else str(secret).encode())).digest()
+
+
+def _callable(name: str) -> Callable[..., object] | None:
+    value = _get(name, None)
+    if isinstance(value, str):
+        value = _imported(value, name)
+    if value is not None and (not callable(value) or inspect.iscoroutinefunction(value)):
+        raise ImproperlyConfigured(f"TWILIO_VERIFY_{name} must be a plain (not async) callable, or its dotted path.")
+    return value
 
 
 def _imported(path: str, name: str) -> Any:
