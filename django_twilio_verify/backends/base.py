@@ -40,6 +40,16 @@ class BaseBackend:
         self.alias = alias
         self.timeout = timeout
 
+    @property
+    def service_sid(self) -> str:
+        """The SID of its Verify Service (``VA…``), by which events name it; ``""`` if it has none."""
+        return ""
+
+    @property
+    def can_authenticate(self) -> bool:
+        """Whether it has what ``is_authentic`` needs. Without it no request is ever found authentic."""
+        return False
+
     def start(
         self,
         recipient: Recipient,
