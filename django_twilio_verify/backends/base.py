@@ -14,6 +14,7 @@ from ..choices import Channel, Feature
 from ..options import NO_OPTIONS, SendOptions
 from ..recipients import Recipient
 from ..results import AttemptsPage, ProviderAttempt, ProviderCheck, ProviderSend
+from .administration import Administration
 
 T = TypeVar("T")
 
@@ -109,6 +110,10 @@ class BaseBackend:
         ``headers``: by lower-case name. False for whatever cannot be read; raises nothing.
         """
         return False
+
+    def administration(self) -> Administration | None:
+        """What sets up the provider's side of this backend; ``None`` if there is nothing to set up."""
+        return None
 
     @sensitive_variables()
     async def astart(

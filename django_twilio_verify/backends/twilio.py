@@ -29,6 +29,7 @@ from ..recipients import Recipient
 from ..results import ProviderAttempt, ProviderCheck, ProviderSend, ProviderStatus
 from .base import BaseBackend
 from .errors import Unanswered, VerifyError, called, judged, status_of
+from .twilio_admin import TwilioAdministration
 
 if TYPE_CHECKING:
     from twilio.http.response import Response
@@ -78,7 +79,7 @@ class TwilioBackend(BaseBackend):
         account_sid: str,
         username: str = "",
         password: str,
-        service_sid: str,
+        service_sid: str = "",
         timeout: float = 10.0,
         region: str = "",
         edge: str = "",
@@ -139,6 +140,9 @@ class TwilioBackend(BaseBackend):
         if before is not None:
             bounds["date_created_before"] = before.astimezone(UTC)
         return called(lambda: self._request(lambda verify: self._listed(verify, bounds)))
+
+    def administration(self) -> TwilioAdministration:
+        return TwilioAdministration(self._ask, self._account_sid, self._service_sid)
 
     def close(self) -> None:
         """Close the connections to Twilio. The next call opens new ones."""
@@ -226,6 +230,12 @@ class TwilioBackend(BaseBackend):
         return [_attempt(one) for one in newest_first]
 
     def _request(self, action: Callable[[V2], T]) -> T:
+        """As ``_ask``, for what is asked of the Service: not without its SID."""
+        if not self._service_sid:
+            raise VerifyError(401, 20003)
+        return self._ask(action)
+
+    def _ask(self, action: Callable[[V2], T]) -> T:
         """What ``action`` returns. Raises ``VerifyError`` or ``Unanswered`` for whatever goes wrong
         in it.
         """
@@ -248,7 +258,7 @@ class TwilioBackend(BaseBackend):
     def _connected(self) -> _Line:
         from twilio.rest import Client
 
-        if not (self._account_sid and self._password and self._service_sid):
+        if not (self._account_sid and self._password):
             # Without credentials, requests would look into the operator's ~/.netrc for some.
             raise VerifyError(401, 20003)
         http: Any = _Http(self.timeout if _is_timeout(self.timeout) else TIMEOUT)
@@ -311,7 +321,7 @@ class _Http:
         from twilio.http.response import Response
         from urllib3.exceptions import HTTPError
 
-        body = _Body(urlencode(data)) if data else None
+        body = _Body(urlencode(data, doseq=True)) if data else None  # a list is a parameter given again
         request = Request(method, url, params=params, data=body, headers=headers, auth=auth)
         try:
             status, text, answered = self._exchange(request)
@@ -334,7 +344,8 @@ class _Http:
         settings = session.merge_environment_settings(url, {}, None, None, None)
         answer = session.send(prepared, allow_redirects=False, timeout=self._timeout, **settings)
         text = answer.content.decode(errors="replace")
-        if answer.status_code < 400 and not isinstance(json.loads(text), dict):
+        # 204 answers a DELETE, with nothing.
+        if answer.status_code < 400 and answer.status_code != 204 and not isinstance(json.loads(text), dict):
             raise ValueError("not an object")
         return answer.status_code, text, answer.headers
 
