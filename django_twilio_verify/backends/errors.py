@@ -14,6 +14,7 @@ from enum import Enum
 from typing import NamedTuple, TypeVar
 
 from ..exceptions import BackendError, BackendRejected, BackendUnavailable
+from ..options import SendOptions
 from ..results import ProviderCheck, ProviderStatus
 
 logger = logging.getLogger("django_twilio_verify")
@@ -280,6 +281,19 @@ def called(action: Callable[[], T]) -> T:
     # SECURITY: outside the `except`, so that the traceback begins here: neither Twilio's message
     # nor the SDK's frames, with their numbers and codes, come along, not even as the context.
     raise failure
+
+
+def in_some_language(send: Callable[[SendOptions], T], options: SendOptions) -> T:
+    """What ``send`` returns for ``options``, or without their locale if that is not spoken."""
+    if options.locale:
+        try:
+            return send(options)
+        except VerifyError as error:
+            if error.status != 404:
+                raise
+        # Documented for a language that Verify does not speak (verify/supported-languages). Nothing was sent, so
+        # asking again is safe; if it was the Service that is missing, this is a 404 as well.
+    return send(options.without("locale"))
 
 
 def judged(action: Callable[[], ProviderCheck], sid: str = "") -> ProviderCheck:
