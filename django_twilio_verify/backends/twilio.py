@@ -102,6 +102,10 @@ class TwilioBackend(BaseBackend):
     def __repr__(self) -> str:
         return f"<TwilioBackend {self.alias}>"
 
+    @property
+    def service_sid(self) -> str:
+        return self._service_sid
+
     @sensitive_variables()
     def start(
         self,
