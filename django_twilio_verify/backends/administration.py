@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Self
 
 Value = str | int | bool | tuple[str, ...] | None
@@ -72,7 +71,7 @@ class Resource:
 
     kind: Kind
     name: str
-    values: Mapping[str, Value] = MappingProxyType({})
+    values: Mapping[str, Value] = field(default_factory=dict)
     sid: str = ""
     parent: str = ""
     parent_sid: str = ""

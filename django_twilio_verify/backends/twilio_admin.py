@@ -90,7 +90,7 @@ class TwilioAdministration(Administration):
 
     def services(self) -> Mapping[str, str]:
         found = self._asked(lambda verify: verify.services.list(page_size=PAGE_SIZE))
-        return {one.sid: str(one.friendly_name or "") for one in found}
+        return {str(one.sid): str(one.friendly_name or "") for one in found}
 
     def read(self, progress: Progress) -> list[Resource]:
         resources: list[Resource] = []
