@@ -120,7 +120,7 @@ class LocMemBackend(BaseBackend):
         def send(options: SendOptions) -> Snapshot:
             return self.simulator.create(to, way, options)
 
-        return _sent(called(lambda: self._served(lambda: in_some_language(send, options))))
+        return _sent(called(lambda: self._served(lambda: in_some_language(send, options)), way))
 
     @sensitive_variables()
     def check(

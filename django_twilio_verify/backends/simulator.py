@@ -160,6 +160,7 @@ class _Pending:
     attempts: list[Attempt] = field(default_factory=list)
     links: list[_Link] = field(default_factory=list)
     checks: int = 0
+    link_checks: int = 0
 
     @property
     def used_up(self) -> bool:
@@ -257,9 +258,9 @@ class VerifySimulator(ServiceRules):
         """Judge an answer to the verification ``sid``, or to the pending one of ``to``.
 
         A wrong one leaves it ``pending``; the fifth wrong one is the last that is judged. Without ``code``: whether a
-        link was opened; whether Twilio counts that as an answer is not known, here it is not. Raises
-        ``VerifyError``: 60200 for what is no code (not counted), 60202 for the sixth answer, 60206 for a payment
-        without its amount and payee, 60221, and 20404 if nothing is pending.
+        link was opened; Twilio does not say whether such questions share the five checks with the codes, here they
+        have five of their own. Raises ``VerifyError``: 60200 for what is no code (not counted), 60202 for the sixth
+        answer, 60206 for a payment without its amount and payee, 60221, and 20404 if nothing is pending.
         """
         if not (to or sid):
             raise VerifyError(400, 60221, "Required parameter missing: To or VerificationSid")
@@ -269,7 +270,7 @@ class VerifySimulator(ServiceRules):
             pending = self._find(sid or to, "VerificationCheck")
             if not (code or pending.links):
                 raise invalid("Code")
-            if pending.used_up:
+            if pending.used_up or (not code and pending.link_checks >= MAX_CHECKS):
                 raise _checks_used_up()
             return self._judged(pending, code, (amount, payee)) if code else self._asked(pending, sna_client_token)
 
@@ -443,6 +444,7 @@ class VerifySimulator(ServiceRules):
             (link.attempt_sid, link.error or WRONG_TOKEN) for link in pending.links if not link.confirmed(token)
         )
         if not confirmed:
+            pending.link_checks += 1
             return pending.snapshot("pending", errors)
         pending.updated = self._now()
         return self._approved(pending, errors)

@@ -120,7 +120,7 @@ class TwilioBackend(BaseBackend):
             parameters = {"to": to, "channel": way, **parameters_of(options)}
             return self._request(lambda verify: _sent(self._service(verify).verifications.create(**parameters)))
 
-        return called(lambda: in_some_language(send, options))
+        return called(lambda: in_some_language(send, options), way)
 
     @sensitive_variables()
     def check(
