@@ -407,7 +407,7 @@ class VerifyServer:
             "service_sid": self.service_sid,
             "verification_sid": one.verification_sid,
             "date_created": _time(one.sent_at),
-            "date_updated": _time(one.sent_at),
+            "date_updated": _time(one.updated_at),
             "conversion_status": "converted" if one.converted else "unconverted",
             "channel": one.carried,
             "price": {"value": PRICE, "currency": "usd"},
@@ -416,13 +416,12 @@ class VerifyServer:
         }
 
     def _channel_data(self, one: Attempt) -> dict[str, Any]:
-        called = one.channel == "call"
-        done = "completed" if called else "delivered"
+        state = "call_status" if one.channel == "call" else "message_status"
         return {
             "verification_sid": one.verification_sid,
             "to": one.to,
             "status": "confirmed" if one.converted else "unconfirmed",
-            "call_status" if called else "message_status": done if one.delivery == "delivered" else one.delivery,
+            state: one.delivery,
             "error_code": str(one.error_code) if one.error_code else None,
             "country": one.country,
             "code_length": self.simulator.code_length,
