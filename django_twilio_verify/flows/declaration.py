@@ -106,7 +106,7 @@ def warnings(alias: str, service: Mapping[str, Value]) -> Iterator[str]:
             yield "psd2_enabled: every send needs amount and payee (60206). Route payments to a Service of their own."
     if service.get("skip_sms_to_landlines") and not service.get("lookup_enabled"):
         yield "skip_sms_to_landlines skips nothing without lookup_enabled."
-    if Channel.WHATSAPP in offered and not service.get("whatsapp_from"):
+    if Channel.WHATSAPP in offered and not service.get("whatsapp_from", "of which nothing is said"):
         yield "TWILIO_VERIFY_CHANNELS offers whatsapp, and the Service has no whatsapp_from (68008)."
 
 
