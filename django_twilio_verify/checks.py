@@ -15,7 +15,7 @@ from .choices import CODE_CHANNELS, Channel
 from .codes import MAX_LENGTH, MIN_LENGTH
 from .conf import DEFAULT_LIMITS, REQUIRED_FACTS, settings
 from .countries import NAMES
-from .flows import linter
+from .flows import declaration, linter
 
 MIDDLEWARE = "django_twilio_verify.middleware.TwoFactorMiddleware"
 _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
@@ -29,7 +29,8 @@ def register_all() -> None:
         register(check, Tags.security)
     for check in (check_backends, check_routing, check_channels, check_program, check_disclosures, check_countries):
         register(check, "twilio_verify")
-    register(check_code, "twilio_verify")
+    for check in (check_code, check_services):
+        register(check, "twilio_verify")
 
 
 def check_middleware(**kwargs: Any) -> list[CheckMessage]:
@@ -165,6 +166,33 @@ def check_backends(**kwargs: Any) -> list[CheckMessage]:
     for alias in backends:
         messages += _check_backend(alias)
     return messages
+
+
+def check_services(**kwargs: Any) -> list[CheckMessage]:
+    """E031 to E034: what is wrong with a declared Verify Service. W030: it gets in the way of other settings."""
+    if _error_of(lambda: settings.backends, "E006") or _error_of(lambda: settings.code_length, "E018"):
+        return []  # other checks speak of them
+    aliases = [alias for alias, config in settings.backends.items() if isinstance(config, Mapping)]
+    return [message for alias in aliases for message in _check_service(alias)]
+
+
+def _check_service(alias: str) -> list[CheckMessage]:
+    try:
+        declared = declaration.of(alias)
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="twilio_verify.E032")]
+    place = declaration.place(alias)
+    messages: list[CheckMessage] = [
+        Error(f"{place}: {one.where}: {one.what}", id=f"twilio_verify.{one.check}")
+        for one in declaration.problems(declared or {})
+    ]
+    unreadable = [*_error_of(lambda: settings.channels, "E008"), *_error_of(lambda: settings.router, "E030")]
+    if messages or unreadable or declared is None:
+        return messages
+    return [
+        Warning(f"{place}: {sentence}", id="twilio_verify.W030")
+        for sentence in declaration.warnings(alias, declaration.resources(declared)[0].values)
+    ]
 
 
 def _check_backend(alias: str) -> list[CheckMessage]:
