@@ -162,7 +162,8 @@ class TwilioBackend(BaseBackend):
         return self._judged(sid, lambda verify: self._service(verify).verifications(sid).fetch())
 
     def attempts(self, *, after: datetime, before: datetime | None = None) -> Iterable[ProviderAttempt]:
-        found, page, seen = [], "", set()
+        found: list[ProviderAttempt] = []
+        page, seen = "", set[str]()
         while page not in seen:  # a list that leads in a circle ends, too
             seen.add(page)
             here = self._page(after, before, page, PAGE_SIZE)
