@@ -6,7 +6,7 @@ Names and bounds are those of the resource (https://www.twilio.com/docs/verify/a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_address
 from types import MappingProxyType
@@ -105,7 +105,7 @@ class SendOptions:
     @property
     def features(self) -> frozenset[Feature]:
         """What a backend must be able to carry to take these."""
-        return frozenset(_FEATURES[name] for name in self.given())
+        return features_of(self.given())
 
     def check(self, channel: Channel) -> None:
         """Refuse what cannot be told to the provider with ``channel``. Raises ``IncompatibleOptions`` with the reason.
@@ -150,6 +150,11 @@ class SendOptions:
 
 
 NO_OPTIONS = SendOptions()
+
+
+def features_of(names: Iterable[str]) -> frozenset[Feature]:
+    """What a backend must be able to carry to take options of these names."""
+    return frozenset(_FEATURES[name] for name in names)
 
 
 @dataclass(frozen=True, slots=True)
