@@ -270,8 +270,9 @@ def test_of_two_webhooks_of_a_name_one_is_left_over(site: Site) -> None:
 
 
 WARNINGS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    ({"psd2_enabled": True}, {}, "60206"),
-    ({"psd2_enabled": True}, {"TWILIO_VERIFY_CHANNELS": ["sms", "call"]}, "refuses call (60214, 60329)"),
+    ({"psd2_enabled": True}, {}, "TWILIO_VERIFY_PSD2 does not name"),
+    ({"psd2_enabled": True}, {}, "codes for signing in are refused (60206)"),
+    ({}, {"TWILIO_VERIFY_PSD2": ["default"]}, "psd2_enabled is off"),
     ({}, {"TWILIO_VERIFY_CHANNELS": ["sms", "whatsapp"]}, "68008"),
 ]
 
