@@ -20,11 +20,14 @@ from django_twilio_verify import choices, conf, exceptions, signals, urls
 from django_twilio_verify.exceptions import TwilioVerifyError
 from django_twilio_verify.flows import (
     consent,
+    declaration,
     delivery,
     disclosures,
     factors,
     linter,
+    provisioning,
     recovery,
+    routing,
     verifications,
     withdrawal,
 )
@@ -103,7 +106,8 @@ def test_every_exception_has_its_answer_in_the_reference() -> None:
 
 def test_every_system_check_is_in_the_reference_with_its_level() -> None:
     # The literal ids, and those that are put together: "E013" in a table, f"twilio_verify.{check_id}" beside it.
-    sources = "".join((PACKAGE / name).read_text(encoding="utf-8") for name in ("checks.py", "backends/twilio.py"))
+    files = ("checks.py", "flows/declaration.py", "backends/twilio.py")
+    sources = "".join((PACKAGE / name).read_text(encoding="utf-8") for name in files)
     ids = {f"twilio_verify.{number}" for number in re.findall(r"\"(?:twilio_verify\.)?([EW]\d{3})\"", sources)}
     levels = {row[0]: row[1] for row in rows("reference/checks") if row[0].startswith("twilio_verify.")}
     assert ids == {*levels}
@@ -137,7 +141,22 @@ def test_every_tag_and_filter_is_in_the_reference() -> None:
     assert [name for name in register.filters if f"\\|{name}`" not in text] == []
 
 
-@pytest.mark.parametrize("flow", [consent, delivery, disclosures, factors, linter, recovery, verifications, withdrawal])
+FLOWS = [
+    consent,
+    declaration,
+    delivery,
+    disclosures,
+    factors,
+    linter,
+    provisioning,
+    recovery,
+    routing,
+    verifications,
+    withdrawal,
+]
+
+
+@pytest.mark.parametrize("flow", FLOWS)
 def test_every_public_function_of_the_flows_is_in_the_reference(flow: ModuleType) -> None:
     text = page("reference/flows")
     functions = [one for one in vars(flow).values() if inspect.isfunction(one) and one.__module__ == flow.__name__]
