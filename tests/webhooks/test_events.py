@@ -459,3 +459,10 @@ def test_a_first_send_whose_answer_was_lost_is_found_and_answered_by_its_sid(set
         checked = verifications.check(started.verification.pk, code=message.code, client=client)
         assert checked.approved
         assert dict(server.requests[-1].form)["VerificationSid"] == message.sid
+
+
+def test_names_that_differ_in_capitals_alone_are_no_trouble(ours):
+    """MariaDB calls them the same; nothing breaks, whichever it is."""
+    assert deliver([of_message(ours, "sent", id="Event")]).json() == NEW
+    answer = deliver([of_message(ours, "delivered", id="EVENT"), of_message(ours, "read", id="event")])
+    assert (answer.status_code, answer.json()["left"]) == (200, 0)
