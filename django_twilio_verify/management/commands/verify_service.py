@@ -139,10 +139,16 @@ class Command(BaseCommand):
             return
         if self._json or not sys.stdin.isatty():
             self._fail("Nothing was changed: --yes carries the plan out.", DIFFERS)
-        self.stdout.write(f"Carry out {_steps(plan.steps)} at Twilio? [y/N] ", ending="")
-        self.stdout.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        if not self._says_yes(f"Carry out {_steps(plan.steps)} at Twilio? [y/N] "):
             self._fail("Nothing was changed.", DIFFERS)
+
+    def _says_yes(self, question: str) -> bool:
+        try:
+            self.stdout.write(question, ending="")
+            self.stdout.flush()
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
+        except KeyboardInterrupt:
+            return False
 
     def _carry_out(self, run: Run, steps: Sequence[Step]) -> None:
         done: list[str] = self._said.setdefault("done", [])  # type: ignore[assignment]
