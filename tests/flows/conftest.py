@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from datetime import UTC, datetime
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
+import requests
 import time_machine
 from asgiref.sync import async_to_sync
 
@@ -65,8 +65,7 @@ class Provider:
 
     def open(self, link: str) -> str:
         """Play the phone that opens ``link`` over its mobile network; what it is answered."""
-        with urlopen(link, timeout=10) as answer:
-            return str(answer.read().decode())
+        return str(requests.get(link, timeout=10).text)
 
     @property
     def last_form(self) -> dict[str, str]:

@@ -141,7 +141,7 @@ def test_the_way_that_was_proved_last_is_remembered(flows, clock):
     ann = make_user()
     factor = make_factor(ann)
     agree(PHONE, "whatsapp", user=ann)
-    assert [way.channel for way in factors.ways([factor])][0] == "sms"
+    assert factors.ways([factor])[0].channel == "sms"
     values = {"recipient": PHONE, "client": make_client(), "user": ann, "purpose": "login", "factor": factor}
     started = flows.start(channel="whatsapp", **values)
     factor.refresh_from_db()
@@ -149,7 +149,7 @@ def test_the_way_that_was_proved_last_is_remembered(flows, clock):
     assert flows.check(started.verification, code=last_code(), client=make_client()).approved
     factor.refresh_from_db()
     assert (factor.channel, factor.last_used_at) == ("whatsapp", timezone.now())
-    assert [way.channel for way in factors.ways([factor])][0] == "whatsapp"
+    assert factors.ways([factor])[0].channel == "whatsapp"
 
 
 def test_from_the_third_send_on_a_call_is_offered(flows, clock):
