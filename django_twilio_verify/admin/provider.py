@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
-from ..models import AttemptSync, ProviderEvent
+from ..backends.errors import row_for
+from ..models import AttemptSync, ChannelOutage, ProviderEvent
 from .base import ReadOnlyAdmin
 
 
@@ -28,6 +31,26 @@ class ProviderEventAdmin(ReadOnlyAdmin):
         "applied",
     )
     readonly_fields = fields
+
+
+@admin.register(ChannelOutage)
+class ChannelOutageAdmin(ReadOnlyAdmin):
+    """The channels that the provider refused for everybody. Pages leave them out for an hour from then."""
+
+    list_display = ("channel", "backend", "is_out", "reason", "error_code", "seen_at", "until")
+    list_filter = ("channel",)
+    ordering = ("-seen_at",)
+    fields = list_display
+    readonly_fields = fields
+
+    @admin.display(description=_("out now"), boolean=True)
+    def is_out(self, outage: ChannelOutage) -> bool:
+        return outage.until > timezone.now()
+
+    @admin.display(description=_("reason"))
+    def reason(self, outage: ChannelOutage) -> str:
+        """What Twilio's number means, for the operator."""
+        return row_for(400, outage.error_code).sentence
 
 
 @admin.register(AttemptSync)
