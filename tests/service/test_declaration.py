@@ -7,9 +7,10 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.core.checks import CheckMessage
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from twilio.rest.verify.v2.service import ServiceContext, ServiceList
 
@@ -241,6 +242,7 @@ JSON = st.recursive(
 KEYS = st.sampled_from([*SERVICE_PARAMETERS, *declaration.RELATED, *declaration.NO_PARAMETERS, "other"])
 
 
+@hypothesis.settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(KEYS, JSON | st.sampled_from([HOOK, [HOOK], {"ip": {"buckets": [BUCKET]}}]), max_size=6))
 def test_nothing_that_can_be_written_in_settings_is_a_traceback(declared: Any) -> None:
     if not declaration.problems(declared):
