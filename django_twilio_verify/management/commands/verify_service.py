@@ -107,7 +107,7 @@ class Command(BaseCommand):
         plan = provisioning.plan(self._alias, self._look(admin), prune=prune)
         self._show_plan(plan)
         if plan.steps:
-            self._fail(f"{_differences(plan.steps)} to what is declared. `apply` mends it.", DIFFERS)
+            self._fail(f"{_differences(plan.steps)} from what is declared. `apply` mends it.", DIFFERS)
         self._line(self.style.SUCCESS(f"The Service {admin.service_sid} is as declared."))
 
     def _apply(self, admin: Administration, *, prune: bool) -> None:
