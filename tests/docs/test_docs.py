@@ -19,10 +19,12 @@ import django_twilio_verify
 from django_twilio_verify import choices, conf, exceptions, signals, urls
 from django_twilio_verify.exceptions import TwilioVerifyError
 from django_twilio_verify.flows import (
+    attemptsync,
     consent,
     declaration,
     delivery,
     disclosures,
+    events,
     factors,
     linter,
     provisioning,
@@ -142,10 +144,12 @@ def test_every_tag_and_filter_is_in_the_reference() -> None:
 
 
 FLOWS = [
+    attemptsync,
     consent,
     declaration,
     delivery,
     disclosures,
+    events,
     factors,
     linter,
     provisioning,
