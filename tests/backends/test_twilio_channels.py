@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 import requests
+from django.utils.translation import gettext_lazy
 
 from django_twilio_verify.backends import twilio as module
 from django_twilio_verify.backends.twilio import TwilioBackend
@@ -126,6 +128,23 @@ def test_odd_errors_of_a_link_are_no_errors(
 
 
 # ------------------------------------------------------------------------------- languages and codes
+
+
+def test_objects_of_any_kind_travel_as_json(backend: TwilioBackend, server: VerifyServer, recipient: Recipient) -> None:
+    """Settings are often frozen, and their sentences translated late."""
+    values = MappingProxyType({"name": gettext_lazy("phone")})
+    options = SendOptions(
+        templates=(MappingProxyType({"sid": "HJ" + "1" * 32, "substitutions": values}),),
+        rate_limits=MappingProxyType({"end_user": "7f3a"}),
+        enable_sna_client_token=True,
+        tags=values,
+    )
+    backend.start(recipient, Channel.AUTO, options)
+    form = dict(server.requests[0].form)
+    assert json.loads(form["Templates"]) == [{"sid": "HJ" + "1" * 32, "substitutions": {"name": "phone"}}]
+    assert json.loads(form["RateLimits"]) == {"end_user": "7f3a"}
+    assert json.loads(form["Tags"]) == {"name": "phone"}
+    assert form["EnableSnaClientToken"] == "true"
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, 20404), (400, 60242), (400, 60331), (400, 60229)])
