@@ -256,6 +256,7 @@ async def aredeem(
     )
 
 
+@sensitive_variables("recipient")
 def validate(
     *,
     recipient: str | Recipient,
