@@ -79,7 +79,7 @@ def test_the_phone_opens_the_link_and_is_in(client, ann):
 def test_nothing_tells_others_of_the_link(client, ann):
     page = begin(client)
     response = client.get(page)
-    assert response["Referrer-Policy"] == "no-referrer"
+    assert response["Referrer-Policy"] == "same-origin"
     assert "no-store" in response["Cache-Control"] and "private" in response["Cache-Control"]
     html = response.content.decode()
     [anchor] = [one for one in re.findall(r"<a [^>]*>", html) if outbox[-1].link in one]
@@ -248,7 +248,7 @@ def test_a_phone_does_it_for_a_computer(client, ann, phone):
     path, match, wrong = hand_over(client)
     shown = phone.get(path)
     assert (
-        shown.status_code == 200 and shown["Referrer-Policy"] == "no-referrer" and "no-store" in shown["Cache-Control"]
+        shown.status_code == 200 and shown["Referrer-Policy"] == "same-origin" and "no-store" in shown["Cache-Control"]
     )
     words = text(shown)
     assert "Acme (testserver)" in words and "It is for signing in there." in words
