@@ -197,5 +197,3 @@ class Offered:
     choices: tuple[str, ...]
     recipient: str
     purpose: Purpose
-    amount: str = ""
-    payee: str = ""
