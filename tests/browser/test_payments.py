@@ -88,7 +88,6 @@ def test_a_landline_is_offered_a_call_with_its_number_kept(visitor: Visitor) -> 
     assert "Phone call" in visitor.messages()[0]
 
 
-@pytest.mark.slow
 def test_after_three_messages_a_call_is_offered(visitor: Visitor) -> None:
     visitor.sign_in("ann")
     visitor.open("/verify/enrol/sms/?next=/account/")
