@@ -88,7 +88,7 @@ class LinkView(ProofMixin, FormPage):
         return super().get_context_data(
             verification=verification,
             recipient=verification.recipient,
-            is_enrolling=verification.purpose != Purpose.LOGIN,
+            is_enrolling=verification.purpose in (Purpose.ENROL, Purpose.VERIFY),
             progress=self.progress,
             link=link,
             next_way=others[0] if others else None,
