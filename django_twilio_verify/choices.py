@@ -47,6 +47,11 @@ class Channel(models.TextChoices):
         return cls(_SPELLINGS.get(lowered, lowered))
 
     @property
+    def consent_channel(self) -> Channel:
+        """The channel whose consent lets this one go out: ``auto`` may end in a text message, so that one's."""
+        return Channel.SMS if self is Channel.AUTO else self
+
+    @property
     def recipient_kind(self) -> RecipientKind | None:
         """The kind of address the channel carries to, ``None`` where it carries to a device or nothing."""
         if self is Channel.EMAIL:
@@ -58,7 +63,37 @@ _SPELLINGS = {"voice": "call", "rcs": "sms"}
 _BY_PHONE = frozenset({Channel.SMS, Channel.CALL, Channel.WHATSAPP, Channel.SNA, Channel.AUTO})
 
 CODE_CHANNELS = (Channel.SMS, Channel.CALL, Channel.WHATSAPP, Channel.EMAIL)
-"""The channels by which a person gets a code to type: the ones that this version offers."""
+"""The channels by which a person gets a code to type."""
+
+CONSENT_CHANNELS = (*CODE_CHANNELS, Channel.SNA)
+"""The channels that people agree to, each by itself (``Channel.consent_channel``)."""
+
+VERIFICATION_CHANNELS = (*CODE_CHANNELS, Channel.SNA, Channel.AUTO)
+"""The channels of Verify's Verifications resource. ``sna`` brings a link to open instead of a code, ``auto`` a link or
+a text message.
+"""
+
+
+class Feature(models.TextChoices):
+    """What a backend can be told beside recipient and channel: the optional parameters of Verify's Verifications
+    resource, in its own words.
+    """
+
+    LOCALE = "locale", "Locale"
+    CUSTOM_FRIENDLY_NAME = "custom_friendly_name", "CustomFriendlyName"
+    CUSTOM_MESSAGE = "custom_message", "CustomMessage"
+    SEND_DIGITS = "send_digits", "SendDigits"
+    CUSTOM_CODE = "custom_code", "CustomCode"
+    PSD2 = "psd2", "Amount, Payee"
+    RATE_LIMITS = "rate_limits", "RateLimits"
+    CHANNEL_CONFIGURATION = "channel_configuration", "ChannelConfiguration"
+    APP_HASH = "app_hash", "AppHash"
+    TEMPLATE = "template", "TemplateSid, TemplateCustomSubstitutions"
+    TEMPLATES = "templates", "Templates"
+    DEVICE_IP = "device_ip", "DeviceIp"
+    SNA_CLIENT_TOKEN = "sna_client_token", "EnableSnaClientToken"
+    RISK_CHECK = "risk_check", "RiskCheck"
+    TAGS = "tags", "Tags"
 
 
 class Purpose(models.TextChoices):
@@ -118,6 +153,10 @@ class CheckOutcome(models.TextChoices):
     CLOSED = "closed", _("no longer open")  # canceled, denied or never sent
     BUSY = "busy", _("another answer is being checked")
     UNANSWERED = "unanswered", _("provider did not answer")
+    NOT_OPENED = "not_opened", _("link not opened yet")
+    LINK_FAILED = "link_failed", _("link confirmed nothing")  # another way goes on from here
+    NOT_THIS_WAY = "not_this_way", _("answered another way than it was sent")  # a code to a link, or the reverse
+    CHANGED = "changed", _("payment has changed")  # amount or payee are not those of the start
 
 
 class ConsentEventType(models.TextChoices):

@@ -16,18 +16,21 @@ from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 from django.views.decorators.debug import sensitive_variables
 
 from .. import __version__
-from ..choices import CODE_CHANNELS, Channel
+from ..choices import VERIFICATION_CHANNELS, Channel, Feature
+from ..options import NO_OPTIONS, SendOptions
 from ..recipients import Recipient
-from ..results import ProviderAttempt, ProviderCheck, ProviderSend, ProviderStatus
+from ..results import AttemptsPage, ProviderAttempt, ProviderCheck, ProviderSend, ProviderStatus
 from .base import BaseBackend
-from .errors import Unanswered, VerifyError, called, judged, status_of
+from .errors import Unanswered, VerifyError, called, in_some_language, judged, status_of
+from .twilio_admin import TwilioAdministration
+from .twilio_signature import is_signed, secret_and_algorithm
 
 if TYPE_CHECKING:
     from twilio.http.response import Response
@@ -46,6 +49,7 @@ PAGE_SIZE = 200
 """Attempts asked for in one request; the API allows 1000."""
 
 _SID = {prefix: re.compile(prefix + "[0-9a-fA-F]{32}") for prefix in ("AC", "SK", "VA", "VE")}
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _HERE = frozenset({"127.0.0.1", "::1", "localhost"})
 # The SDK reads os.environ when it is handed nothing or an empty mapping. Ours is neither.
 _NO_ENVIRONMENT = {"-": "-"}
@@ -56,10 +60,13 @@ class TwilioBackend(BaseBackend):
 
     ``account_sid``: ``AC…``. ``username`` and ``password``: the Account SID (the default) with the
     Auth Token, or the SID of an API key (``SK…``) with its secret, which Twilio recommends: a key
-    can be revoked by itself. ``service_sid``: ``VA…``. ``timeout``: seconds for one request, from
+    can be revoked by itself. ``service_sid``: ``VA…``; only ``manage.py verify_service create`` does
+    without. ``timeout``: seconds for one request, from
     connecting to the answer's first byte. ``region`` and ``edge``: as in Twilio's host names,
     ``ie1`` and ``dublin``. ``base_url``: another address of the API, for ``testing.VerifyServer``
-    or a gateway; region and edge do not apply to it.
+    or a gateway; region and edge do not apply to it. ``auth_token``: the account's primary Auth Token, with which
+    Twilio signs what it sends to this site; needed for that beside an API key, else ``password`` is it.
+    ``shared_keys``: id to secret of the keys that Twilio signs with instead, if the account has such.
 
     There are no retries: a send has no idempotency key, and a person waits for the answer. One
     exception: an unknown ``locale`` is a 404, which sent nothing, and is asked again without it, in
@@ -67,7 +74,8 @@ class TwilioBackend(BaseBackend):
     proxies and certificates are.
     """
 
-    channels = frozenset(CODE_CHANNELS)
+    channels = frozenset(VERIFICATION_CHANNELS)
+    features = frozenset(Feature)
     supports_attempts = True
 
     def __init__(
@@ -77,11 +85,13 @@ class TwilioBackend(BaseBackend):
         account_sid: str,
         username: str = "",
         password: str,
-        service_sid: str,
+        service_sid: str = "",
         timeout: float = 10.0,
         region: str = "",
         edge: str = "",
         base_url: str = "",
+        auth_token: str = "",
+        shared_keys: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(alias, timeout=timeout)
         # `or ""`: what is missing in os.environ arrives as None, and is for system_checks to
@@ -93,31 +103,58 @@ class TwilioBackend(BaseBackend):
         self._region = region or ""
         self._edge = edge or ""
         self._base_url = _safe_url(alias, base_url or "")
+        # SECURITY: an API key's secret signs nothing, so it is never taken for the token.
+        self._auth_token = auth_token or (self._password if _is_sid("AC", self._username) else "")
+        self._shared_keys = {**(shared_keys or {})}
         self._lock = Lock()
         self._line: _Line | None = None
 
     def __repr__(self) -> str:
         return f"<TwilioBackend {self.alias}>"
 
+    @property
+    def service_sid(self) -> str:
+        return self._service_sid
+
+    @property
+    def can_authenticate(self) -> bool:
+        return bool(self._auth_token or self._shared_keys)
+
     @sensitive_variables()
     def start(
         self,
         recipient: Recipient,
         channel: Channel,
-        *,
-        locale: str = "",
-        tags: dict[str, str] | None = None,
+        options: SendOptions = NO_OPTIONS,
     ) -> ProviderSend:
-        parameters = {"to": recipient.value, "channel": channel.value}
-        if tags:
-            parameters["tags"] = json.dumps(tags)  # the SDK wants the text here, not the mapping
-        return called(lambda: self._create(parameters, locale))
+        to, way = recipient.value, channel.value
+
+        @sensitive_variables()
+        def send(options: SendOptions) -> ProviderSend:
+            parameters = {"to": to, "channel": way, **parameters_of(options)}
+            return self._request(lambda verify: _sent(self._service(verify).verifications.create(**parameters)))
+
+        return called(lambda: in_some_language(send, options), way)
 
     @sensitive_variables()
-    def check(self, recipient: Recipient, code: str, *, sid: str = "") -> ProviderCheck:
+    def check(
+        self,
+        recipient: Recipient,
+        code: str,
+        *,
+        sid: str = "",
+        amount: str = "",
+        payee: str = "",
+        sna_client_token: str = "",
+    ) -> ProviderCheck:
         # By SID if there is one: it names the very verification that was started here.
         which = {"verification_sid": sid} if sid else {"to": recipient.value}
-        return self._judged(sid, lambda verify: self._checks(verify).create(code=code, **which))
+        given = {"code": code, "amount": amount, "payee": payee, "sna_client_token": sna_client_token}
+        which |= {name: value for name, value in given.items() if value}  # no Code at all asks about the link
+        return self._judged(sid, lambda verify: self._checks(verify).create(**which))
+
+    def approve(self, sid: str) -> ProviderCheck:
+        return self._judged(sid, lambda verify: self._service(verify).verifications(sid).update("approved"))
 
     def cancel(self, sid: str) -> ProviderCheck:
         return self._judged(sid, lambda verify: self._service(verify).verifications(sid).update("canceled"))
@@ -126,11 +163,31 @@ class TwilioBackend(BaseBackend):
         return self._judged(sid, lambda verify: self._service(verify).verifications(sid).fetch())
 
     def attempts(self, *, after: datetime, before: datetime | None = None) -> Iterable[ProviderAttempt]:
-        # The SDK writes "Z" behind whatever time it is given, so other zones are converted here.
-        bounds: dict[str, Any] = {"date_created_after": after.astimezone(UTC)}
-        if before is not None:
-            bounds["date_created_before"] = before.astimezone(UTC)
-        return called(lambda: self._request(lambda verify: self._listed(verify, bounds)))
+        found: list[ProviderAttempt] = []
+        page, seen = "", set[str]()
+        while page not in seen:  # a list that leads in a circle ends, too
+            seen.add(page)
+            here = self._page(after, before, page, PAGE_SIZE)
+            found += here.attempts
+            if not (page := here.next_page):
+                break
+        # The API does not promise an order.
+        return sorted(found, key=lambda one: one.at or _NEVER, reverse=True)
+
+    def attempts_page(self, *, after: datetime, before: datetime, page: str = "", size: int = 200) -> AttemptsPage:
+        return self._page(after, before, page, size)
+
+    @sensitive_variables()
+    def is_authentic(self, *, url: str, body: bytes, headers: Mapping[str, str]) -> bool:
+        from twilio.request_validator import RequestValidator
+
+        secret, algorithm = secret_and_algorithm(headers, self._auth_token, self._shared_keys)
+        if not secret:
+            return False
+        return is_signed(RequestValidator(secret), algorithm, url=url, body=body, headers=headers)
+
+    def administration(self) -> TwilioAdministration:
+        return TwilioAdministration(self._ask, self._account_sid, self._service_sid)
 
     def close(self) -> None:
         """Close the connections to Twilio. The next call opens new ones."""
@@ -161,7 +218,7 @@ class TwilioBackend(BaseBackend):
             not _is_sid("VA", self._service_sid),
             "E011",
             "service_sid must be the SID of a Verify Service, VA and 32 hexadecimal digits.",
-            "Make a Service in the Twilio Console, under Verify, and copy its SID.",
+            "Make a Service in the Twilio Console, under Verify, or by manage.py verify_service create.",
         )
         yield (
             # Without a username the Account SID serves, and E010 has spoken of that.
@@ -184,20 +241,6 @@ class TwilioBackend(BaseBackend):
             "A person waits for the answer: 10 is plenty.",
         )
 
-    def _create(self, parameters: Mapping[str, str], locale: str) -> ProviderSend:
-        if locale:
-            try:
-                return self._send({**parameters, "locale": locale})
-            except VerifyError as error:
-                if error.status != 404:
-                    raise
-            # Documented for a language that Verify does not speak. Nothing was sent, so asking
-            # again is safe; if it was the Service that is missing, this is a 404 as well.
-        return self._send(parameters)
-
-    def _send(self, parameters: Mapping[str, str]) -> ProviderSend:
-        return self._request(lambda verify: _sent(self._service(verify).verifications.create(**parameters)))
-
     def _judged(self, sid: str, question: Callable[[V2], Any]) -> ProviderCheck:
         if sid and not _is_sid("VE", sid):
             # SECURITY: never part of a URL. Twilio has nothing by such a name anyway.
@@ -210,14 +253,23 @@ class TwilioBackend(BaseBackend):
     def _checks(self, verify: V2) -> Any:
         return self._service(verify).verification_checks
 
-    def _listed(self, verify: V2, bounds: Mapping[str, Any]) -> list[ProviderAttempt]:
-        found = verify.verification_attempts.list(verify_service_sid=self._service_sid, page_size=PAGE_SIZE, **bounds)
-        # The API does not promise an order. A time that the SDK could not read stays text: compare
-        # as text.
-        newest_first = sorted(found, key=lambda one: str(one.date_created), reverse=True)
-        return [_attempt(one) for one in newest_first]
+    def _page(self, after: datetime, before: datetime | None, page: str, size: int) -> AttemptsPage:
+        # The SDK writes "Z" behind whatever time it is given, so other zones are converted here.
+        query: dict[str, Any] = {"verify_service_sid": self._service_sid, "page_size": size}
+        query["date_created_after"] = after.astimezone(UTC)
+        if before is not None:
+            query["date_created_before"] = before.astimezone(UTC)
+        if page:
+            query["page_token"] = page
+        return called(lambda: self._request(lambda verify: _listed(verify.verification_attempts.page(**query))))
 
     def _request(self, action: Callable[[V2], T]) -> T:
+        """As ``_ask``, for what is asked of the Service: not without its SID."""
+        if not self._service_sid:
+            raise VerifyError(401, 20003)
+        return self._ask(action)
+
+    def _ask(self, action: Callable[[V2], T]) -> T:
         """What ``action`` returns. Raises ``VerifyError`` or ``Unanswered`` for whatever goes wrong
         in it.
         """
@@ -240,7 +292,7 @@ class TwilioBackend(BaseBackend):
     def _connected(self) -> _Line:
         from twilio.rest import Client
 
-        if not (self._account_sid and self._password and self._service_sid):
+        if not (self._account_sid and self._password):
             # Without credentials, requests would look into the operator's ~/.netrc for some.
             raise VerifyError(401, 20003)
         http: Any = _Http(self.timeout if _is_timeout(self.timeout) else TIMEOUT)
@@ -257,6 +309,27 @@ class TwilioBackend(BaseBackend):
         if self._base_url:
             client.verify.base_url = self._base_url
         return _Line(os.getpid(), client, http)
+
+
+def parameters_of(options: SendOptions) -> dict[str, Any]:
+    """``options`` as keywords of the SDK's ``verifications.create``; what is empty is left out.
+
+    Whatever is an object or a list goes as JSON text: the SDK would make it of ``rate_limits`` and
+    ``channel_configuration`` by itself, and sends ``tags``, ``template_custom_substitutions`` and ``templates`` as the
+    Python objects that it was given.
+    """
+    return {name: _parameter(value) for name, value in options.given().items()}
+
+
+def _parameter(value: Any) -> str | bool:
+    if isinstance(value, bool):
+        return value
+    return json.dumps(value, default=_plain) if isinstance(value, (Mapping, list, tuple)) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """For JSON: mappings of any kind, and sentences that are translated late."""
+    return dict(value) if isinstance(value, Mapping) else str(value)
 
 
 class _Http:
@@ -303,7 +376,7 @@ class _Http:
         from twilio.http.response import Response
         from urllib3.exceptions import HTTPError
 
-        body = _Body(urlencode(data)) if data else None
+        body = _Body(urlencode(data, doseq=True)) if data else None  # a list is a parameter given again
         request = Request(method, url, params=params, data=body, headers=headers, auth=auth)
         try:
             status, text, answered = self._exchange(request)
@@ -326,7 +399,8 @@ class _Http:
         settings = session.merge_environment_settings(url, {}, None, None, None)
         answer = session.send(prepared, allow_redirects=False, timeout=self._timeout, **settings)
         text = answer.content.decode(errors="replace")
-        if answer.status_code < 400 and not isinstance(json.loads(text), dict):
+        # 204 answers a DELETE, with nothing.
+        if answer.status_code < 400 and answer.status_code != 204 and not isinstance(json.loads(text), dict):
             raise ValueError("not an object")
         return answer.status_code, text, answer.headers
 
@@ -366,34 +440,86 @@ def _sent(verification: Any) -> ProviderSend:
     if not _is_sid("VE", verification.sid):
         raise Unanswered(perhaps_done=True)  # 2xx, and not a verification
     attempts = verification.send_code_attempts or [{}]  # oldest first; one is added by each send
+    link = _field(verification.sna, "url")
+    channel = str(verification.channel or "").lower()
     return ProviderSend(
         verification.sid,
         status_of(verification.status),
-        str(verification.channel or "").lower(),
-        str(attempts[-1].get("attempt_sid") or ""),
+        # In Twilio's examples `auto` stands in some answers; what it came to is told by the link alone.
+        "sna" if link and channel == "auto" else channel,
+        _field(attempts[-1], "attempt_sid"),
+        link,
+        _line_type(verification.lookup),
     )
+
+
+def _field(value: object, *names: str) -> str:
+    """The text at ``names`` in nested objects, ``""`` if any of them is not there."""
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return str(value or "")
+
+
+def _line_type(lookup: object) -> str:
+    """``mobile``, ``landline``, ``voip`` …: in ``carrier`` as documented, or in Lookup's newer field."""
+    return _field(lookup, "carrier", "type") or _field(lookup, "line_type_intelligence", "type")
 
 
 def _judgement(answer: Any, sid: str) -> ProviderCheck:
     if sid and answer.sid != sid:
         # SECURITY: what is said of another verification is never proof for this one.
         return ProviderCheck(ProviderStatus.UNKNOWN, sid)
-    return ProviderCheck(status_of(answer.status), answer.sid or "")
+    return ProviderCheck(status_of(answer.status), answer.sid or "", link_errors=_link_errors(answer))
+
+
+def _link_errors(answer: Any) -> tuple[int, ...]:
+    """Only the answer to a check has them; a fetch and an update do not."""
+    told = getattr(answer, "sna_attempts_error_codes", None) or []
+    return tuple(code for one in told if (code := _number(_field(one, "code"))))
+
+
+def _listed(page: Any) -> AttemptsPage:
+    """A page of the SDK's. Raises ``Unanswered`` for one whose end cannot be told."""
+    attempts = tuple(_attempt(one) for one in page)
+    following = page.next_page_url
+    if not following:
+        return AttemptsPage(attempts)
+    # SECURITY: the token of the next page is taken, its address is not: the SDK's own lists follow whatever address
+    # an answer names, and take the credentials there.
+    tokens = parse_qs(urlsplit(str(following)).query).get("PageToken")
+    if not tokens:
+        raise Unanswered(perhaps_done=False)
+    return AttemptsPage(attempts, tokens[0])
 
 
 def _attempt(one: VerificationAttemptInstance) -> ProviderAttempt:
-    data: Mapping[str, Any] = one.channel_data or {}
-    price: Mapping[str, Any] = one.price or {}  # comes late, or never
+    data = one.channel_data
     return ProviderAttempt(
         one.sid or "",
         one.verification_sid or "",
-        str(one.channel or ""),
-        str(one.conversion_status).lower() == "converted",  # in capitals in some of Twilio's texts
-        str(price.get("value") or ""),
-        str(price.get("currency") or "").upper(),
-        str(data.get("message_status") or data.get("call_status") or ""),
-        _number(data.get("error_code")),
+        str(one.channel or "").lower(),
+        # In capitals in some of Twilio's texts.
+        str(one.conversion_status).lower() == "converted" if one.conversion_status else None,
+        _field(one.price, "value"),  # comes late, or never
+        _field(one.price, "currency").upper(),
+        (_field(data, "message_status") or _field(data, "call_status")).lower(),
+        _number(_field(data, "error_code")),
+        _field(data, "country"),
+        _field(data, "carrier"),
+        _moment(one.date_updated) or _moment(one.date_created),
     )
+
+
+def _moment(value: object) -> datetime | None:
+    """An aware time. The SDK leaves one with fractions of a second as the text that it was."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def _refusal(error: Any) -> VerifyError:

@@ -233,7 +233,7 @@ def carry_over(
     visitor's as the one it follows from. Returns the new events.
     """
     made = []
-    for channel in settings.channels:
+    for channel in dict.fromkeys(channel.consent_channel for channel in settings.channels):
         if channel.recipient_kind != recipient.kind:
             continue
         theirs = Subject.of(recipient, channel, None, visitor, None).events().select_related("disclosure").first()

@@ -90,13 +90,13 @@ class Subject:
         region: str | None,
     ) -> Subject:
         parsed = Recipient.parse(recipient, region=region or settings.default_region or None)
-        return cls(parsed, Channel.parse(channel), Person.of(user, client))
+        return cls(parsed, Channel.parse(channel).consent_channel, Person.of(user, client))
 
     @classmethod
     def of_holder(cls, recipient: str | Recipient, channel: str, region: str | None) -> Subject:
         """Of whoever holds the address, whichever account or session uses it."""
         parsed = Recipient.parse(recipient, region=region or settings.default_region or None)
-        return cls(parsed, Channel.parse(channel), Person(PersonKind.HOLDER, "holder"))
+        return cls(parsed, Channel.parse(channel).consent_channel, Person(PersonKind.HOLDER, "holder"))
 
     def events(self) -> QuerySet[ConsentEvent]:
         # From the writing database: a replica that lags must not hide an opt-out.

@@ -16,6 +16,23 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name="AttemptSync",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("backend", models.CharField(max_length=64, unique=True, verbose_name="backend")),
+                ("done_until", models.DateTimeField(null=True, verbose_name="read until")),
+                ("window_start", models.DateTimeField(null=True, verbose_name="reads from")),
+                ("window_end", models.DateTimeField(null=True, verbose_name="reads until")),
+                ("page", models.CharField(blank=True, editable=False, max_length=1000)),
+                ("leased_until", models.DateTimeField(null=True, verbose_name="held until")),
+                ("lease", models.CharField(blank=True, max_length=36, verbose_name="held by")),
+            ],
+            options={
+                "verbose_name": "attempt synchronisation",
+                "verbose_name_plural": "attempt synchronisations",
+            },
+        ),
+        migrations.CreateModel(
             name="AuditEvent",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -274,6 +291,62 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="ProviderEvent",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("event_id", models.CharField(max_length=64, unique=True, verbose_name="event")),
+                ("kind", models.CharField(max_length=128, verbose_name="type")),
+                ("backend", models.CharField(max_length=64, verbose_name="backend")),
+                (
+                    "verification_sid",
+                    models.CharField(blank=True, db_index=True, max_length=34, verbose_name="verification SID"),
+                ),
+                ("attempt_sid", models.CharField(blank=True, max_length=34, verbose_name="attempt SID")),
+                ("happened_at", models.DateTimeField(null=True, verbose_name="happened")),
+                ("received_at", models.DateTimeField(db_index=True, verbose_name="received")),
+                ("applied", models.BooleanField(default=False, verbose_name="applied")),
+            ],
+            options={
+                "verbose_name": "provider event",
+                "verbose_name_plural": "provider events",
+            },
+        ),
+        migrations.CreateModel(
+            name="ChannelOutage",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("backend", models.CharField(max_length=64, verbose_name="backend")),
+                (
+                    "channel",
+                    models.CharField(
+                        choices=[
+                            ("sms", "text message"),
+                            ("call", "phone call"),
+                            ("whatsapp", "WhatsApp message"),
+                            ("email", "email"),
+                            ("sna", "silent network authentication"),
+                            ("auto", "automatic"),
+                            ("totp", "authenticator app"),
+                            ("push", "push approval"),
+                            ("silent", "silent device approval"),
+                            ("passkey", "passkey"),
+                            ("recovery", "recovery code"),
+                        ],
+                        max_length=12,
+                        verbose_name="way",
+                    ),
+                ),
+                ("error_code", models.PositiveIntegerField(verbose_name="provider's error")),
+                ("seen_at", models.DateTimeField(verbose_name="seen")),
+                ("until", models.DateTimeField(verbose_name="not offered until")),
+            ],
+            options={
+                "verbose_name": "channel outage",
+                "verbose_name_plural": "channel outages",
+                "constraints": [models.UniqueConstraint(fields=("backend", "channel"), name="tv_outage_once")],
+            },
+        ),
+        migrations.CreateModel(
             name="ConsentEvidence",
             fields=[
                 (
@@ -353,6 +426,7 @@ class Migration(migrations.Migration):
                 ("key", models.CharField(editable=False, max_length=64)),
                 ("recipient_value", models.CharField(blank=True, max_length=254, verbose_name="recipient")),
                 ("sid", models.CharField(blank=True, max_length=34, verbose_name="factor SID")),
+                ("line_type", models.CharField(blank=True, max_length=20, verbose_name="kind of line")),
                 ("label", models.CharField(blank=True, max_length=64, verbose_name="name")),
                 ("created_at", models.DateTimeField(verbose_name="enrolled")),
                 ("confirmed_at", models.DateTimeField(null=True, verbose_name="confirmed")),
@@ -502,10 +576,17 @@ class Migration(migrations.Migration):
                 ("pending_key", models.CharField(editable=False, max_length=64, null=True, unique=True)),
                 ("sends", models.PositiveSmallIntegerField(default=0, verbose_name="sends")),
                 ("checks", models.PositiveSmallIntegerField(default=0, verbose_name="answers")),
+                ("link_checks", models.PositiveSmallIntegerField(default=0, verbose_name="questions after the link")),
                 ("created_at", models.DateTimeField(verbose_name="started")),
                 ("expires_at", models.DateTimeField(verbose_name="expires")),
                 ("resend_at", models.DateTimeField(verbose_name="next send from")),
                 ("approved_at", models.DateTimeField(null=True, verbose_name="approved")),
+                ("redeemed_at", models.DateTimeField(null=True, verbose_name="used")),
+                ("amount", models.CharField(blank=True, max_length=32, verbose_name="amount")),
+                ("payee", models.CharField(blank=True, max_length=128, verbose_name="payee")),
+                ("link", models.CharField(blank=True, editable=False, max_length=2000)),
+                ("code_digest", models.CharField(blank=True, editable=False, max_length=128)),
+                ("line_type", models.CharField(blank=True, max_length=20, verbose_name="kind of line")),
                 ("checking_until", models.DateTimeField(editable=False, null=True)),
                 (
                     "factor",
@@ -578,6 +659,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(verbose_name="reserved")),
                 ("settled_at", models.DateTimeField(null=True, verbose_name="settled")),
                 ("delivery", models.CharField(blank=True, max_length=24, verbose_name="delivery")),
+                ("delivery_at", models.DateTimeField(null=True, verbose_name="delivery known")),
                 ("converted", models.BooleanField(null=True, verbose_name="converted")),
                 ("price", models.DecimalField(decimal_places=5, max_digits=10, null=True, verbose_name="price")),
                 ("currency", models.CharField(blank=True, max_length=3, verbose_name="currency")),
@@ -623,6 +705,10 @@ class Migration(migrations.Migration):
                             ("closed", "no longer open"),
                             ("busy", "another answer is being checked"),
                             ("unanswered", "provider did not answer"),
+                            ("not_opened", "link not opened yet"),
+                            ("link_failed", "link confirmed nothing"),
+                            ("not_this_way", "answered another way than it was sent"),
+                            ("changed", "payment has changed"),
                         ],
                         max_length=16,
                         verbose_name="outcome",

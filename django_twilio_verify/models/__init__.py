@@ -5,11 +5,14 @@ from .audit import AuditEvent, LegalHold
 from .consent import ConsentEvent, ConsentEvidence, Disclosure
 from .factor import Factor, RecoveryCode
 from .limits import LimitCounter
+from .provider import AttemptSync, ChannelOutage, ProviderEvent
 from .seal import ConsentSeal
 from .verification import Verification, VerificationAttempt, VerificationCheck
 
 __all__ = [
+    "AttemptSync",
     "AuditEvent",
+    "ChannelOutage",
     "ConsentEvent",
     "ConsentEvidence",
     "ConsentSeal",
@@ -18,6 +21,7 @@ __all__ = [
     "FingerprintAlias",
     "LegalHold",
     "LimitCounter",
+    "ProviderEvent",
     "RecoveryCode",
     "Verification",
     "VerificationAttempt",

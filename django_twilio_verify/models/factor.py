@@ -48,6 +48,7 @@ class Factor(models.Model):
     key = models.CharField(max_length=64, editable=False)
     recipient_value = models.CharField(_("recipient"), max_length=254, blank=True)
     sid = models.CharField(_("factor SID"), max_length=34, blank=True)
+    line_type = models.CharField(_("kind of line"), max_length=20, blank=True)
     label = models.CharField(_("name"), max_length=64, blank=True)
     created_at = models.DateTimeField(_("enrolled"))
     confirmed_at = models.DateTimeField(_("confirmed"), null=True)

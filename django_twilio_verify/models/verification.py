@@ -64,10 +64,20 @@ class Verification(models.Model):
     pending_key = models.CharField(max_length=64, null=True, unique=True, editable=False)  # noqa: DJ001  NULLs do not clash
     sends = models.PositiveSmallIntegerField(_("sends"), default=0)
     checks = models.PositiveSmallIntegerField(_("answers"), default=0)
+    link_checks = models.PositiveSmallIntegerField(_("questions after the link"), default=0)
     created_at = models.DateTimeField(_("started"))
     expires_at = models.DateTimeField(_("expires"))
     resend_at = models.DateTimeField(_("next send from"))
     approved_at = models.DateTimeField(_("approved"), null=True)
+    redeemed_at = models.DateTimeField(_("used"), null=True)
+    """When the proof was used up by what it was for: once (``verifications.redeem``)."""
+    amount = models.CharField(_("amount"), max_length=32, blank=True)
+    payee = models.CharField(_("payee"), max_length=128, blank=True)
+    link = models.CharField(max_length=2000, blank=True, editable=False)
+    """Of silent network authentication: what the phone has to open. Empty once it is over."""
+    code_digest = models.CharField(max_length=128, blank=True, editable=False)
+    """Of a custom code, which the site judges itself: salted hash."""
+    line_type = models.CharField(_("kind of line"), max_length=20, blank=True)
     checking_until = models.DateTimeField(null=True, editable=False)
     """Until when an answer is with the provider; others wait. A lease, not a lock: no transaction is held."""
 
@@ -118,6 +128,7 @@ class VerificationAttempt(models.Model):
     created_at = models.DateTimeField(_("reserved"))
     settled_at = models.DateTimeField(_("settled"), null=True)
     delivery = models.CharField(_("delivery"), max_length=24, blank=True)
+    delivery_at = models.DateTimeField(_("delivery known"), null=True)
     converted = models.BooleanField(_("converted"), null=True)
     price = models.DecimalField(_("price"), max_digits=10, decimal_places=5, null=True)
     currency = models.CharField(_("currency"), max_length=3, blank=True)

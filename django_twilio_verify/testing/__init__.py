@@ -8,5 +8,8 @@ what every backend must do.
 from ..backends.locmem import Message, outbox, reset
 from .contract import BackendContract
 from .server import VerifyServer
+from .services import AccountServices
+
+VerifyServer.extensions.append(AccountServices)
 
 __all__ = ["BackendContract", "Message", "VerifyServer", "outbox", "reset"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.http import Http404, HttpRequest
@@ -17,10 +18,20 @@ from .base import FormPage
 
 def offered(word: str) -> Channel:
     """The offered channel that a URL names; 404 for any other."""
-    for channel in settings.channels:
+    return named(word, settings.channels)
+
+
+def named(word: str, channels: Iterable[Channel]) -> Channel:
+    """The one of ``channels`` that a URL names; 404 for any other."""
+    for channel in channels:
         if channel.value == word:
             return channel
     raise Http404
+
+
+def button_of(channel: Channel) -> str:
+    """What the button says that begins by ``channel`` (``_send.html``), in English, as consent is recorded with it."""
+    return {Channel.SNA: "Start the check", Channel.AUTO: "Continue"}.get(channel, "Send code")
 
 
 def act(button: str) -> Act:
@@ -29,13 +40,24 @@ def act(button: str) -> Act:
 
 
 class AddressPage(FormPage):
-    """``channel`` is the one that the URL names; without one in the URL, the first that is offered."""
+    """``channel`` is the one that the URL names; without one in the URL, the first of ``ways``."""
 
     channel: Channel
     button = "Send code"
 
+    def ways(self) -> Sequence[Channel]:
+        """The ways that the URL may name."""
+        return settings.channels
+
+    def other_ways(self) -> Sequence[Channel]:
+        """The ways that the page leads to; its own one may be among them."""
+        return self.ways()
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.channel = offered(kwargs["channel"]) if "channel" in kwargs else _first_channel()
+        ways = self.ways()
+        if not ways:
+            raise Http404
+        self.channel = named(kwargs["channel"], ways) if "channel" in kwargs else ways[0]
         self.problem_field = recipient_field(self.channel)
         return super().dispatch(request, *args, **kwargs)
 
@@ -47,12 +69,5 @@ class AddressPage(FormPage):
         return kwargs
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        others = [channel for channel in settings.channels if channel != self.channel]
-        return super().get_context_data(channel=self.channel, other_channels=others, **kwargs)
-
-
-def _first_channel() -> Channel:
-    """The way that the page begins with; 404 while the site offers none."""
-    if not settings.channels:
-        raise Http404
-    return settings.channels[0]
+        kwargs.setdefault("other_channels", [channel for channel in self.other_ways() if channel != self.channel])
+        return super().get_context_data(channel=self.channel, **kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -9,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
+from ..choices import CODE_CHANNELS, Channel
 from ..conf import settings
 from ..exceptions import TwilioVerifyError
 from ..flows import withdrawal
@@ -56,6 +58,10 @@ class StopView(AddressPage):
     """For whoever holds an address, without an account: say which, agree to one code, and have it sent."""
 
     template_name = "twilio_verify/withdraw.html"
+
+    def ways(self) -> Sequence[Channel]:
+        """By those that bring a code, somebody without an account can prove an address."""
+        return [channel for channel in settings.channels if channel in CODE_CHANNELS]
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         # The visitor's session begins here and not with the press of the button: two first presses, each making one,
@@ -123,10 +129,11 @@ class OptInView(TemplatePage):
     http_method_names = ("get", "head", "options")
 
     def get(self, request: HttpRequest, channel: str = "") -> HttpResponse:
-        channels = [offered(channel)] if channel else list(settings.channels)
+        # What people agree to: a way that may end in another one asks for that one's words.
+        agreed = dict.fromkeys(way.consent_channel for way in ([offered(channel)] if channel else settings.channels))
         forms_shown = [
             recipient_form(way)(channel=way, auto_id=f"id_{way.value}_%s", use_required_attribute=False)
-            for way in channels
+            for way in agreed
         ]
         response = self.render_to_response(
             self.get_context_data(forms=forms_shown, stop_url=request.build_absolute_uri(_stop_path()))

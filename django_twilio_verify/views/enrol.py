@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from ..choices import Purpose
-from ..conf import settings
+from ..choices import Channel, Purpose
 from ..exceptions import TwilioVerifyError
-from ..flows import consent, verifications
+from ..flows import consent, plan, verifications
 from ..forms.recipients import EmailForm, PhoneForm, recipient_form
-from .address import AddressPage, act
+from .address import AddressPage, act, button_of
 from .base import PersonMixin, TemplatePage, code_url
 
 
@@ -20,7 +22,7 @@ class EnrolView(PersonMixin, TemplatePage):
     template_name = "twilio_verify/enrol.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        channels = settings.channels
+        channels = plan.offered()
         if len(channels) == 1:
             return self.go("enrol_recipient", channels[0].value)
         return self.render_to_response(self.get_context_data(channels=channels))
@@ -30,14 +32,32 @@ class EnrolRecipientView(PersonMixin, AddressPage):
     """Say where to, read the disclosure, agree; the code is sent on posting."""
 
     template_name = "twilio_verify/enrol_recipient.html"
+    call_instead = False
+    """Whether the number turned out to be a landline."""
+
+    def other_ways(self) -> Sequence[Channel]:
+        return plan.offered()
 
     def get_form_class(self) -> type[PhoneForm] | type[EmailForm]:
         return recipient_form(self.channel)
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if "otherwise" in request.POST:  # from the page of another way: nothing was agreed to on this one yet
+            return self.render_to_response(self.get_context_data(form=self.form_with_number()))
+        return super().post(request, *args, **kwargs)
+
+    def form_with_number(self) -> forms.Form:
+        """The empty form, but for the number that was typed on the page of another way."""
+        typed = {name: self.request.POST[name] for name in ("country", "number") if name in self.request.POST}
+        kwargs = {name: value for name, value in self.get_form_kwargs().items() if name not in ("data", "files")}
+        return self.get_form_class()(**{**kwargs, "initial": typed})
+
     def form_valid(self, form: forms.Form) -> HttpResponse:
         client, recipient = self.client, form.cleaned_data["recipient"]
         try:
-            verifications.validate(recipient=recipient, channel=self.channel)
+            verifications.validate(
+                recipient=recipient, channel=self.channel, purpose=Purpose.ENROL, client=client, user=self.person
+            )
             consent.grant(
                 recipient=recipient,
                 channel=self.channel,
@@ -45,7 +65,7 @@ class EnrolRecipientView(PersonMixin, AddressPage):
                 user=self.person,
                 disclosure=form.cleaned_data["disclosure"],
                 purpose=Purpose.ENROL,
-                act=act(self.button),
+                act=act(button_of(self.channel)),
             )
             started = verifications.start(
                 recipient=recipient,
@@ -55,5 +75,12 @@ class EnrolRecipientView(PersonMixin, AddressPage):
                 purpose=Purpose.ENROL,
             )
         except TwilioVerifyError as error:
+            self.call_instead = error.code in ("landline", "phone_no_text")
             return self.refuse(form, error)
         return HttpResponseRedirect(code_url(self, started))
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        others = [channel for channel in self.other_ways() if channel != self.channel]
+        return super().get_context_data(
+            other_channels=others, offer_call=self.call_instead and Channel.CALL in others, **kwargs
+        )

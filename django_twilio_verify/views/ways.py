@@ -11,10 +11,11 @@ from django.http import HttpResponse, HttpResponseRedirect
 from ..choices import Channel, Purpose
 from ..exceptions import ConsentRequired, TwilioVerifyError
 from ..flows import consent, verifications
+from ..flows.options import Payment
 from ..forms.recipients import ConsentForm
 from ..models import Factor
 from ..recipients import Recipient
-from .address import act
+from .address import act, button_of
 from .base import FormPage, code_url
 
 
@@ -24,11 +25,13 @@ class SendPage(FormPage):
     Where no live consent covers this way, the page shows its disclosure and an unticked box above the button.
     """
 
-    button = "Send code"
     channel: Channel
     recipient: Recipient
     purpose: Purpose
     factor: Factor | None = None
+    payment = Payment()
+    backend: str | None = None
+    """An alias; ``None`` to ask the router."""
 
     def sending_for(self) -> AbstractBaseUser | None:
         """Whose proof it is; ``None`` for a visitor."""
@@ -64,6 +67,9 @@ class SendPage(FormPage):
                 user=self.sending_for(),
                 purpose=self.purpose,
                 factor=self.factor,
+                backend=self.backend,
+                amount=self.payment.amount,
+                payee=self.payment.payee,
             )
         except ConsentRequired as error:
             return self.refuse(form if isinstance(form, ConsentForm) else ConsentForm(channel=self.channel), error)
@@ -79,7 +85,7 @@ class SendPage(FormPage):
             user=self.sending_for(),
             disclosure=form.cleaned_data["disclosure"],
             purpose=self.purpose,
-            act=act(self.button),
+            act=act(button_of(self.channel)),
         )
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

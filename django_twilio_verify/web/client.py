@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.utils.translation import get_language
 
@@ -20,6 +21,7 @@ def client_from(request: HttpRequest) -> ClientInfo:
         page=request.build_absolute_uri(request.path),
         language=get_language() or "",
         session=session.secret(request),
+        tenant=_tenant(request),
     )
 
 
@@ -33,6 +35,14 @@ def client_ip(request: HttpRequest) -> str:
     # SECURITY: whatever stands left of our own proxies' entries was written by the client.
     candidate = hops[-trusted] if 0 < trusted <= len(hops) else request.META.get("REMOTE_ADDR", "")
     return _address(candidate)
+
+
+def _tenant(request: HttpRequest) -> str:
+    """Whose site ``request`` is for. What the site's own callable raises is not caught."""
+    name = settings.tenant(request) if settings.tenant else ""
+    if name is None or isinstance(name, str):
+        return name or ""
+    raise ImproperlyConfigured(f"TWILIO_VERIFY_TENANT must answer with a text, not a {type(name).__name__}.")
 
 
 def _address(text: str) -> str:

@@ -10,8 +10,9 @@ from asgiref.sync import async_to_sync
 from django.test import override_settings
 
 from django_twilio_verify.backends.locmem import LocMemBackend
-from django_twilio_verify.choices import Channel
+from django_twilio_verify.choices import VERIFICATION_CHANNELS, Channel, Feature
 from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable
+from django_twilio_verify.options import SendOptions
 from django_twilio_verify.recipients import Recipient
 from django_twilio_verify.results import ProviderCheck, ProviderStatus
 from django_twilio_verify.testing import Message, outbox, reset
@@ -23,11 +24,12 @@ def backend() -> LocMemBackend:
 
 
 def test_the_outbox_holds_what_was_sent(backend: LocMemBackend, recipient: Recipient) -> None:
+    options = SendOptions(locale="pt-BR", tags={"a": "b"})
     with time_machine.travel("2026-11-20T12:00:00Z", tick=False):
-        sent = backend.start(recipient, Channel.WHATSAPP, locale="pt-BR", tags={"a": "b"})
+        sent = backend.start(recipient, Channel.WHATSAPP, options)
     moment = datetime(2026, 11, 20, 12, tzinfo=UTC)
     code = outbox[0].code
-    assert outbox == [Message("shop", "+12025550143", "whatsapp", code, sent.sid, "pt-BR", moment)]
+    assert outbox == [Message("shop", "+12025550143", "whatsapp", code, sent.sid, moment, options)]
     assert len(code) == 6
 
 
@@ -156,5 +158,36 @@ def test_it_says_what_it_is(backend: LocMemBackend) -> None:
     assert repr(backend) == "<LocMemBackend shop>"
     assert not backend.delivers
     assert backend.supports_attempts
-    assert backend.channels == {Channel.SMS, Channel.CALL, Channel.WHATSAPP, Channel.EMAIL}
+    assert backend.channels == {*VERIFICATION_CHANNELS}
+    assert backend.features == {*Feature}
     assert backend.system_checks() == []
+
+
+def test_attempts_come_in_pages(backend: LocMemBackend) -> None:
+    for number in range(100, 103):
+        backend.start(Recipient.phone(f"+12025550{number}"), Channel.SMS)
+    now = datetime.now(UTC)
+    bounds = {"after": now - timedelta(hours=1), "before": now + timedelta(hours=1)}
+    first = backend.attempts_page(**bounds, size=2)
+    second = backend.attempts_page(**bounds, page=first.next_page, size=2)
+    assert [*first.attempts, *second.attempts] == [*backend.attempts(**bounds)]
+    assert second.next_page == ""
+    assert backend.attempts_page(**bounds, page="PAVL1", size=2) == first, "of another backend"
+    backend.fail_next(status=503)
+    with pytest.raises(BackendUnavailable):
+        backend.attempts_page(**bounds)
+
+
+def test_news_of_an_attempt(backend: LocMemBackend, recipient: Recipient) -> None:
+    backend.simulator.rcs_numbers.add(recipient.value)
+    sid = backend.start(recipient, Channel.SMS).attempt_sid
+    backend.simulator.report(sid, "undelivered", error_code=30003)
+    (told,) = backend.attempts(after=datetime.now(UTC) - timedelta(hours=1))
+    assert (told.channel, told.message_status, told.error_code, told.country) == ("rbm", "undelivered", 30003, "US")
+    assert told.at is not None
+
+
+def test_a_language_that_is_not_spoken(backend: LocMemBackend, recipient: Recipient) -> None:
+    backend.simulator.locales = frozenset({"de"})
+    backend.start(recipient, Channel.SMS, SendOptions(locale="tlh", custom_friendly_name="Acme"))
+    assert [(one.locale, one.options.custom_friendly_name) for one in outbox] == [("", "Acme")]

@@ -26,11 +26,14 @@ from django_twilio_verify.backends import twilio as module
 from django_twilio_verify.backends.twilio import TwilioBackend
 from django_twilio_verify.choices import Channel, RecipientKind
 from django_twilio_verify.exceptions import BackendError, BackendRejected, BackendUnavailable
+from django_twilio_verify.options import SendOptions
 from django_twilio_verify.recipients import Recipient
 from django_twilio_verify.results import ProviderAttempt, ProviderStatus
 from django_twilio_verify.testing import VerifyServer
 
 CODE = "918273"
+TOKEN = "a-token-of-the-phone"
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SID = "VE" + "a" * 32
 GOOD: dict[str, Any] = {
     "account_sid": "AC" + "1" * 32,
@@ -80,7 +83,7 @@ def test_a_resend_names_its_own_attempt(backend: TwilioBackend, server: VerifySe
 
 
 def test_tags_travel_as_json(backend: TwilioBackend, server: VerifyServer, recipient: Recipient) -> None:
-    backend.start(recipient, Channel.SMS, tags={"attempt": "7", "brand": "é"})
+    backend.start(recipient, Channel.SMS, SendOptions(tags={"attempt": "7", "brand": "é"}))
     assert json.loads(form(server)["Tags"]) == {"attempt": "7", "brand": "é"}
 
 
@@ -96,14 +99,14 @@ def test_an_answer_goes_by_sid_if_there_is_one(
 
 def test_a_known_locale_is_one_request(make: Make, recipient: Recipient) -> None:
     with VerifyServer(locales=["de"]) as server:
-        make(**server.options()).start(recipient, Channel.SMS, locale="de")
+        make(**server.options()).start(recipient, Channel.SMS, SendOptions(locale="de"))
         assert len(server.requests) == 1
         assert [one.locale for one in server.sent] == ["de"]
 
 
 def test_an_unknown_locale_is_asked_again_without(make: Make, recipient: Recipient) -> None:
     with VerifyServer(locales=["de"]) as server:
-        sent = make(**server.options()).start(recipient, Channel.SMS, locale="tlh", tags={"a": "b"})
+        sent = make(**server.options()).start(recipient, Channel.SMS, SendOptions(locale="tlh", tags={"a": "b"}))
         assert sent.status is ProviderStatus.PENDING
         assert [dict(one.form).get("Locale") for one in server.requests] == ["tlh", None]
         assert form(server)["Tags"] == '{"a": "b"}'
@@ -115,7 +118,7 @@ def test_any_other_refusal_is_not_asked_again(
 ) -> None:
     server.fail_next(status=403, code=60410)
     with pytest.raises(BackendRejected):
-        backend.start(recipient, Channel.SMS, locale="de")
+        backend.start(recipient, Channel.SMS, SendOptions(locale="de"))
     assert len(server.requests) == 1
 
 
@@ -512,14 +515,18 @@ def test_failures_tell_no_secret(
 ) -> None:
     caplog.set_level(0)
     backend = make(timeout=1.5)
+    options = SendOptions(custom_code=CODE, locale="de")
+    token = {"sid": SID, "sna_client_token": TOKEN}
     calls: list[Callable[[], object]] = [
-        lambda: backend.start(recipient, Channel.SMS),
+        lambda: backend.start(recipient, Channel.SMS, options),
         lambda: backend.check(recipient, CODE, sid=SID),
+        lambda: backend.check(recipient, "", **token),
     ]
     if asynchronous:
         calls = [
-            lambda: async_to_sync(backend.astart)(recipient, Channel.SMS),
+            lambda: async_to_sync(backend.astart)(recipient, Channel.SMS, options),
             lambda: async_to_sync(backend.acheck)(recipient, CODE, sid=SID),
+            lambda: async_to_sync(backend.acheck)(recipient, "", **token),
         ]
     shown = repr(backend)
     for call in calls:
@@ -530,8 +537,56 @@ def test_failures_tell_no_secret(
             assert error.__context__ is None or asynchronous
             shown += everything_shown(error)
     shown += caplog.text
-    for secret in ("2025550143", CODE, server.password):
+    for secret in ("2025550143", CODE, TOKEN, server.password):
         assert secret not in shown
+
+
+REFUSED = json.dumps({"status": 401, "code": 20003, "message": "Authenticate", "more_info": "https://example.com"})
+REFUSED_ANEW = json.dumps({"type": "https://example.com", "title": "No", "status": 401, "code": 20003})
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised", "perhaps_done"),
+    [
+        (lambda server: server.fail_next(status=401, body=REFUSED), BackendRejected, None),
+        (lambda server: server.fail_next(status=401, body=REFUSED_ANEW), BackendRejected, None),
+        (lambda server: server.fail_next(status=502, body="<html>"), BackendUnavailable, True),
+        (lambda server: server.fail_next(status=200, body="[]"), BackendUnavailable, None),
+        (lambda server: server.garble_next(carried_out=False), BackendUnavailable, None),
+        (lambda server: server.reset_next(), BackendUnavailable, None),
+        (lambda server: server.drop_next(), BackendUnavailable, None),
+    ],
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda backend, who: backend.start(who, Channel.SNA),
+        lambda backend, who: backend.start(who, Channel.AUTO, SendOptions(device_ip="192.0.2.1")),
+        lambda backend, who: backend.check(who, "", sid=SID),
+        lambda backend, who: backend.check(who, CODE, sid=SID, amount="1", payee="Acme"),
+        lambda backend, who: backend.approve(SID),
+        lambda backend, who: backend.cancel(SID),
+        lambda backend, who: backend.fetch(SID),
+        lambda backend, who: backend.attempts_page(after=NOON, before=NOON),
+    ],
+    ids=["link", "auto", "ask", "pay", "approve", "cancel", "fetch", "attempts"],
+)
+def test_every_call_turns_every_failure_into_ours(
+    backend: TwilioBackend,
+    server: VerifyServer,
+    recipient: Recipient,
+    call: Callable[[TwilioBackend, Recipient], object],
+    fault: Plan,
+    raised: type[BackendError],
+    perhaps_done: bool | None,
+) -> None:
+    fault(server)
+    with pytest.raises(raised) as caught:
+        call(backend, recipient)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    if perhaps_done is not None:
+        assert getattr(caught.value, "perhaps_done", None) is perhaps_done
+    assert len(server.requests) <= 1, "nothing is tried again"
 
 
 @pytest.mark.parametrize("url", ["https", "http"])
@@ -663,7 +718,8 @@ def test_attempts_are_listed_over_pages_newest_first(
     assert server.count("Attempts") == 3
     assert [one.converted for one in listed].count(True) == 1
     first = server.simulator.attempts()[0]
-    assert ProviderAttempt(first.sid, first.verification_sid, "sms", False, "0.05", "USD", "delivered", 0) in listed
+    told = ("0.05", "USD", "delivered", 0, "US", "Example Wireless", first.sent_at.replace(microsecond=0))
+    assert ProviderAttempt(first.sid, first.verification_sid, "sms", False, *told) in listed
 
 
 def test_times_are_converted_to_utc(backend: TwilioBackend, server: VerifyServer) -> None:
@@ -689,7 +745,7 @@ def test_an_attempt_with_little_known_of_it(backend: TwilioBackend, server: Veri
     page = {"attempts": [{}, calls, failed], "meta": {"key": "attempts"}}
     server.fail_next(status=200, body=json.dumps(page))
     listed = {one.sid: one for one in backend.attempts(after=datetime.now(UTC))}
-    assert listed[""] == ProviderAttempt("", "", "", False)
+    assert listed[""] == ProviderAttempt("", "", "", None)
     assert listed["VL1"].message_status == "busy"
     assert listed["VL2"] == ProviderAttempt("VL2", SID, "rbm", True, "0.01", "", "undelivered", 30008)
 

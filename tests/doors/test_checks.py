@@ -17,6 +17,7 @@ from django.test import override_settings
 from django_twilio_verify import checks
 from django_twilio_verify.backends import twilio
 from django_twilio_verify.backends.base import BaseBackend
+from django_twilio_verify.flows import declaration
 from django_twilio_verify.middleware import TwoFactorMiddleware
 
 OURS = "django_twilio_verify.middleware.TwoFactorMiddleware"
@@ -238,6 +239,57 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"EXEMPT_URL_NAMES": [policy]}, ["E019"]),
     ({"EXEMPT_URL_NAMES": [""]}, ["E019"]),
     ({"EXEMPT_URL_NAMES": "status", "REQUIRED_FOR": "nobody"}, ["E003", "E019"]),
+    # ---- E050, W050 (what can be wrong with it is in tests/webhooks)
+    ({"WEBHOOK": {}}, []),
+    ({"WEBHOOK": {"username": "sink", "password": "x"}}, []),
+    ({"WEBHOOK": {"username": "sink"}}, ["E050"]),
+    ({"WEBHOOK": "https://shop.example/"}, ["E050"]),
+    ({"WEBHOOK": {"max_age": 86_400}}, ["W050"]),
+    # ---- E040, E041, W040
+    ({"CHANNEL_PLAN": [{"countries": ["at"], "channels": ["call", "voice"]}, {"channels": ["sms"]}]}, []),
+    ({"CHANNEL_PLAN": [{"line_types": ["landline"], "purposes": ["login"], "channels": ["call"]}]}, []),
+    ({"CHANNEL_PLAN": None}, []),
+    ({"CHANNEL_PLAN": "sms"}, ["E040"]),
+    ({"CHANNEL_PLAN": [["sms"]]}, ["E040"]),
+    ({"CHANNEL_PLAN": [{"channel": ["sms"]}]}, ["E040"]),
+    ({"CHANNEL_PLAN": [{"countries": ["AT"]}]}, ["E040"]),
+    ({"CHANNEL_PLAN": [{"channels": ["pigeon"]}]}, ["E040"]),
+    ({"CHANNEL_PLAN": [{"channels": ["totp"]}]}, ["E040"]),
+    ({"CHANNEL_PLAN": [{"channels": "sms"}]}, ["E040"]),
+    ({"CHANNEL_PLAN": [{"channels": ["sms"], "purposes": ["fun"]}]}, ["E040"]),
+    ({"CHANNEL_PLAN": [{"channels": ["sms"], "countries": [43]}]}, ["E040"]),
+    ({"CHANNEL_PLAN": [{"channels": ["sms", "auto"]}]}, ["E041"]),
+    ({"CHANNELS": ["sna", "email"]}, ["W040"]),
+    ({"CHANNELS": ["sna", "auto", "email"]}, ["W040"]),
+    ({"CHANNELS": ["sna", "auto", "sms"]}, []),
+    ({"CHANNELS": ["auto", "sms"]}, ["W002"]),
+    # ---- E042, E043, E044
+    ({"SEND_OPTIONS": {"app_hash": "x", "tags": lambda request: {}, "send_digits": "1w2"}}, []),
+    ({"SEND_OPTIONS": lambda request: {}}, []),
+    ({"SEND_OPTIONS": None}, []),
+    ({"SEND_OPTIONS": ["app_hash"]}, ["E042"]),
+    ({"SEND_OPTIONS": "nowhere.options"}, ["E042"]),
+    ({"SEND_OPTIONS": {"colour": "red"}}, ["E042"]),
+    ({"SEND_OPTIONS": {"colour": lambda request: "red"}}, ["E042"]),
+    ({"SEND_OPTIONS": {"tags": "red"}}, ["E042"]),
+    ({"SEND_OPTIONS": {"amount": "5", "payee": "Shop"}}, ["E042"]),
+    ({"SEND_OPTIONS": {"amount": lambda request: "5"}}, ["E042"]),
+    ({"SEND_OPTIONS": {"custom_friendly_name": "12345"}}, ["E042"]),
+    ({"PSD2": "default"}, ["E042"]),
+    ({"PSD2": ["default"]}, []),
+    ({"PSD2": ["elsewhere"]}, ["E044"]),
+    (
+        {
+            "BACKENDS": {"default": {"BACKEND": f"{__name__}.SpeakingBackend"}},
+            "SEND_OPTIONS": {"app_hash": lambda request: "x"},
+            "PSD2": ["default"],
+        },
+        ["E043", "E044", "site.E001"],
+    ),
+    # ---- E030
+    ({"ROUTER": policy, "TENANT": f"{__name__}.policy"}, []),
+    ({"ROUTER": "nowhere.router"}, ["E030"]),
+    ({"ROUTER": 5, "TENANT": 5}, ["E030", "E030"]),
     # ---- E020, W004 (what can be wrong with a key is in tests/seals)
     ({"SIGNING_KEYS": [("k2", SECRET), ("k1", SECRET.encode())]}, []),
     ({"SIGNING_KEYS": [("k1", "short")]}, ["E020"]),
@@ -278,6 +330,13 @@ BACKENDS: list[tuple[Any, list[str]]] = [
     ({"default": {"BACKEND": TWILIO}}, ["E007"]),
     ({"default": {"BACKEND": LOCMEM}, "brand": {"BACKEND": "nowhere.Backend"}}, ["E007", "W001"]),
     ({"default": {"BACKEND": f"{__name__}.SpeakingBackend"}}, ["W001", "site.E001"]),
+    # ---- E031 to E034, W030 (what can be wrong with a declared Service is in tests/service)
+    ({"default": {"BACKEND": LOCMEM, "SERVICE": {"ttl": 600}}}, ["E031", "W001"]),
+    ({"default": {"BACKEND": LOCMEM, "SERVICE": {"code_length": 3}}}, ["E032", "W001"]),
+    ({"default": {"BACKEND": LOCMEM, "SERVICE": []}}, ["E032", "W001"]),
+    ({"default": {"BACKEND": LOCMEM, "SERVICE": {"skip_sms_to_landlines": True}}}, ["E033", "W001"]),
+    ({"default": {"BACKEND": LOCMEM, "SERVICE": {"code_length": 8}}}, ["E034", "W001"]),
+    ({"default": {"BACKEND": LOCMEM, "SERVICE": {"psd2_enabled": True}}}, ["W001", "W030", "W030"]),
     (options(account_sid="AC1"), ["E010"]),
     (options(service_sid=""), ["E011"]),
     (options(username="ann"), ["E012"]),
@@ -359,10 +418,12 @@ def ids_in(module: Any) -> list[str]:
 
 
 def test_every_id_is_tested_here() -> None:
-    known = {*ids_in(checks), *ids_in(twilio)}
+    known = {*ids_in(checks), *ids_in(declaration), *ids_in(twilio)}
     fired = {name for _, said in [*CASES, *BACKENDS] for name in said if "." not in name} | {"W003"}
     assert fired == known
-    assert known == {f"E{number:03}" for number in range(1, 21)} | {"W001", "W002", "W003", "W004", "W005"}
+    errors = (*range(1, 21), *range(30, 35), *range(40, 45), 50)
+    warnings = (*range(1, 6), 30, 40, 50)
+    assert known == {f"E{number:03}" for number in errors} | {f"W{number:03}" for number in warnings}
 
 
 def test_no_id_serves_two_files() -> None:

@@ -16,17 +16,19 @@ for (const time of document.querySelectorAll("time[data-tv-clock]")) {
 const PATIENCE = 15000; // ms until another try is let through, should the network have swallowed the first
 
 function sentOnce(form) {
+  // The forms of one check ask for one thing: a second one sent would take the place of the first one's answer.
+  const group = form.closest("[data-tv-status]") ?? form;
   const buttons = form.querySelectorAll("button");
   const release = () => {
-    delete form.dataset.tvSent;
+    delete group.dataset.tvSent;
     for (const button of buttons) button.removeAttribute("aria-disabled");
   };
   form.addEventListener("submit", (event) => {
-    if (form.dataset.tvSent) {
+    if (group.dataset.tvSent) {
       event.preventDefault();
       return;
     }
-    form.dataset.tvSent = "yes";
+    group.dataset.tvSent = "yes";
     // Not "disabled": that would drop the focus and, in some browsers, the button from what is posted.
     for (const button of buttons) button.setAttribute("aria-disabled", "true");
     setTimeout(release, PATIENCE);
@@ -72,6 +74,70 @@ if (input && "OTPCredential" in window) {
       if (message && !input.value) input.value = message.code;
     })
     .catch(() => {}); // refused, aborted or not supported here: the code can be typed
+}
+
+// The check without a code, on the phone itself: whoever comes back from the carrier's page need not press anything.
+function goOnAfter(opener) {
+  const form = document.getElementById(opener.dataset.tvOpen);
+  let left = false;
+  opener.addEventListener("click", () => {
+    left = true;
+  });
+  const back = () => {
+    if (!left || document.visibilityState !== "visible") return;
+    left = false; // once for each press: the provider is not asked again and again
+    form.requestSubmit(form.querySelector("button"));
+  };
+  document.addEventListener("visibilitychange", back);
+  window.addEventListener("focus", back);
+}
+
+document.querySelectorAll("[data-tv-open]").forEach(goOnAfter);
+
+// The same at a computer: ask our own server, less and less often, whether the phone is done.
+const FIRST_PAUSE = 2000; // ms
+const LONGEST_PAUSE = 10000;
+
+function waitForPhone(part) {
+  const { tvStatus, tvExpires } = part.dataset;
+  const form = part.querySelector("[data-tv-approved]");
+  const told = part.querySelector("[data-tv-waiting]");
+  const end = performance.now() + Number(tvExpires) * 1000;
+  const tell = (text) => {
+    told.hidden = false;
+    told.textContent = text;
+  };
+  const goOn = ({ status, next }) => {
+    if (status === "approved") form.requestSubmit();
+    else location.assign(next);
+  };
+  const ask = async (pause) => {
+    if (part.dataset.tvSent) return; // the person was faster
+    if (performance.now() > end) return tell(told.dataset.tvStopped);
+    try {
+      const answer = await fetch(tvStatus, { headers: { Accept: "application/json" }, cache: "no-store" });
+      if (answer.status === 404) return tell(told.dataset.tvStopped); // no longer ours: signed out elsewhere
+      if (answer.ok) {
+        const state = await answer.json();
+        if (part.dataset.tvSent) return;
+        if (state.next) return goOn(state);
+      }
+    } catch {
+      // offline for a moment: asked again below
+    }
+    setTimeout(ask, pause, Math.min(pause * 1.25, LONGEST_PAUSE));
+  };
+  tell(told.dataset.tvWaiting);
+  setTimeout(ask, FIRST_PAUSE, FIRST_PAUSE);
+}
+
+document.querySelectorAll("[data-tv-status]").forEach(waitForPhone);
+
+// Which of the two is unfolded, where the browser has not told the server.
+const hereNow = matchMedia("(hover: none) and (pointer: coarse)").matches ? "phone" : "computer";
+const pages = document.querySelectorAll("[data-tv-here]");
+if (pages.length && !document.querySelector(".tv-problem")) {
+  for (const part of pages) part.open = part.dataset.tvHere === hereNow;
 }
 
 // Recovery codes to the clipboard.

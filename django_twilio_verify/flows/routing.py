@@ -1,0 +1,66 @@
+"""Which Verify Service carries a proof, where a site has several: one for each brand, country, tenant or purpose.
+
+``TWILIO_VERIFY_ROUTER`` is asked once, when a verification starts and its caller named no backend. From then on the
+verification keeps its alias: a resend, another way and every answer go to the Service that made the code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ImproperlyConfigured
+
+from ..choices import Channel, Purpose
+from ..clientinfo import ClientInfo
+from ..conf import settings
+from ..recipients import Recipient
+
+DEFAULT = "default"
+"""The alias where there is no router, or it has no opinion."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRequest:
+    """What a router may decide by.
+
+    ``recipient``: where the code goes; its ``country`` is ISO 3166. ``channel``: how. ``purpose``: why. ``user``: whose
+    proof it is, ``None`` for a visitor. ``client``: the other end; the host of ``client.page`` tells brands apart,
+    ``client.tenant`` tenants, ``client.language`` languages.
+    """
+
+    recipient: Recipient
+    channel: Channel
+    purpose: Purpose = Purpose.VERIFY
+    user: AbstractBaseUser | None = field(default=None, repr=False)
+    client: ClientInfo = field(default_factory=ClientInfo)
+
+
+def choose(request: RouteRequest) -> str:
+    """The alias that ``TWILIO_VERIFY_ROUTER`` names for ``request``; ``"default"`` without a router, or if it answers
+    ``None``.
+
+    Raises ``ImproperlyConfigured``, naming the setting, for a router that cannot be imported, raises, or names what is
+    no alias of ``TWILIO_VERIFY_BACKENDS``: better no code than one in another brand's name.
+    """
+    router = settings.router
+    if router is None:
+        return DEFAULT
+    try:
+        alias = router(request)
+    except Exception as error:
+        # SECURITY: the class alone: the text may quote the recipient. The error itself is the cause, for its author.
+        raise ImproperlyConfigured(f"TWILIO_VERIFY_ROUTER raised {type(error).__name__}.") from error
+    if alias is None:
+        return DEFAULT
+    if not isinstance(alias, str) or alias not in settings.backends:
+        known = ", ".join(settings.backends)
+        # SECURITY: what it answered is not shown: it may be the recipient.
+        raise ImproperlyConfigured(f"TWILIO_VERIFY_ROUTER named no alias of TWILIO_VERIFY_BACKENDS. Aliases: {known}.")
+    return alias
+
+
+async def achoose(request: RouteRequest) -> str:
+    """As ``choose``, in the thread where Django allows queries: routers may look things up."""
+    return await sync_to_async(choose)(request)
