@@ -254,7 +254,8 @@ _VERIFICATIONS = {
     60239: Row(_R.OPERATOR, "The message cannot be sent as configured."),
     60240: Row(_R.OPERATOR, "The message cannot be sent as configured."),
     60241: Row(_R.OPERATOR, "The message cannot be sent as configured."),
-    60242: _off("There is no WhatsApp template for this language.", _WHATSAPP),
+    # Not off for everybody: another language may have its template.
+    60242: Row(_R.OPERATOR, "There is no WhatsApp template for this language."),
     60243: Row(_R.OPERATOR, "Custom messages are not enabled."),
     60245: Row(_R.WAIT, "The account's messaging limit is exceeded.", elsewhere=True),
     60247: Row(_R.OPERATOR, "The message is longer than 500 characters."),
@@ -292,7 +293,8 @@ _SILENT = {
     60520: Row(_R.SILENT, "The link could not be opened, was opened before, or is too old."),
     60533: Row(_R.SILENT, "The carrier left out a header that Twilio needs."),
     60540: Row(_R.RECIPIENT, "The carrier says that the number is not valid."),
-    60550: _off("The automatic choice found no channel to use.", frozenset({"auto"})),
+    # Nor is this: one number that neither carrier nor text message reaches says so, too.
+    60550: Row(_R.OPERATOR, "The automatic choice found no channel to use."),
 }
 
 _SETTING_UP = {

@@ -78,7 +78,8 @@ def _erase(addressee: Addressee, factors: bool) -> Erased:
     owned = Factor.objects.using(router.db_for_write(Factor)).filter(key__in=prints)
     return Erased(
         evidence=evidence.delete()[0],
-        verifications=named.exclude(is_open).update(recipient_value=""),
+        # The payee of a payment may be a person too.
+        verifications=named.exclude(is_open).update(recipient_value="", payee=""),
         factors=owned.delete()[1].get("twilio_verify.Factor", 0) if factors else 0,
         factors_left=0 if factors else owned.count(),
         open_left=named.filter(is_open).count(),

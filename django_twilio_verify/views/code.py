@@ -33,6 +33,12 @@ class CodeView(ProofMixin, FormPage):
             return self.go_on()
         return super().get(request, *args, **kwargs)
 
+    def get_form(self, form_class: type[forms.Form] | None = None) -> forms.Form:
+        form = super().get_form(form_class)
+        if self.verification.code_digest:  # the site's own code, which may have letters
+            form.fields["code"].widget.attrs["inputmode"] = "text"
+        return form
+
     def form_valid(self, form: forms.Form) -> HttpResponse:
         verification = self.verification
         try:

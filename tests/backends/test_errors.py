@@ -216,7 +216,7 @@ def test_every_number_that_twilio_documents_is_in_the_table() -> None:
         (60223, "sms", True, True, Retry.NEVER),
         (60223, "whatsapp", True, True, Retry.NEVER),
         (60238, "sms", False, False, Retry.NEVER),
-        (60242, "whatsapp", True, True, Retry.NEVER),
+        (60242, "whatsapp", True, False, Retry.NEVER),
         (60253, "email", True, True, Retry.NEVER),
         (60329, "sna", True, True, Retry.NEVER),
         (60410, "sms", True, False, Retry.AFTER_WAIT),
@@ -224,7 +224,7 @@ def test_every_number_that_twilio_documents_is_in_the_table() -> None:
         (60529, "sna", True, False, Retry.NEVER),
         (60545, "sna", True, False, Retry.NEVER),  # not in the table, and of the family
         (60540, "sna", False, False, Retry.NEVER),
-        (60550, "auto", True, True, Retry.NEVER),
+        (60550, "auto", True, False, Retry.NEVER),
         (60603, "email", True, True, Retry.NEVER),
         (60605, "sms", True, False, Retry.NEVER),
         (68008, "whatsapp", True, True, Retry.NEVER),

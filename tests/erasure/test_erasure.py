@@ -119,6 +119,17 @@ def test_factors_go_only_when_asked_for() -> None:
     assert Factor.objects.get().recipient_value == OTHER_PHONE
 
 
+def test_who_was_paid_is_erased_with_the_address() -> None:
+    agree()
+    verifications.start(
+        recipient=PHONE, channel="sms", client=make_client(), purpose="payment", amount="49.90 EUR", payee="Ann Smith"
+    )
+    with time_machine.travel(timezone.now() + timedelta(minutes=11)):
+        erase()
+    paid = Verification.objects.get()
+    assert (paid.payee, paid.amount, paid.recipient_value) == ("", "49.90 EUR", "")
+
+
 def test_a_code_under_way_is_left_until_it_is_over() -> None:
     agree()
     verifications.start(recipient=PHONE, channel="sms", client=make_client())

@@ -339,3 +339,15 @@ def test_csrf_is_asked_for_on_every_post(ann):
         "/verify/recovery-codes/",
     ):
         assert strict.post(path).status_code == 403, path
+
+
+def test_a_code_with_letters_is_asked_for_with_a_keyboard_that_has_them(client, ann, settings):
+    assert 'inputmode="numeric"' in client.get(code_path(send(client))).content.decode()
+    backends["default"].reset()
+    Verification.objects.all().delete()
+    settings.TWILIO_VERIFY_SEND_OPTIONS = {"custom_code": "7xQ2"}
+    page = code_path(send(client))
+    shown = client.get(page).content.decode()
+    assert 'inputmode="text"' in shown and 'inputmode="numeric"' not in shown
+    client.post(page, {"code": "7xQ2"})
+    assert signed_in(client)
