@@ -37,7 +37,9 @@ def _databases() -> dict[str, Any]:
         }
     if kind == "postgres":
         return {
-            "ENGINE": "django.db.backends.postgresql",
+            "ENGINE": "tests.postgres",
+            # No test asks what a crash of the server would leave.
+            "OPTIONS": {"options": "-c synchronous_commit=off"},
             "NAME": os.environ.get("PGDATABASE", "postgres"),
             "HOST": os.environ.get("PGHOST", "127.0.0.1"),
             "PORT": os.environ.get("PGPORT", "5432"),

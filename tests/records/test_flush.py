@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.core.management.color import no_style
 from django.db import DatabaseError, connection, connections, transaction
 from django.db.models.signals import post_migrate
 from django.test import LiveServerTestCase, TestCase, TransactionTestCase
@@ -19,6 +20,15 @@ from django_twilio_verify.models.ledger import flushing
 from tests.support import agree, make_user
 
 from .conftest import execute, refused, still_refuses
+
+
+@pytest.fixture(autouse=True)
+def flushed_as_on_a_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On PostgreSQL by TRUNCATE, which our own tests are spared elsewhere (``tests/postgres``)."""
+    if connection.vendor == "postgresql":
+        monkeypatch.setattr(type(connection.ops), "truncates", True)
+        tables = connection.introspection.django_table_names(only_existing=False)
+        assert "TRUNCATE" in connection.ops.sql_flush(no_style(), tables)[0]
 
 
 def begins_empty_and_writes() -> None:

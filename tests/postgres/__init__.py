@@ -1,0 +1,1 @@
+"""A PostgreSQL engine for our tests, which empties tables quickly between them."""
