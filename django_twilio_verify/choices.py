@@ -65,6 +65,9 @@ _BY_PHONE = frozenset({Channel.SMS, Channel.CALL, Channel.WHATSAPP, Channel.SNA,
 CODE_CHANNELS = (Channel.SMS, Channel.CALL, Channel.WHATSAPP, Channel.EMAIL)
 """The channels by which a person gets a code to type."""
 
+CONSENT_CHANNELS = (*CODE_CHANNELS, Channel.SNA)
+"""The channels that people agree to, each by itself (``Channel.consent_channel``)."""
+
 VERIFICATION_CHANNELS = (*CODE_CHANNELS, Channel.SNA, Channel.AUTO)
 """The channels of Verify's Verifications resource. ``sna`` brings a link to open instead of a code, ``auto`` a link or
 a text message.
@@ -150,6 +153,10 @@ class CheckOutcome(models.TextChoices):
     CLOSED = "closed", _("no longer open")  # canceled, denied or never sent
     BUSY = "busy", _("another answer is being checked")
     UNANSWERED = "unanswered", _("provider did not answer")
+    NOT_OPENED = "not_opened", _("link not opened yet")
+    LINK_FAILED = "link_failed", _("link confirmed nothing")  # another way goes on from here
+    NOT_THIS_WAY = "not_this_way", _("answered another way than it was sent")  # a code to a link, or the reverse
+    CHANGED = "changed", _("payment has changed")  # amount or payee are not those of the start
 
 
 class ConsentEventType(models.TextChoices):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import Enum
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -141,8 +142,25 @@ class RateLimited(TwilioVerifyError):
         super().__init__(code, params)
 
 
+class Retry(Enum):
+    """When the same request may be made again."""
+
+    NOW = "now"
+    AFTER_WAIT = "after_wait"  # after a while; nothing says how long
+    AFTER_EXPIRY = "after_expiry"  # when the pending verification has expired
+    NEVER = "never"  # not before the person or the operator has changed something
+
+
 class BackendError(TwilioVerifyError):
-    """The provider could not do what was asked. ``provider_code``: its number for it, 0 if it gave none."""
+    """The provider could not do what was asked. ``provider_code``: its number for it, 0 if it gave none.
+
+    ``try_another_way``: another channel may succeed where this one did not. ``channel_off``: the channel is not set up
+    or switched on at the provider, so nobody can use it until an operator has seen to it. ``retry``: when to ask again.
+    """
+
+    try_another_way: bool = True
+    channel_off: bool = False
+    retry: Retry = Retry.NOW
 
     def __init__(
         self,
@@ -173,7 +191,10 @@ class BackendUnavailable(BackendError):
 
 
 class BackendRejected(BackendError):
-    """The provider said no, and nothing was sent. ``code`` is one of the keys of ``sentences``."""
+    """The provider said no, and nothing was sent. ``code`` is one of the keys of ``sentences``.
+
+    ``try_another_way`` and ``retry`` follow from ``code`` unless given.
+    """
 
     default_code = "cannot_send"
     sentences: ClassVar[Mapping[str, Sentence]] = {
@@ -185,4 +206,27 @@ class BackendRejected(BackendError):
         "wait": _("Too many codes were asked for. Try again later."),
         "misconfigured": _("This way does not work at the moment. Try another way."),
         "code": _("Enter the code that we sent, digits only."),
+        "silent": _("We could not confirm this number without a code. Get a code instead."),
+        "undelivered": _("The message did not arrive. Try again, or try another way."),
+        "device": _("This device cannot be used as it is set up. Set it up again, or try another way."),
     }
+
+    def __init__(
+        self,
+        code: str | None = None,
+        *,
+        provider_code: int = 0,
+        params: Mapping[str, Any] | None = None,
+        try_another_way: bool | None = None,
+        channel_off: bool = False,
+        retry: Retry | None = None,
+    ) -> None:
+        super().__init__(code, provider_code=provider_code, params=params)
+        self.channel_off = channel_off
+        self.try_another_way = self.code not in _HERE_ALONE if try_another_way is None else try_another_way
+        self.retry = retry or _RETRIES.get(self.code, Retry.NEVER)
+
+
+# What another channel does not mend: the address is wrong, or the person has to wait whichever way she asks.
+_HERE_ALONE = frozenset({"recipient", "wait", "code"})
+_RETRIES: Mapping[str, Retry] = {"wait": Retry.AFTER_WAIT, "code": Retry.NOW, "undelivered": Retry.NOW}

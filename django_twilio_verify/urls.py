@@ -7,6 +7,7 @@ from .views.challenge import CancelView, ChallengeView, RecoveryView
 from .views.code import CodeView, OtherWayView, ResendView
 from .views.consent import ConsentsView, OptInView, StopProvedView, StopView, WithdrawView
 from .views.enrol import EnrolRecipientView, EnrolView
+from .webhooks.views import EventsView
 
 app_name = "twilio_verify"
 
@@ -29,4 +30,5 @@ urlpatterns = [
     path("code/<uuid:verification>/", CodeView.as_view(), name="code"),
     path("code/<uuid:verification>/resend/", ResendView.as_view(), name="resend"),
     path("code/<uuid:verification>/<str:channel>/", OtherWayView.as_view(), name="other_way"),
+    path("webhooks/verify/", EventsView.as_view(), name="webhook"),
 ]

@@ -13,6 +13,7 @@ from ..choices import Channel, Feature
 from ..options import NO_OPTIONS, SendOptions
 from ..recipients import Recipient
 from ..results import AttemptsPage, ProviderAttempt, ProviderCheck, ProviderSend
+from .administration import Administration
 from .factors import FactorBackend
 from .threads import in_thread
 
@@ -38,6 +39,16 @@ class BaseBackend(FactorBackend):
     def __init__(self, alias: str, *, timeout: float = 10.0) -> None:
         self.alias = alias
         self.timeout = timeout
+
+    @property
+    def service_sid(self) -> str:
+        """The SID of its Verify Service (``VA…``), by which events name it; ``""`` if it has none."""
+        return ""
+
+    @property
+    def can_authenticate(self) -> bool:
+        """Whether it has what ``is_authentic`` needs. Without it no request is ever found authentic."""
+        return False
 
     def start(
         self,
@@ -98,6 +109,10 @@ class BaseBackend(FactorBackend):
         ``headers``: by lower-case name. False for whatever cannot be read; raises nothing.
         """
         return False
+
+    def administration(self) -> Administration | None:
+        """What sets up the provider's side of this backend; ``None`` if there is nothing to set up."""
+        return None
 
     @sensitive_variables()
     async def astart(

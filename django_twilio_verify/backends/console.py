@@ -8,7 +8,7 @@ from typing import TextIO
 
 from ..choices import Channel
 from .locmem import LocMemBackend
-from .simulator import CARRIED, Message
+from .simulator import KNOWN, LINK_BASE, Message
 
 KEPT = 100
 """Messages kept in ``sent``; the oldest go first."""
@@ -32,10 +32,13 @@ class ConsoleBackend(LocMemBackend):
         timeout: float = 10.0,
         code_length: int | None = None,
         ttl: float | None = None,
-        channels: tuple[str, ...] | list[str] = CARRIED,
+        channels: tuple[str, ...] | list[str] = KNOWN,
+        link_base: str = LINK_BASE,
         stream: TextIO | None = None,
     ) -> None:
-        super().__init__(alias, timeout=timeout, code_length=code_length, ttl=ttl, channels=channels)
+        super().__init__(
+            alias, timeout=timeout, code_length=code_length, ttl=ttl, channels=channels, link_base=link_base
+        )
         self._stream = stream
         self.sent: deque[Message] = deque(maxlen=KEPT)
 
@@ -56,10 +59,12 @@ class ConsoleBackend(LocMemBackend):
     def _printed(self, message: Message) -> str:
         way = Channel.parse(message.channel).label
         rule = "-" * 64
+        return f"{rule}\ntwilio verify ({message.alias}): {way} to {message.to}\n{self._text(message)}\n{rule}\n"
+
+    def _text(self, message: Message) -> str:
+        if message.link:
+            return f"The phone opens {message.link}, once, over its mobile network."
+        options = message.options
+        payment = f" for {options.amount} to {options.payee}" if options.amount else ""
         minutes = round(self.simulator.ttl / 60)
-        return (
-            f"{rule}\n"
-            f"twilio verify ({message.alias}): {way} to {message.to}\n"
-            f"Your code is {message.code}. It can be used for {minutes} minutes.\n"
-            f"{rule}\n"
-        )
+        return f"Your code{payment} is {message.code}. It can be used for {minutes} minutes."

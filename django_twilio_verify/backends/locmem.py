@@ -17,15 +17,15 @@ from weakref import WeakSet
 
 from django.views.decorators.debug import sensitive_variables
 
-from ..choices import CODE_CHANNELS, Channel
+from ..choices import VERIFICATION_CHANNELS, Channel, Feature
 from ..conf import settings
 from ..exceptions import BackendError
 from ..options import NO_OPTIONS, SendOptions
 from ..recipients import Recipient
-from ..results import ProviderAttempt, ProviderCheck, ProviderSend
+from ..results import AttemptsPage, ProviderAttempt, ProviderCheck, ProviderSend
 from .base import BaseBackend
-from .errors import VerifyError, called, judged, status_of
-from .simulator import CARRIED, Message, Snapshot, VerifySimulator
+from .errors import VerifyError, called, in_some_language, judged, status_of
+from .simulator import KNOWN, LINK_BASE, PRICE, Attempt, Message, Snapshot, VerifySimulator
 
 __all__ = ["LocMemBackend", "Message", "outbox", "reset"]
 
@@ -48,11 +48,13 @@ class LocMemBackend(BaseBackend):
 
     ``code_length`` (digits) and ``ttl`` (seconds that a code lives) follow
     ``TWILIO_VERIFY_CODE_LENGTH`` and ``TWILIO_VERIFY_CODE_LIFETIME`` unless given. ``channels``:
-    those that the pretended Service has switched on. ``simulator`` is the Service itself: its sets
-    make landlines, fraud blocks and closed countries.
+    those that the pretended Service has switched on; all six by default. ``link_base``: what the links of silent
+    network authentication begin with. ``simulator`` is the Service itself: its sets make landlines, fraud blocks and
+    closed countries, and its ``open_link`` plays the phone.
     """
 
-    channels = frozenset(CODE_CHANNELS)
+    channels = frozenset(VERIFICATION_CHANNELS)
+    features = frozenset(Feature)
     supports_attempts = True
     delivers = False
 
@@ -63,12 +65,13 @@ class LocMemBackend(BaseBackend):
         timeout: float = 10.0,
         code_length: int | None = None,
         ttl: float | None = None,
-        channels: Iterable[str] = CARRIED,
+        channels: Iterable[str] = KNOWN,
+        link_base: str = LINK_BASE,
     ) -> None:
         super().__init__(alias, timeout=timeout)
         self._code_length = code_length
         self._ttl = ttl
-        self.simulator = VerifySimulator(alias, channels=channels, deliver=self.deliver)
+        self.simulator = VerifySimulator(alias, channels=channels, deliver=self.deliver, link_base=link_base)
         self._faults: deque[_Fault] = deque()
         _made.add(self)
 
@@ -113,9 +116,11 @@ class LocMemBackend(BaseBackend):
         options: SendOptions = NO_OPTIONS,
     ) -> ProviderSend:
         to, way = recipient.value, channel.value
-        snapshot = called(lambda: self._served(lambda: self.simulator.create(to, way, locale=options.locale)))
-        sent = snapshot.attempts[-1]
-        return ProviderSend(snapshot.sid, status_of(snapshot.status), sent.channel, sent.sid)
+
+        def send(options: SendOptions) -> Snapshot:
+            return self.simulator.create(to, way, options)
+
+        return _sent(called(lambda: self._served(lambda: in_some_language(send, options)), way))
 
     @sensitive_variables()
     def check(
@@ -128,8 +133,14 @@ class LocMemBackend(BaseBackend):
         payee: str = "",
         sna_client_token: str = "",
     ) -> ProviderCheck:
-        to = recipient.value
-        return self._answer(lambda: self.simulator.check(code, to=to, sid=sid), sid)
+        to, token = recipient.value, sna_client_token
+        return self._answer(
+            lambda: self.simulator.check(code, to=to, sid=sid, amount=amount, payee=payee, sna_client_token=token),
+            sid,
+        )
+
+    def approve(self, sid: str) -> ProviderCheck:
+        return self._answer(lambda: self.simulator.update(sid, "approved"), sid)
 
     def cancel(self, sid: str) -> ProviderCheck:
         return self._answer(lambda: self.simulator.update(sid, "canceled"), sid)
@@ -139,12 +150,19 @@ class LocMemBackend(BaseBackend):
 
     def attempts(self, *, after: datetime, before: datetime | None = None) -> Iterable[ProviderAttempt]:
         found = called(lambda: self._served(lambda: self.simulator.attempts(after=after, before=before)))
-        return [ProviderAttempt(one.sid, one.verification_sid, one.channel, one.converted) for one in found]
+        return [_attempt(one) for one in found]
+
+    def attempts_page(self, *, after: datetime, before: datetime, page: str = "", size: int = 200) -> AttemptsPage:
+        found = [*self.attempts(after=after, before=before)]
+        first = int(page or 0)
+        more = str(first + size) if len(found) > first + size else ""
+        return AttemptsPage(tuple(found[first : first + size]), more)
 
     def _answer(self, question: Callable[[], Snapshot], sid: str) -> ProviderCheck:
         def asked() -> ProviderCheck:
             snapshot = self._served(question)
-            return ProviderCheck(status_of(snapshot.status), snapshot.sid)
+            errors = tuple(code for _, code in snapshot.link_errors)
+            return ProviderCheck(status_of(snapshot.status), snapshot.sid, link_errors=errors)
 
         return judged(asked, sid)
 
@@ -167,6 +185,27 @@ class LocMemBackend(BaseBackend):
             return self._faults.popleft()
         except IndexError:
             return None
+
+
+def _sent(snapshot: Snapshot) -> ProviderSend:
+    last = snapshot.attempts[-1]
+    status = status_of(snapshot.status)
+    return ProviderSend(snapshot.sid, status, last.channel, last.sid, snapshot.link, snapshot.line_type)
+
+
+def _attempt(one: Attempt) -> ProviderAttempt:
+    return ProviderAttempt(
+        one.sid,
+        one.verification_sid,
+        one.carried,
+        one.converted,
+        PRICE,
+        "USD",
+        one.delivery,
+        one.error_code,
+        country=one.country,
+        at=one.sent_at,
+    )
 
 
 _made: WeakSet[LocMemBackend] = WeakSet()

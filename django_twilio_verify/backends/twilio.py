@@ -23,12 +23,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.views.decorators.debug import sensitive_variables
 
 from .. import __version__
-from ..choices import CODE_CHANNELS, Channel
+from ..choices import VERIFICATION_CHANNELS, Channel, Feature
 from ..options import NO_OPTIONS, SendOptions
 from ..recipients import Recipient
 from ..results import ProviderAttempt, ProviderCheck, ProviderSend, ProviderStatus
 from .base import BaseBackend
-from .errors import Unanswered, VerifyError, called, judged, status_of
+from .errors import Unanswered, VerifyError, called, in_some_language, judged, status_of
+from .twilio_admin import TwilioAdministration
+from .twilio_factors import TwilioFactors
 
 if TYPE_CHECKING:
     from twilio.http.response import Response
@@ -52,7 +54,7 @@ _HERE = frozenset({"127.0.0.1", "::1", "localhost"})
 _NO_ENVIRONMENT = {"-": "-"}
 
 
-class TwilioBackend(BaseBackend):
+class TwilioBackend(TwilioFactors, BaseBackend):
     """One Verify Service.
 
     ``account_sid``: ``AC…``. ``username`` and ``password``: the Account SID (the default) with the
@@ -68,7 +70,8 @@ class TwilioBackend(BaseBackend):
     proxies and certificates are.
     """
 
-    channels = frozenset(CODE_CHANNELS)
+    channels = frozenset(VERIFICATION_CHANNELS)
+    features = frozenset(Feature)
     supports_attempts = True
 
     def __init__(
@@ -78,7 +81,7 @@ class TwilioBackend(BaseBackend):
         account_sid: str,
         username: str = "",
         password: str,
-        service_sid: str,
+        service_sid: str = "",
         timeout: float = 10.0,
         region: str = "",
         edge: str = "",
@@ -100,6 +103,10 @@ class TwilioBackend(BaseBackend):
     def __repr__(self) -> str:
         return f"<TwilioBackend {self.alias}>"
 
+    @property
+    def service_sid(self) -> str:
+        return self._service_sid
+
     @sensitive_variables()
     def start(
         self,
@@ -107,10 +114,14 @@ class TwilioBackend(BaseBackend):
         channel: Channel,
         options: SendOptions = NO_OPTIONS,
     ) -> ProviderSend:
-        parameters = {"to": recipient.value, "channel": channel.value}
-        if options.tags:
-            parameters["tags"] = json.dumps(dict(options.tags))  # the SDK wants the text here, not the mapping
-        return called(lambda: self._create(parameters, options.locale))
+        to, way = recipient.value, channel.value
+
+        @sensitive_variables()
+        def send(options: SendOptions) -> ProviderSend:
+            parameters = {"to": to, "channel": way, **parameters_of(options)}
+            return self._request(lambda verify: _sent(self._service(verify).verifications.create(**parameters)))
+
+        return called(lambda: in_some_language(send, options), way)
 
     @sensitive_variables()
     def check(
@@ -125,7 +136,12 @@ class TwilioBackend(BaseBackend):
     ) -> ProviderCheck:
         # By SID if there is one: it names the very verification that was started here.
         which = {"verification_sid": sid} if sid else {"to": recipient.value}
-        return self._judged(sid, lambda verify: self._checks(verify).create(code=code, **which))
+        given = {"code": code, "amount": amount, "payee": payee, "sna_client_token": sna_client_token}
+        which |= {name: value for name, value in given.items() if value}  # no Code at all asks about the link
+        return self._judged(sid, lambda verify: self._checks(verify).create(**which))
+
+    def approve(self, sid: str) -> ProviderCheck:
+        return self._judged(sid, lambda verify: self._service(verify).verifications(sid).update("approved"))
 
     def cancel(self, sid: str) -> ProviderCheck:
         return self._judged(sid, lambda verify: self._service(verify).verifications(sid).update("canceled"))
@@ -139,6 +155,9 @@ class TwilioBackend(BaseBackend):
         if before is not None:
             bounds["date_created_before"] = before.astimezone(UTC)
         return called(lambda: self._request(lambda verify: self._listed(verify, bounds)))
+
+    def administration(self) -> TwilioAdministration:
+        return TwilioAdministration(self._ask, self._account_sid, self._service_sid)
 
     def close(self) -> None:
         """Close the connections to Twilio. The next call opens new ones."""
@@ -192,20 +211,6 @@ class TwilioBackend(BaseBackend):
             "A person waits for the answer: 10 is plenty.",
         )
 
-    def _create(self, parameters: Mapping[str, str], locale: str) -> ProviderSend:
-        if locale:
-            try:
-                return self._send({**parameters, "locale": locale})
-            except VerifyError as error:
-                if error.status != 404:
-                    raise
-            # Documented for a language that Verify does not speak. Nothing was sent, so asking
-            # again is safe; if it was the Service that is missing, this is a 404 as well.
-        return self._send(parameters)
-
-    def _send(self, parameters: Mapping[str, str]) -> ProviderSend:
-        return self._request(lambda verify: _sent(self._service(verify).verifications.create(**parameters)))
-
     def _judged(self, sid: str, question: Callable[[V2], Any]) -> ProviderCheck:
         if sid and not _is_sid("VE", sid):
             # SECURITY: never part of a URL. Twilio has nothing by such a name anyway.
@@ -226,6 +231,12 @@ class TwilioBackend(BaseBackend):
         return [_attempt(one) for one in newest_first]
 
     def _request(self, action: Callable[[V2], T]) -> T:
+        """As ``_ask``, for what is asked of the Service: not without its SID."""
+        if not self._service_sid:
+            raise VerifyError(401, 20003)
+        return self._ask(action)
+
+    def _ask(self, action: Callable[[V2], T]) -> T:
         """What ``action`` returns. Raises ``VerifyError`` or ``Unanswered`` for whatever goes wrong
         in it.
         """
@@ -248,7 +259,7 @@ class TwilioBackend(BaseBackend):
     def _connected(self) -> _Line:
         from twilio.rest import Client
 
-        if not (self._account_sid and self._password and self._service_sid):
+        if not (self._account_sid and self._password):
             # Without credentials, requests would look into the operator's ~/.netrc for some.
             raise VerifyError(401, 20003)
         http: Any = _Http(self.timeout if _is_timeout(self.timeout) else TIMEOUT)
@@ -265,6 +276,27 @@ class TwilioBackend(BaseBackend):
         if self._base_url:
             client.verify.base_url = self._base_url
         return _Line(os.getpid(), client, http)
+
+
+def parameters_of(options: SendOptions) -> dict[str, Any]:
+    """``options`` as keywords of the SDK's ``verifications.create``; what is empty is left out.
+
+    Whatever is an object or a list goes as JSON text: the SDK would make it of ``rate_limits`` and
+    ``channel_configuration`` by itself, and sends ``tags``, ``template_custom_substitutions`` and ``templates`` as the
+    Python objects that it was given.
+    """
+    return {name: _parameter(value) for name, value in options.given().items()}
+
+
+def _parameter(value: Any) -> str | bool:
+    if isinstance(value, bool):
+        return value
+    return json.dumps(value, default=_plain) if isinstance(value, (Mapping, list, tuple)) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """For JSON: mappings of any kind, and sentences that are translated late."""
+    return dict(value) if isinstance(value, Mapping) else str(value)
 
 
 class _Http:
@@ -311,7 +343,7 @@ class _Http:
         from twilio.http.response import Response
         from urllib3.exceptions import HTTPError
 
-        body = _Body(urlencode(data)) if data else None
+        body = _Body(_encoded(data, headers)) if data else None
         request = Request(method, url, params=params, data=body, headers=headers, auth=auth)
         try:
             status, text, answered = self._exchange(request)
@@ -334,7 +366,8 @@ class _Http:
         settings = session.merge_environment_settings(url, {}, None, None, None)
         answer = session.send(prepared, allow_redirects=False, timeout=self._timeout, **settings)
         text = answer.content.decode(errors="replace")
-        if answer.status_code < 400 and not isinstance(json.loads(text), dict):
+        # 204 answers a DELETE, with nothing.
+        if answer.status_code < 400 and answer.status_code != 204 and not isinstance(json.loads(text), dict):
             raise ValueError("not an object")
         return answer.status_code, text, answer.headers
 
@@ -362,6 +395,22 @@ class _Body:
         yield self._form
 
 
+def _encoded(data: Mapping[str, Any], headers: Mapping[str, str] | None) -> str:
+    """``data`` in the encoding that the SDK announces: JSON for the Passkeys resource, a form for all others."""
+    if (headers or {}).get("Content-Type") == "application/json":
+        return json.dumps(_present(data))
+    return urlencode(data, doseq=True)  # a list is a parameter given again
+
+
+def _present(value: Any) -> Any:
+    """``value`` without what is ``None``: the SDK sends ``null`` for whatever was not given, and no parameter of Verify
+    takes that.
+    """
+    if isinstance(value, Mapping):
+        return {name: _present(one) for name, one in value.items() if one is not None}
+    return value
+
+
 class _Line(NamedTuple):
     """A client and the process that it belongs to."""
 
@@ -374,19 +423,42 @@ def _sent(verification: Any) -> ProviderSend:
     if not _is_sid("VE", verification.sid):
         raise Unanswered(perhaps_done=True)  # 2xx, and not a verification
     attempts = verification.send_code_attempts or [{}]  # oldest first; one is added by each send
+    link = _field(verification.sna, "url")
+    channel = str(verification.channel or "").lower()
     return ProviderSend(
         verification.sid,
         status_of(verification.status),
-        str(verification.channel or "").lower(),
-        str(attempts[-1].get("attempt_sid") or ""),
+        # In Twilio's examples `auto` stands in some answers; what it came to is told by the link alone.
+        "sna" if link and channel == "auto" else channel,
+        _field(attempts[-1], "attempt_sid"),
+        link,
+        _line_type(verification.lookup),
     )
+
+
+def _field(value: object, *names: str) -> str:
+    """The text at ``names`` in nested objects, ``""`` if any of them is not there."""
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return str(value or "")
+
+
+def _line_type(lookup: object) -> str:
+    """``mobile``, ``landline``, ``voip`` …: in ``carrier`` as documented, or in Lookup's newer field."""
+    return _field(lookup, "carrier", "type") or _field(lookup, "line_type_intelligence", "type")
 
 
 def _judgement(answer: Any, sid: str) -> ProviderCheck:
     if sid and answer.sid != sid:
         # SECURITY: what is said of another verification is never proof for this one.
         return ProviderCheck(ProviderStatus.UNKNOWN, sid)
-    return ProviderCheck(status_of(answer.status), answer.sid or "")
+    return ProviderCheck(status_of(answer.status), answer.sid or "", link_errors=_link_errors(answer))
+
+
+def _link_errors(answer: Any) -> tuple[int, ...]:
+    """Only the answer to a check has them; a fetch and an update do not."""
+    told = getattr(answer, "sna_attempts_error_codes", None) or []
+    return tuple(code for one in told if (code := _number(_field(one, "code"))))
 
 
 def _attempt(one: VerificationAttemptInstance) -> ProviderAttempt:

@@ -78,7 +78,7 @@ def claim(answer: Answer, now: datetime) -> Checked | Claimed | None:
     if verification.checking_until is not None and verification.checking_until > now:
         return None
     if verification.checks >= MAX_CHECKS:  # the last answer was cut short and counted
-        _close(verification, VerificationStatus.MAX_ATTEMPTS_REACHED)
+        close(verification, VerificationStatus.MAX_ATTEMPTS_REACHED)
         return checked(verification, CheckOutcome.USED_UP)
     if not _claim(verification, now):
         return None
@@ -89,7 +89,7 @@ def claim(answer: Answer, now: datetime) -> Checked | Claimed | None:
 def _over(verification: Verification, now: datetime) -> CheckOutcome | None:
     if verification.status == VerificationStatus.PENDING:
         if verification.expires_at <= now:
-            _close(verification, VerificationStatus.EXPIRED)
+            close(verification, VerificationStatus.EXPIRED)
             return CheckOutcome.EXPIRED
         return None
     return _OVER.get(VerificationStatus(verification.status), CheckOutcome.CLOSED)
@@ -184,14 +184,14 @@ def _settle(verification: Verification, outcome: CheckOutcome, now: datetime, pr
         if status is None:
             Verification.objects.filter(pk=verification.pk).update(checking_until=None)
         else:
-            _close(verification, status)
+            close(verification, status)
         _record(verification, outcome, now, provider_code)
 
     short_transaction(write)
     return checked(verification, outcome)
 
 
-def _close(verification: Verification, status: VerificationStatus) -> None:
+def close(verification: Verification, status: VerificationStatus) -> None:
     """End a pending verification without proof."""
     values: dict[str, object] = {"status": status.value, "checking_until": None}
     if status != VerificationStatus.MAX_ATTEMPTS_REACHED:

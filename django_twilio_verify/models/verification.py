@@ -64,6 +64,7 @@ class Verification(models.Model):
     pending_key = models.CharField(max_length=64, null=True, unique=True, editable=False)  # noqa: DJ001  NULLs do not clash
     sends = models.PositiveSmallIntegerField(_("sends"), default=0)
     checks = models.PositiveSmallIntegerField(_("answers"), default=0)
+    link_checks = models.PositiveSmallIntegerField(_("questions after the link"), default=0)
     created_at = models.DateTimeField(_("started"))
     expires_at = models.DateTimeField(_("expires"))
     resend_at = models.DateTimeField(_("next send from"))

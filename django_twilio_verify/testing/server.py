@@ -28,13 +28,13 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from ..backends.errors import VerifyError
-from ..backends.simulator import Attempt, Message, Snapshot, VerifySimulator
-from ..choices import RecipientKind
-from ..recipients import Recipient
+from ..backends.rules import invalid, not_found
+from ..backends.simulator import PRICE, Attempt, Message, Snapshot, VerifySimulator
+from ..options import SendOptions
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -51,13 +51,36 @@ _ROUTES = {
 }
 
 
+_LINKS = "/sna/"
+_TEXTS = {
+    "locale": "Locale",
+    "custom_friendly_name": "CustomFriendlyName",
+    "custom_message": "CustomMessage",
+    "send_digits": "SendDigits",
+    "custom_code": "CustomCode",
+    "amount": "Amount",
+    "payee": "Payee",
+    "app_hash": "AppHash",
+    "template_sid": "TemplateSid",
+    "device_ip": "DeviceIp",
+    "risk_check": "RiskCheck",
+}
+_JSON: Mapping[str, tuple[str, type]] = {
+    "rate_limits": ("RateLimits", dict),
+    "channel_configuration": ("ChannelConfiguration", dict),
+    "template_custom_substitutions": ("TemplateCustomSubstitutions", dict),
+    "templates": ("Templates", list),
+    "tags": ("Tags", dict),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What came in. ``endpoint``: ``Verifications``, ``Verification``, ``VerificationCheck``,
     ``Attempts`` or ``""``.
 
     ``path``: still percent-encoded, without query; ``query`` and ``form``: pairs, in order;
-    ``headers``: lower-case.
+    ``headers``: lower-case. ``form``: of a body that is a form; ``body``: of any.
     """
 
     method: str
@@ -66,6 +89,7 @@ class Request:
     query: Pairs
     form: Pairs
     headers: Mapping[str, str]
+    body: bytes = b""
 
     def __repr__(self) -> str:
         # SECURITY: path and form hold numbers and codes.
@@ -83,12 +107,22 @@ class Response:
     status: int
     body: str
     fault: str = ""
+    content_type: str = "application/json; charset=utf-8"
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {self.fault}>"
 
 
 Observer = Callable[[Request, Response], None]
+
+
+class Extension(Protocol):
+    """More of Twilio than the simulator knows, in ``VerifyServer.extensions``."""
+
+    def answer(self, request: Request) -> tuple[int, Any] | None:
+        """HTTP status and body (JSON, ``None`` for none) for a request with good credentials; ``None`` if it is for
+        somebody else. Raises ``VerifyError`` to refuse.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +141,13 @@ class VerifyServer:
     oldest first; ``count("Verifications")`` counts those of an endpoint. ``simulator``: the
     Service; its keywords may be given here, as ``VerifyServer(code_length=8)``. ``observer`` is
     called with each request and its response, before that goes out, in the thread that serves it;
-    ``observers`` does so for every server of the process.
+    ``observers`` does so for every server of the process. ``extensions``: called with each new server, they make what
+    answers the paths that this one does not know. Links of silent network authentication lead here, too: a GET of one
+    plays the phone.
     """
 
     observers: ClassVar[list[Observer]] = []
+    extensions: ClassVar[list[Callable[[VerifyServer], Extension]]] = []
 
     def __init__(self, *, observer: Observer | None = None, **simulator: Any) -> None:
         self.account_sid = "AC" + secrets.token_hex(16)
@@ -126,6 +163,8 @@ class VerifyServer:
         self._closing = Event()
         self._errors: list[BaseException] = []
         self._http = _Server(("127.0.0.1", 0), self)
+        self.simulator.link_base = f"{self.url}{_LINKS}"
+        self.extended: list[Extension] = [make(self) for make in self.extensions]
         self._thread = Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
 
     def __enter__(self) -> Self:
@@ -227,6 +266,9 @@ class VerifyServer:
     def _serve(self, request: Request, fault: _Fault | None) -> Response:
         """The answer to ``request``; ``status`` 0 if the connection is to be reset instead."""
         self.requests.append(request)
+        if request.path.startswith(_LINKS):
+            # No part of the API, which the observers watch: the phone comes here, without credentials.
+            return Response(200, self.simulator.open_link(f"{self.url}{request.path}"), "", "text/plain; charset=utf-8")
         response = self._answer(request) if fault is None or fault.carried_out else None
         if fault is not None:
             response = self._spoil(fault, response)
@@ -252,7 +294,7 @@ class VerifyServer:
             status, body = self._carry_out(request)
         except VerifyError as error:
             return Response(error.status, _error(error.status, error.code, error.message))
-        return Response(status, json.dumps(body))
+        return Response(status, "" if body is None else json.dumps(body))
 
     def _admit(self, request: Request) -> None:
         given = request.headers.get("authorization", "")
@@ -260,26 +302,33 @@ class VerifyServer:
         if not any(given == _basic_auth(user, self.password) for user in users):
             raise VerifyError(401, 20003, "Authenticate")
 
-    def _carry_out(self, request: Request) -> tuple[int, dict[str, Any]]:
+    def _carry_out(self, request: Request) -> tuple[int, Any]:
         serve = _SERVICES.get((request.method, request.endpoint))
         if serve is None:
-            raise VerifyError(404, 20404, f"The requested resource {request.path} was not found")
+            answers = (one.answer(request) for one in self.extended)
+            return next(filter(None, answers), None) or _unknown(request)
         found = _ROUTES[request.method, request.endpoint].fullmatch(request.path)
         parts = found.groupdict() if found else {}
         if parts.get("service", self.service_sid) != self.service_sid:
-            raise VerifyError(404, 20404, f"The requested resource {request.path} was not found")
+            _unknown(request)
         form = dict(request.query if request.method == "GET" else request.form)
         return serve(self, unquote(parts.get("key", "")), form)
 
     def _create(self, key: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
-        snapshot = self.simulator.create(form.get("To", ""), form.get("Channel", ""), locale=form.get("Locale", ""))
+        snapshot = self.simulator.create(form.get("To", ""), form.get("Channel", ""), _options(form))
         return 201, self._verification(snapshot)
 
     def _check(self, key: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
         snapshot = self.simulator.check(
-            form.get("Code", ""), to=form.get("To", ""), sid=form.get("VerificationSid", "")
+            form.get("Code", ""),
+            to=form.get("To", ""),
+            sid=form.get("VerificationSid", ""),
+            amount=form.get("Amount", ""),
+            payee=form.get("Payee", ""),
+            sna_client_token=form.get("SnaClientToken", ""),
         )
-        return 201, {**self._common(snapshot), "sna_attempts_error_codes": []}
+        errors = [{"attempt_sid": sid, "code": code} for sid, code in snapshot.link_errors]
+        return 201, {**self._common(snapshot), "sna_attempts_error_codes": errors}
 
     def _fetch(self, key: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
         return 200, self._verification(self.simulator.fetch(key))
@@ -288,15 +337,15 @@ class VerifyServer:
         return 200, self._verification(self.simulator.update(key, form.get("Status", "")))
 
     def _list(self, key: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
-        page, size = int(form.get("Page", 0)), int(form.get("PageSize", DEFAULT_PAGE_SIZE))
+        size = int(form.get("PageSize", DEFAULT_PAGE_SIZE))
         found = [one for one in self._between(form) if _fits(one, form)]
         if form.get("VerifyServiceSid", self.service_sid) != self.service_sid:
             found = []
-        here = found[page * size : (page + 1) * size]
-        more = len(found) > (page + 1) * size
+        first = _first(found, form.get("PageToken", ""), size)
+        here, more = found[first : first + size], len(found) > first + size
         return 200, {
             "attempts": [self._attempt(one) for one in here],
-            "meta": self._meta(form, page, size, more),
+            "meta": self._meta(form, here, size, more),
         }
 
     def _between(self, form: Mapping[str, str]) -> list[Attempt]:
@@ -306,19 +355,21 @@ class VerifyServer:
             before=_read_time(before) if before else None,
         )
 
-    def _meta(self, form: Mapping[str, str], page: int, size: int, more: bool) -> dict[str, Any]:
-        def at(number: int) -> str:
-            query = {**form, "PageSize": str(size), "Page": str(number)}
-            return f"{self.url}/v2/Attempts?{urlencode(query)}"
+    def _meta(self, form: Mapping[str, str], here: list[Attempt], size: int, more: bool) -> dict[str, Any]:
+        page = int(form.get("Page", 0))  # "simply for client state", says the API: the token tells the place
+
+        def at(number: int, token: str) -> str:
+            query = {**form, "PageSize": str(size), "Page": str(number), "PageToken": token}
+            return f"{self.url}/v2/Attempts?{urlencode({name: value for name, value in query.items() if value})}"
 
         return {
             "key": "attempts",
             "page": page,
             "page_size": size,
-            "first_page_url": at(0),
-            "previous_page_url": at(page - 1) if page else None,
-            "url": at(page),
-            "next_page_url": at(page + 1) if more else None,
+            "first_page_url": at(0, ""),
+            "previous_page_url": at(page - 1, f"PB{here[0].sid}") if page and here else None,
+            "url": at(page, form.get("PageToken", "")),
+            "next_page_url": at(page + 1, f"PA{here[-1].sid}") if more else None,
         }
 
     def _common(self, snapshot: Snapshot) -> dict[str, Any]:
@@ -330,8 +381,8 @@ class VerifyServer:
             "channel": snapshot.channel,
             "status": snapshot.status,
             "valid": snapshot.status == "approved",
-            "amount": None,
-            "payee": None,
+            "amount": snapshot.amount or None,
+            "payee": snapshot.payee or None,
             "date_created": _time(snapshot.created_at),
             "date_updated": _time(snapshot.updated_at),
         }
@@ -339,13 +390,13 @@ class VerifyServer:
     def _verification(self, snapshot: Snapshot) -> dict[str, Any]:
         return {
             **self._common(snapshot),
-            "lookup": {},
+            "lookup": _lookup(snapshot.line_type),
             "send_code_attempts": [
                 # In capitals for some channels, in Twilio's examples. Nobody should compare it.
                 {"time": _time(one.sent_at), "channel": one.channel.upper(), "attempt_sid": one.sid}
                 for one in snapshot.attempts
             ],
-            "sna": None,
+            "sna": {"url": snapshot.link} if snapshot.link else None,
             "url": f"{self.url}/v2/Services/{self.service_sid}/Verifications/{snapshot.sid}",
         }
 
@@ -358,23 +409,27 @@ class VerifyServer:
             "date_created": _time(one.sent_at),
             "date_updated": _time(one.sent_at),
             "conversion_status": "converted" if one.converted else "unconverted",
-            "channel": one.channel,
-            "price": {"value": "0.05", "currency": "usd"},
+            "channel": one.carried,
+            "price": {"value": PRICE, "currency": "usd"},
             "channel_data": self._channel_data(one),
             "url": f"{self.url}/v2/Attempts/{one.sid}",
         }
 
     def _channel_data(self, one: Attempt) -> dict[str, Any]:
-        state = "call_status" if one.channel == "call" else "message_status"
+        called = one.channel == "call"
+        done = "completed" if called else "delivered"
         return {
             "verification_sid": one.verification_sid,
             "to": one.to,
             "status": "confirmed" if one.converted else "unconfirmed",
-            state: "completed" if one.channel == "call" else "delivered",
-            "error_code": None,
-            "country": _country(one.to),
+            "call_status" if called else "message_status": done if one.delivery == "delivered" else one.delivery,
+            "error_code": str(one.error_code) if one.error_code else None,
+            "country": one.country,
             "code_length": self.simulator.code_length,
             "locale": one.locale or "en",
+            "mcc": None,
+            "mnc": None,
+            "carrier": None if "@" in one.to else "Example Wireless",
         }
 
 
@@ -445,22 +500,22 @@ class _Handler(BaseHTTPRequestHandler):
     def _read(self) -> Request:
         path = urlsplit(self.path)
         size = min(int(self.headers.get("Content-Length") or 0), MAX_BODY)
-        body = self.rfile.read(size).decode()
-        if not self.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
-            body = ""
+        body = self.rfile.read(size)
+        is_form = self.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
         return Request(
             self.command,
             path.path,
             _endpoint(self.command, path.path),
             tuple(parse_qsl(path.query, keep_blank_values=True)),
-            tuple(parse_qsl(body, keep_blank_values=True)),
+            tuple(parse_qsl(body.decode() if is_form else "", keep_blank_values=True)),
             {name.lower(): value for name, value in self.headers.items()},
+            body,
         )
 
     def _write(self, response: Response) -> None:
         body = response.body.encode()
         self.send_response(response.status)
-        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("Content-Type", response.content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -486,16 +541,49 @@ def _endpoint(method: str, path: str) -> str:
 def _fits(one: Attempt, form: Mapping[str, str]) -> bool:
     wanted = {
         "ChannelData.To": one.to,
-        "Channel": one.channel,
+        "Channel": one.carried,
         "VerificationSid": one.verification_sid,
         "Status": "converted" if one.converted else "unconverted",
-        "Country": _country(one.to),
+        "Country": one.country,
     }
     return all(form.get(name, value) == value for name, value in wanted.items())
 
 
-def _country(to: str) -> str:
-    return "" if "@" in to else Recipient(RecipientKind.PHONE, to).country
+def _first(found: list[Attempt], token: str, size: int) -> int:
+    """Where the page of ``token`` begins. Raises ``VerifyError`` for one that this server never gave."""
+    sids = [one.sid for one in found]
+    if token and token[2:] not in sids:
+        raise invalid("PageToken")
+    if not token:
+        return 0
+    here = sids.index(token[2:])
+    return here + 1 if token.startswith("PA") else max(0, here - size)
+
+
+def _lookup(line_type: str) -> dict[str, Any]:
+    carrier = {"name": "Example Wireless", "type": line_type, "mobile_country_code": None, "mobile_network_code": None}
+    return {"carrier": {**carrier, "error_code": None}} if line_type else {}
+
+
+def _options(form: Mapping[str, str]) -> SendOptions:
+    """What a form asks for beside recipient and channel. Raises ``VerifyError`` 60200 for JSON that is none."""
+    texts: dict[str, Any] = {name: form[parameter] for name, parameter in _TEXTS.items() if form.get(parameter)}
+    values = {name: _json(form, parameter, kind) for name, (parameter, kind) in _JSON.items() if form.get(parameter)}
+    return SendOptions(**texts, **values, enable_sna_client_token=form.get("EnableSnaClientToken") == "true")
+
+
+def _json(form: Mapping[str, str], parameter: str, kind: type) -> Any:
+    try:
+        value = json.loads(form[parameter])
+    except ValueError:
+        value = None
+    if not isinstance(value, kind):
+        raise invalid(parameter)
+    return value
+
+
+def _unknown(request: Request) -> tuple[int, Any]:
+    raise not_found(request.path)
 
 
 def _error(status: int, code: int, message: str) -> str:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+import requests
 import time_machine
 from django.test import SimpleTestCase
 
@@ -40,10 +41,14 @@ class Travelling(BackendContract):
 
 class TestLocMem(Travelling):
     def make_backend(self) -> BaseBackend:
-        return LocMemBackend("default")
+        self.backend = LocMemBackend("default")
+        return self.backend
 
     def last_code(self, recipient: Recipient) -> str:
         return last(outbox, recipient)
+
+    def open_link(self, url: str) -> None:
+        self.backend.simulator.open_link(url)
 
 
 class TestConsole(Travelling):
@@ -53,6 +58,9 @@ class TestConsole(Travelling):
 
     def last_code(self, recipient: Recipient) -> str:
         return last([*self.backend.sent], recipient)
+
+    def open_link(self, url: str) -> None:
+        self.backend.simulator.open_link(url)
 
 
 class TestTwilio(Travelling):
@@ -73,15 +81,22 @@ class TestTwilio(Travelling):
     def last_code(self, recipient: Recipient) -> str:
         return last(self.server.sent, recipient)
 
+    def open_link(self, url: str) -> None:
+        requests.get(url, timeout=5).raise_for_status()
+
 
 class TestInAUnittestClass(BackendContract, SimpleTestCase):
     """As the docs say: no pytest needed, and no travel in time."""
 
     def make_backend(self) -> BaseBackend:
-        return LocMemBackend("default")
+        self.backend = LocMemBackend("default")
+        return self.backend
 
     def last_code(self, recipient: Recipient) -> str:
         return last(outbox, recipient)
+
+    def open_link(self, url: str) -> None:
+        self.backend.simulator.open_link(url)
 
 
 class ForgetfulBackend(LocMemBackend):

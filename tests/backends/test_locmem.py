@@ -10,7 +10,7 @@ from asgiref.sync import async_to_sync
 from django.test import override_settings
 
 from django_twilio_verify.backends.locmem import LocMemBackend
-from django_twilio_verify.choices import Channel
+from django_twilio_verify.choices import VERIFICATION_CHANNELS, Channel, Feature
 from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable
 from django_twilio_verify.options import SendOptions
 from django_twilio_verify.recipients import Recipient
@@ -24,11 +24,12 @@ def backend() -> LocMemBackend:
 
 
 def test_the_outbox_holds_what_was_sent(backend: LocMemBackend, recipient: Recipient) -> None:
+    options = SendOptions(locale="pt-BR", tags={"a": "b"})
     with time_machine.travel("2026-11-20T12:00:00Z", tick=False):
-        sent = backend.start(recipient, Channel.WHATSAPP, SendOptions(locale="pt-BR", tags={"a": "b"}))
+        sent = backend.start(recipient, Channel.WHATSAPP, options)
     moment = datetime(2026, 11, 20, 12, tzinfo=UTC)
     code = outbox[0].code
-    assert outbox == [Message("shop", "+12025550143", "whatsapp", code, sent.sid, "pt-BR", moment)]
+    assert outbox == [Message("shop", "+12025550143", "whatsapp", code, sent.sid, moment, options)]
     assert len(code) == 6
 
 
@@ -157,5 +158,6 @@ def test_it_says_what_it_is(backend: LocMemBackend) -> None:
     assert repr(backend) == "<LocMemBackend shop>"
     assert not backend.delivers
     assert backend.supports_attempts
-    assert backend.channels == {Channel.SMS, Channel.CALL, Channel.WHATSAPP, Channel.EMAIL}
+    assert backend.channels == {*VERIFICATION_CHANNELS}
+    assert backend.features == {*Feature}
     assert backend.system_checks() == []

@@ -11,6 +11,7 @@ import pytest
 from django_twilio_verify.backends import simulator as module
 from django_twilio_verify.backends.errors import VerifyError
 from django_twilio_verify.backends.simulator import Message, VerifySimulator
+from django_twilio_verify.options import SendOptions
 
 TO = "+12025550143"
 MAIL = "ann@example.com"
@@ -48,13 +49,13 @@ def refused(call: object, *args: object, **more: object) -> tuple[int, int]:
 
 
 def test_a_send_opens_a_verification(service: VerifySimulator, sent: list[Message]) -> None:
-    snapshot = service.create(TO, "sms", locale="de")
+    snapshot = service.create(TO, "sms", SendOptions(locale="de"))
     assert snapshot.status == "pending"
     assert len(snapshot.sid) == 34
     assert snapshot.sid.startswith("VE")
     assert snapshot.attempts[0].sid.startswith("VL")
     moment = datetime.fromtimestamp(START, UTC)
-    assert sent == [Message("shop", TO, "sms", "000007", snapshot.sid, "de", moment)]
+    assert sent == [Message("shop", TO, "sms", "000007", snapshot.sid, moment, SendOptions(locale="de"))]
 
 
 def test_a_resend_keeps_sid_and_code_and_adds_an_attempt(service: VerifySimulator, sent: list[Message]) -> None:
@@ -159,9 +160,9 @@ def test_a_fetch_goes_by_sid_and_by_recipient(service: VerifySimulator) -> None:
     [
         (TO, "voice", (400, 60200)),  # Verify's word is "call"
         (TO, "rcs", (400, 60200)),
-        (TO, "sna", (400, 60223)),
-        (TO, "auto", (400, 60223)),
-        (TO, "whatsapp", (400, 60223)),
+        (TO, "sna", (400, 60204)),
+        (TO, "auto", (400, 60204)),
+        (TO, "whatsapp", (400, 68008)),
         ("2025550143", "sms", (400, 60200)),
         ("+1", "sms", (400, 60200)),
         ("+12025550143\n", "sms", (400, 60200)),
@@ -177,7 +178,7 @@ def test_a_fetch_goes_by_sid_and_by_recipient(service: VerifySimulator) -> None:
 def test_refusals(
     service: VerifySimulator, sent: list[Message], to: str, channel: str, answer: tuple[int, int]
 ) -> None:
-    service.channels.discard("whatsapp")
+    service.channels -= {"whatsapp", "sna", "auto"}
     service.landlines.add("+390612345678")
     service.fraud_prefixes.add("+8821")
     service.closed_prefixes.add("+7")
@@ -195,8 +196,8 @@ def test_fraud_guard_and_landlines_concern_text_messages_only(service: VerifySim
 
 def test_an_unknown_locale_is_not_found(sent: list[Message]) -> None:
     service = VerifySimulator(locales=["en", "de"], deliver=sent.append)
-    assert refused(service.create, TO, "sms", locale="tlh") == (404, 20404)
-    assert service.create(TO, "sms", locale="de").status == "pending"
+    assert refused(service.create, TO, "sms", SendOptions(locale="tlh")) == (404, 20404)
+    assert service.create(TO, "sms", SendOptions(locale="de")).status == "pending"
     assert [one.locale for one in sent] == ["de"]
 
 
