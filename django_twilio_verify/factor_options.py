@@ -177,8 +177,8 @@ def options_for(kind: FactorKind, given: FactorOptions | None) -> FactorOptions:
 @dataclass(frozen=True, slots=True)
 class ChallengeDetails(_Checked):
     """What a challenge says. ``message``: shown on the phone, needed for push, up to 256 characters. ``fields``: label
-    (36) to value (128), 20 at most, shown beside it. ``hidden``: for the phone's app alone, texts, up to 1024 characters
-    as JSON. ``expires_at``: aware time, at most an hour away; 5 minutes unless given.
+    (36) to value (128), 20 at most, shown beside it. ``hidden``: for the phone's app alone, texts, up to 1024
+    characters as JSON. ``expires_at``: aware time, at most an hour away; 5 minutes unless given.
     """
 
     message: str = ""
@@ -197,9 +197,6 @@ class ChallengeDetails(_Checked):
             yield "expires_at is an aware time."
 
 
-NO_DETAILS = ChallengeDetails()
-
-
 def _outside(name: str, value: int | None, least: int, most: int) -> Iterator[str]:
     if value is not None and not least <= value <= most:
         yield f"{name} is {least} to {most}."
@@ -215,3 +212,6 @@ def _too_much(name: str, value: Mapping[str, str], most: int) -> Iterator[str]:
         yield f"{name} takes texts only."
     elif value and len(json.dumps(dict(value))) > most:
         yield f"{name} has up to {most} characters as JSON."
+
+
+NO_DETAILS = ChallengeDetails()

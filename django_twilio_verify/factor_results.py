@@ -46,8 +46,8 @@ class ProviderFactor:
     factor, ``apn``, ``fcm`` or ``none``. ``digits``: of a TOTP factor's codes, 0 if not said. ``provider_code``: 0, or
     why an answer was not accepted (60311: it was wrong).
 
-    Told once, by ``enrol``, and kept nowhere: ``secret`` (TOTP, base32), ``uri`` (TOTP, ``otpauth://…`` for the QR code)
-    and ``options`` (passkey, for ``PublicKeyCredential.parseCreationOptionsFromJSON``).
+    Told once, by ``enrol``, and kept nowhere: ``secret`` (TOTP, base32), ``uri`` (``otpauth://…``, for the QR code) and
+    ``options`` (passkey, for ``PublicKeyCredential.parseCreationOptionsFromJSON``).
     """
 
     sid: str

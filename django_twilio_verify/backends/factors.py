@@ -31,7 +31,7 @@ Answer = str | Mapping[str, Any]
 class FactorBackend:
     """The half of ``BaseBackend`` that is about factors: ``factor_kinds`` says which it can keep, none unless told.
 
-    Every method may block for ``timeout`` seconds and raises only ``BackendUnavailable`` and ``BackendRejected``, beside
+    Every method may block for ``timeout`` seconds and raises only ``BackendUnavailable`` and ``BackendRejected``, and
     ``IncompatibleOptions`` for what could not be told to any provider. What is wrong, late, gone or used up is an
     answer, not an error. SECURITY: an answer about another factor or challenge than the one that was asked about is
     ``UNKNOWN``, never a proof.

@@ -68,10 +68,11 @@ def credential(given: Mapping[str, Any]) -> dict[str, Any]:
     answer = dict(response) if isinstance(response, Mapping) else {}
     transports = answer.get("transports") or ()
     roaming = bool(transports) and "internal" not in transports
+    attachment = "cross-platform" if roaming else "platform"
     return {
         "id": given.get("id"),
         "rawId": given.get("rawId") or given.get("id"),
-        "authenticatorAttachment": given.get("authenticatorAttachment") or ("cross-platform" if roaming else "platform"),
+        "authenticatorAttachment": given.get("authenticatorAttachment") or attachment,
         "type": given.get("type") or "public-key",
         "response": answer,
     }

@@ -82,19 +82,20 @@ class TwilioFactors(FactorBackend):
         wanted = options_for(kind, options)
         if isinstance(wanted, PasskeyOptions):
             payload = {"friendly_name": name, "identity": identity, "config": wanted.config() or None}
-            made = called(lambda: self._request(lambda verify: self._new_passkey(verify, payload)))
-        else:
-            parameters = {"friendly_name": name, "factor_type": TYPES[kind], **_factor_parameters(wanted)}
-            made = called(lambda: self._request(lambda verify: self._new_factor(verify, identity, parameters)))
-        return made
+            return self._told(lambda verify: self._new_passkey(verify, payload))
+        parameters = {"friendly_name": name, "factor_type": TYPES[kind], **_factor_parameters(wanted)}
+        return self._told(lambda verify: self._new_factor(verify, identity, parameters))
 
     @sensitive_variables()
     def confirm(self, identity: str, factor_sid: str, answer: Answer) -> ProviderFactor:
         if not _names(identity, "YF", factor_sid):
             return ProviderFactor(factor_sid, FactorStatus.GONE)
         if isinstance(answer, str):
+            code = answer
             return self._about_factor(
-                identity, factor_sid, lambda verify: self._factor(verify, identity, factor_sid).update(auth_payload=answer)
+                identity,
+                factor_sid,
+                lambda verify: self._factor(verify, identity, factor_sid).update(auth_payload=code),
             )
         payload = passkeys.credential(answer)
         return self._about_factor(identity, factor_sid, lambda verify: self._verified_passkey(verify, payload))
@@ -114,13 +115,12 @@ class TwilioFactors(FactorBackend):
         if not _names(identity, "YF", factor_sid):
             return ProviderChallenge("", ChallengeStatus.GONE)
         parameters = {"factor_sid": factor_sid, **_challenge_parameters(code, details)}
-        return judged_challenge(
-            lambda: self._request(
-                lambda verify: _made_challenge(
-                    self._entity(verify, identity).challenges.create(**parameters), identity, factor_sid
-                )
-            )
-        )
+
+        def made(verify: V2) -> ProviderChallenge:
+            answer = self._entity(verify, identity).challenges.create(**parameters)
+            return _made_challenge(answer, identity, factor_sid)
+
+        return judged_challenge(lambda: self._request(made))
 
     @sensitive_variables()
     def answer(
@@ -150,9 +150,9 @@ class TwilioFactors(FactorBackend):
         if not _is("YC", challenge_sid):
             raise IncompatibleOptions("A challenge is named by its SID, YC and 32 hexadecimal digits.")
         given = {} if ttl is None else {"ttl": ttl}
-        return called(
-            lambda: self._request(
-                lambda verify: _notification(self._challenge(verify, identity, challenge_sid).notifications.create(**given))
+        return self._told(
+            lambda verify: _notification(
+                self._challenge(verify, identity, challenge_sid).notifications.create(**given), challenge_sid
             )
         )
 
@@ -170,7 +170,7 @@ class TwilioFactors(FactorBackend):
         def listed(verify: V2) -> tuple[ProviderFactor, ...]:
             return tuple(_factor(one) for one in _every(self._entity(verify, identity).factors))
 
-        return found(lambda: self._request(listed)) or ()
+        return self._found(listed) or ()
 
     @sensitive_variables()
     def update_factor(
@@ -186,9 +186,7 @@ class TwilioFactors(FactorBackend):
     def remove(self, identity: str, factor_sid: str) -> bool:
         if not _names(identity, "YF", factor_sid):
             return False
-        return bool(
-            found(lambda: self._request(lambda verify: self._factor(verify, identity, factor_sid).delete() or True))
-        )
+        return bool(self._found(lambda verify: self._factor(verify, identity, factor_sid).delete()))
 
     def challenges(
         self, identity: str, *, factor_sid: str = "", status: ChallengeStatus | None = None, limit: int = 50
@@ -203,7 +201,7 @@ class TwilioFactors(FactorBackend):
             several = _every(self._entity(verify, identity).challenges, **filters)
             return tuple(_challenge(one) for one, _ in zip(several, range(limit), strict=False))
 
-        return found(lambda: self._request(listed)) or ()
+        return self._found(listed) or ()
 
     def create_entity(self, identity: str) -> ProviderEntity:
         _check_identity(identity)
@@ -221,36 +219,40 @@ class TwilioFactors(FactorBackend):
     def entity(self, identity: str) -> ProviderEntity | None:
         if not is_identity(identity):
             return None
-        return found(lambda: self._request(lambda verify: _entity(self._entity(verify, identity).fetch())))
+        return self._found(lambda verify: _entity(self._entity(verify, identity).fetch()))
 
     def entities(self, *, page: str = "", size: int = 200) -> EntitiesPage:
         def listed(verify: V2) -> EntitiesPage:
             got = self._service(verify).entities.page(page_size=size, **_place(page))
             return EntitiesPage(tuple(_entity(one) for one in got), _next_place(got))
 
-        return called(lambda: self._request(listed))
+        return self._told(listed)
 
     def remove_entity(self, identity: str) -> bool:
         if not is_identity(identity):
             return False
-        return bool(found(lambda: self._request(lambda verify: self._entity(verify, identity).delete() or True)))
+        return bool(self._found(lambda verify: self._entity(verify, identity).delete()))
 
     @sensitive_variables()
     def access_token(self, identity: str, *, name: str = "", ttl: int | None = None) -> AccessToken:
         _check_identity(identity)
         given: dict[str, Any] = {"factor_friendly_name": check_name(name)} if name else {}
         given |= {} if ttl is None else {"ttl": ttl}
-        return called(
-            lambda: self._request(
-                lambda verify: _token(self._service(verify).access_tokens.create(identity, "push", **given), identity)
-            )
+        return self._told(
+            lambda verify: _token(self._service(verify).access_tokens.create(identity, "push", **given), identity)
         )
 
     @sensitive_variables()
     def fetch_access_token(self, sid: str) -> AccessToken | None:
         if not _is("YK", sid):
             return None
-        return found(lambda: self._request(lambda verify: _token(self._service(verify).access_tokens(sid).fetch())))
+        return self._found(lambda verify: _token(self._service(verify).access_tokens(sid).fetch()))
+
+    def _told(self, question: Callable[[V2], T]) -> T:
+        return called(lambda: self._request(question))
+
+    def _found(self, question: Callable[[V2], T]) -> T | None:
+        return found(lambda: self._request(question))
 
     def _entity(self, verify: V2, identity: str) -> Any:
         return self._service(verify).entities(identity)
@@ -342,9 +344,8 @@ def _update_parameters(options: FactorOptions | None) -> dict[str, Any]:
     """Those of the above that a factor can be given later."""
     if options is None:
         return {}
-    changeable = ("time_step", "skew", "code_length", "alg", "notification_platform", "notification_token", "sdk_version")
     parameters = _factor_parameters(options)
-    return {name: parameters[name] for name in (f"config_{one}" for one in changeable) if name in parameters}
+    return {name: value for name, value in parameters.items() if name.startswith("config_") and name != "config_app_id"}
 
 
 def _challenge_parameters(code: str, details: ChallengeDetails) -> dict[str, Any]:
@@ -437,8 +438,8 @@ def _entity(answer: Any) -> ProviderEntity:
     return ProviderEntity(answer.sid or "", answer.identity or "", _time(answer.date_created))
 
 
-def _notification(answer: Any) -> ProviderNotification:
-    return ProviderNotification(answer.sid or "", answer.challenge_sid or "", _whole(answer.ttl))
+def _notification(answer: Any, challenge_sid: str) -> ProviderNotification:
+    return ProviderNotification(answer.sid or "", challenge_sid, _whole(answer.ttl))
 
 
 def _token(answer: Any, identity: str = "") -> AccessToken:
@@ -505,4 +506,3 @@ def _time(value: object) -> datetime | None:
 
 def _whole(value: object) -> int:
     return int(str(value)) if str(value).isdecimal() else 0
-
