@@ -266,13 +266,13 @@ class TwilioFactors(FactorBackend):
     def _new_factor(self, verify: V2, identity: str, parameters: Mapping[str, Any]) -> ProviderFactor:
         return _made_factor(self._entity(verify, identity).new_factors.create(**parameters), identity)
 
-    def _new_passkey(self, verify: V2, payload: Mapping[str, Any]) -> ProviderFactor:
+    def _new_passkey(self, verify: V2, payload: dict[str, Any]) -> ProviderFactor:
         from twilio.rest.verify.v2.service.new_factor import NewFactorList
 
         body = NewFactorList.CreateNewPasskeysFactorRequest(payload)
         return _made_factor(self._service(verify).new_factors.create(body), payload["identity"])
 
-    def _verified_passkey(self, verify: V2, payload: Mapping[str, Any]) -> Any:
+    def _verified_passkey(self, verify: V2, payload: dict[str, Any]) -> Any:
         from twilio.rest.verify.v2.service.new_verify_factor import NewVerifyFactorList
 
         body = NewVerifyFactorList.VerifyPasskeysFactorRequest(payload)
@@ -291,7 +291,7 @@ class TwilioFactors(FactorBackend):
 
         return judged_challenge(lambda: self._request(created))
 
-    def _passkey_answer(self, identity: str, sid: str, payload: Mapping[str, Any]) -> ProviderChallenge:
+    def _passkey_answer(self, identity: str, sid: str, payload: dict[str, Any]) -> ProviderChallenge:
         if not _is("YC", sid) or (identity and not is_identity(identity)):
             return ProviderChallenge(sid, ChallengeStatus.GONE)
 
@@ -473,7 +473,8 @@ def _every(resource: Any, **filters: Any) -> Iterator[Any]:
 
 def _next_place(page: Any) -> str:
     query = parse_qs(urlsplit(page.next_page_url or "").query)
-    return urlencode({name: query[name][0] for name in ("PageToken", "Page") if name in query})
+    place: dict[str, str] = {name: query[name][0] for name in ("PageToken", "Page") if name in query}
+    return urlencode(place)
 
 
 def _place(place: str) -> dict[str, str]:
