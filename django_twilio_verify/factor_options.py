@@ -39,6 +39,14 @@ def is_identity(text: object) -> bool:
     return isinstance(text, str) and _IDENTITY.fullmatch(text) is not None
 
 
+def check_identity(identity: str) -> str:
+    """``identity``. Raises ``IncompatibleOptions`` if the provider does not take it."""
+    if not is_identity(identity):
+        # SECURITY: it becomes part of a path. What was given is not shown: a slip may have put an address there.
+        raise IncompatibleOptions("An identity has 8 to 64 letters and digits, with dashes between.")
+    return identity
+
+
 def check_name(name: str) -> str:
     """``name``. Raises ``IncompatibleOptions`` if it is no name of a factor: 1 to 64 characters."""
     if not 1 <= len(name) <= MAX_NAME:

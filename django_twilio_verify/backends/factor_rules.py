@@ -1,5 +1,5 @@
-"""What Verify refuses about factors and challenges, and what it reads out of the answer of a browser or phone: the rules
-of ``FactorSimulator`` that need no memory. What is refused is a ``VerifyError``.
+"""What Verify refuses about factors and challenges, and what it reads out of what a browser or phone answers: those
+rules of ``FactorSimulator`` that need no memory. What is refused is a ``VerifyError``.
 """
 
 from __future__ import annotations

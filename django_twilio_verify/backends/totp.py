@@ -39,7 +39,6 @@ def code_of_step(key: bytes, step: int, digits: int = DIGITS, algorithm: str = A
 def matching_step(key: bytes, code: str, steps: Iterable[int], digits: int, algorithm: str) -> int | None:
     """The first of ``steps`` whose code is ``code``, or ``None``."""
     # SECURITY: as bytes, for digits of other scripts would make compare_digest raise.
-    found = [
-        one for one in steps if hmac.compare_digest(code_of_step(key, one, digits, algorithm).encode(), code.encode())
-    ]
-    return found[0] if found else None
+    given = code.encode()
+    codes = ((one, code_of_step(key, one, digits, algorithm).encode()) for one in steps)
+    return next((one for one, right in codes if hmac.compare_digest(right, given)), None)

@@ -8,7 +8,7 @@ a next page's address is followed whatever its host.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
@@ -22,12 +22,12 @@ from ..factor_options import (
     PasskeyOptions,
     PushOptions,
     TotpOptions,
+    check_identity,
     check_name,
     is_identity,
     options_for,
 )
 from ..factor_results import (
-    NOTHING,
     AccessToken,
     ChallengeStatus,
     EntitiesPage,
@@ -39,12 +39,21 @@ from ..factor_results import (
 )
 from ..options import IncompatibleOptions
 from . import passkeys
-from .errors import Unanswered, VerifyError, called
+from .errors import VerifyError, called
+from .factor_answers import (
+    challenge_of,
+    entity_of,
+    factor_of,
+    is_sid,
+    made_challenge,
+    made_factor,
+    notification_of,
+    said_of_challenge,
+    said_of_factor,
+    token_of,
+)
 from .factor_errors import (
-    KINDS,
     TYPES,
-    challenge_status,
-    factor_status,
     found,
     judged_challenge,
     judged_factor,
@@ -59,8 +68,6 @@ T = TypeVar("T")
 PAGE_SIZE = 100
 """Factors asked for in one request; a person has 120 at most."""
 MAX_PAGES = 20
-
-_HEX = frozenset("0123456789abcdefABCDEF")
 
 
 class TwilioFactors(FactorBackend):
@@ -77,7 +84,7 @@ class TwilioFactors(FactorBackend):
     def enrol(
         self, identity: str, kind: FactorKind, *, name: str, options: FactorOptions | None = None
     ) -> ProviderFactor:
-        _check_identity(identity)
+        check_identity(identity)
         check_name(name)
         wanted = options_for(kind, options)
         if isinstance(wanted, PasskeyOptions):
@@ -118,7 +125,7 @@ class TwilioFactors(FactorBackend):
 
         def made(verify: V2) -> ProviderChallenge:
             answer = self._entity(verify, identity).challenges.create(**parameters)
-            return _made_challenge(answer, identity, factor_sid)
+            return made_challenge(answer, identity, factor_sid)
 
         return judged_challenge(lambda: self._request(made))
 
@@ -146,12 +153,12 @@ class TwilioFactors(FactorBackend):
         )
 
     def notify(self, identity: str, challenge_sid: str, *, ttl: int | None = None) -> ProviderNotification:
-        _check_identity(identity)
-        if not _is("YC", challenge_sid):
+        check_identity(identity)
+        if not is_sid("YC", challenge_sid):
             raise IncompatibleOptions("A challenge is named by its SID, YC and 32 hexadecimal digits.")
         given = {} if ttl is None else {"ttl": ttl}
         return self._told(
-            lambda verify: _notification(
+            lambda verify: notification_of(
                 self._challenge(verify, identity, challenge_sid).notifications.create(**given), challenge_sid
             )
         )
@@ -168,7 +175,7 @@ class TwilioFactors(FactorBackend):
             return ()
 
         def listed(verify: V2) -> tuple[ProviderFactor, ...]:
-            return tuple(_factor(one) for one in _every(self._entity(verify, identity).factors))
+            return tuple(factor_of(one) for one in _every(self._entity(verify, identity).factors))
 
         return self._found(listed) or ()
 
@@ -191,7 +198,7 @@ class TwilioFactors(FactorBackend):
     def challenges(
         self, identity: str, *, factor_sid: str = "", status: ChallengeStatus | None = None, limit: int = 50
     ) -> tuple[ProviderChallenge, ...]:
-        if not is_identity(identity) or (factor_sid and not _is("YF", factor_sid)):
+        if not is_identity(identity) or (factor_sid and not is_sid("YF", factor_sid)):
             return ()
         filters: dict[str, Any] = {"order": "desc", "page_size": min(limit, PAGE_SIZE)}
         filters |= {"factor_sid": factor_sid} if factor_sid else {}
@@ -199,32 +206,32 @@ class TwilioFactors(FactorBackend):
 
         def listed(verify: V2) -> tuple[ProviderChallenge, ...]:
             several = _every(self._entity(verify, identity).challenges, **filters)
-            return tuple(_challenge(one) for one, _ in zip(several, range(limit), strict=False))
+            return tuple(challenge_of(one) for one, _ in zip(several, range(limit), strict=False))
 
         return self._found(listed) or ()
 
     def create_entity(self, identity: str) -> ProviderEntity:
-        _check_identity(identity)
+        check_identity(identity)
 
         def made() -> ProviderEntity:
             try:
-                return self._request(lambda verify: _entity(self._service(verify).entities.create(identity)))
+                return self._request(lambda verify: entity_of(self._service(verify).entities.create(identity)))
             except VerifyError as error:
                 if error.code not in (60301, 60317):  # there is one already, which is what was wanted
                     raise
-            return self._request(lambda verify: _entity(self._entity(verify, identity).fetch()))
+            return self._request(lambda verify: entity_of(self._entity(verify, identity).fetch()))
 
         return called(made)
 
     def entity(self, identity: str) -> ProviderEntity | None:
         if not is_identity(identity):
             return None
-        return self._found(lambda verify: _entity(self._entity(verify, identity).fetch()))
+        return self._found(lambda verify: entity_of(self._entity(verify, identity).fetch()))
 
     def entities(self, *, page: str = "", size: int = 200) -> EntitiesPage:
         def listed(verify: V2) -> EntitiesPage:
             got = self._service(verify).entities.page(page_size=size, **_place(page))
-            return EntitiesPage(tuple(_entity(one) for one in got), _next_place(got))
+            return EntitiesPage(tuple(entity_of(one) for one in got), _next_place(got))
 
         return self._told(listed)
 
@@ -235,18 +242,18 @@ class TwilioFactors(FactorBackend):
 
     @sensitive_variables()
     def access_token(self, identity: str, *, name: str = "", ttl: int | None = None) -> AccessToken:
-        _check_identity(identity)
+        check_identity(identity)
         given: dict[str, Any] = {"factor_friendly_name": check_name(name)} if name else {}
         given |= {} if ttl is None else {"ttl": ttl}
         return self._told(
-            lambda verify: _token(self._service(verify).access_tokens.create(identity, "push", **given), identity)
+            lambda verify: token_of(self._service(verify).access_tokens.create(identity, "push", **given), identity)
         )
 
     @sensitive_variables()
     def fetch_access_token(self, sid: str) -> AccessToken | None:
-        if not _is("YK", sid):
+        if not is_sid("YK", sid):
             return None
-        return self._found(lambda verify: _token(self._service(verify).access_tokens(sid).fetch()))
+        return self._found(lambda verify: token_of(self._service(verify).access_tokens(sid).fetch()))
 
     def _told(self, question: Callable[[V2], T]) -> T:
         return called(lambda: self._request(question))
@@ -264,13 +271,13 @@ class TwilioFactors(FactorBackend):
         return self._entity(verify, identity).challenges(sid)
 
     def _new_factor(self, verify: V2, identity: str, parameters: Mapping[str, Any]) -> ProviderFactor:
-        return _made_factor(self._entity(verify, identity).new_factors.create(**parameters), identity)
+        return made_factor(self._entity(verify, identity).new_factors.create(**parameters), identity)
 
     def _new_passkey(self, verify: V2, payload: dict[str, Any]) -> ProviderFactor:
         from twilio.rest.verify.v2.service.new_factor import NewFactorList
 
         body = NewFactorList.CreateNewPasskeysFactorRequest(payload)
-        return _made_factor(self._service(verify).new_factors.create(body), payload["identity"])
+        return made_factor(self._service(verify).new_factors.create(body), payload["identity"])
 
     def _verified_passkey(self, verify: V2, payload: dict[str, Any]) -> Any:
         from twilio.rest.verify.v2.service.new_verify_factor import NewVerifyFactorList
@@ -279,7 +286,7 @@ class TwilioFactors(FactorBackend):
         return self._service(verify).new_verify_factors.update(body)
 
     def _passkey_challenge(self, identity: str, factor_sid: str) -> ProviderChallenge:
-        if (identity and not is_identity(identity)) or (factor_sid and not _is("YF", factor_sid)):
+        if (identity and not is_identity(identity)) or (factor_sid and not is_sid("YF", factor_sid)):
             return ProviderChallenge("", ChallengeStatus.GONE)
         payload = {"identity": identity or None, "factor_sid": factor_sid or None}
 
@@ -287,32 +294,30 @@ class TwilioFactors(FactorBackend):
             from twilio.rest.verify.v2.service.new_challenge import NewChallengeList
 
             body = NewChallengeList.CreatePasskeysChallengeRequest(payload)
-            return _made_challenge(self._service(verify).new_challenge().create(body), identity, factor_sid)
+            return made_challenge(self._service(verify).new_challenge().create(body), identity, factor_sid)
 
         return judged_challenge(lambda: self._request(created))
 
     def _passkey_answer(self, identity: str, sid: str, payload: dict[str, Any]) -> ProviderChallenge:
-        if not _is("YC", sid) or (identity and not is_identity(identity)):
+        if not is_sid("YC", sid) or (identity and not is_identity(identity)):
             return ProviderChallenge(sid, ChallengeStatus.GONE)
 
         def approved(verify: V2) -> ProviderChallenge:
             from twilio.rest.verify.v2.service.approve_challenge import ApproveChallengeList
 
             body = ApproveChallengeList.ApprovePasskeysChallengeRequest(payload)
-            return _said_of_challenge(self._service(verify).approve_challenge.update(body), identity, sid)
+            return said_of_challenge(self._service(verify).approve_challenge.update(body), identity, sid)
 
         return judged_challenge(lambda: self._request(approved), sid)
 
     def _about_factor(self, identity: str, sid: str, question: Callable[[V2], Any]) -> ProviderFactor:
-        return judged_factor(
-            lambda: self._request(lambda verify: _said_of_factor(question(verify), identity, sid)), sid
-        )
+        return judged_factor(lambda: self._request(lambda verify: said_of_factor(question(verify), identity, sid)), sid)
 
     def _about_challenge(self, identity: str, sid: str, question: Callable[[V2], Any]) -> ProviderChallenge:
         if not _names(identity, "YC", sid):
             return ProviderChallenge(sid, ChallengeStatus.GONE)
         return judged_challenge(
-            lambda: self._request(lambda verify: _said_of_challenge(question(verify), identity, sid)), sid
+            lambda: self._request(lambda verify: said_of_challenge(question(verify), identity, sid)), sid
         )
 
 
@@ -366,96 +371,6 @@ def _given(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value not in ("", None, [], {})}
 
 
-def _made_factor(answer: Any, identity: str) -> ProviderFactor:
-    made = _factor(answer)
-    if not _is("YF", made.sid) or made.identity not in ("", identity):
-        raise Unanswered(perhaps_done=True)  # 2xx, and not a factor of this person
-    return made
-
-
-def _made_challenge(answer: Any, identity: str, factor_sid: str) -> ProviderChallenge:
-    made = _challenge(answer)
-    if not _is("YC", made.sid):
-        raise Unanswered(perhaps_done=True)
-    return _of(made, identity, made.sid, factor_sid)
-
-
-def _said_of_factor(answer: Any, identity: str, sid: str) -> ProviderFactor:
-    said = _factor(answer)
-    if said.sid != sid or (identity and said.identity not in ("", identity)):
-        # SECURITY: neither endpoint for passkeys is told which factor is meant; it finds one by what was signed. What
-        # is said of another is never this one's confirmation.
-        return ProviderFactor(sid, FactorStatus.UNKNOWN)
-    return said
-
-
-def _said_of_challenge(answer: Any, identity: str, sid: str) -> ProviderChallenge:
-    return _of(_challenge(answer), identity, sid)
-
-
-def _of(said: ProviderChallenge, identity: str, sid: str, factor_sid: str = "") -> ProviderChallenge:
-    """``said``, if it is of this challenge, person and factor. SECURITY: else it is no proof; as with factors."""
-    strange = identity and said.identity not in ("", identity)
-    other = factor_sid and said.factor_sid not in ("", factor_sid)
-    return ProviderChallenge(sid, ChallengeStatus.UNKNOWN) if said.sid != sid or strange or other else said
-
-
-def _factor(answer: Any) -> ProviderFactor:
-    config, binding = _mapping(answer.config), _mapping(getattr(answer, "binding", None))
-    return ProviderFactor(
-        answer.sid or "",
-        factor_status(answer.status),
-        answer.identity or "",
-        KINDS.get(answer.factor_type),
-        answer.friendly_name or "",
-        answer.entity_sid or "",
-        str(config.get("notification_platform") or ""),
-        _whole(config.get("code_length")),
-        _time(answer.date_created),
-        secret=str(binding.get("secret") or ""),
-        uri=str(binding.get("uri") or ""),
-        options=passkeys.creation_options(getattr(answer, "options", None)) or NOTHING,
-    )
-
-
-def _challenge(answer: Any) -> ProviderChallenge:
-    return ProviderChallenge(
-        answer.sid or "",
-        challenge_status(answer.status),
-        answer.factor_sid or "",
-        answer.identity or "",
-        KINDS.get(answer.factor_type),
-        _time(answer.expiration_date),
-        _time(answer.date_responded),
-        _time(answer.date_created),
-        options=passkeys.request_options(getattr(answer, "options", None)) or NOTHING,
-        details=_mapping(answer.details),
-        hidden=_mapping(answer.hidden_details),
-    )
-
-
-def _entity(answer: Any) -> ProviderEntity:
-    return ProviderEntity(answer.sid or "", answer.identity or "", _time(answer.date_created))
-
-
-def _notification(answer: Any, challenge_sid: str) -> ProviderNotification:
-    return ProviderNotification(answer.sid or "", challenge_sid, _whole(answer.ttl))
-
-
-def _token(answer: Any, identity: str = "") -> AccessToken:
-    if not answer.token or (identity and answer.entity_identity not in ("", None, identity)):
-        # SECURITY: with a token for somebody else, this phone would approve that person's sign-ins.
-        raise Unanswered(perhaps_done=True)
-    return AccessToken(
-        answer.sid or "",
-        answer.entity_identity or "",
-        answer.token,
-        _whole(answer.ttl),
-        answer.factor_friendly_name or "",
-        _time(answer.date_created),
-    )
-
-
 def _every(resource: Any, **filters: Any) -> Iterator[Any]:
     """What a list resource has, page after page.
 
@@ -482,28 +397,6 @@ def _place(place: str) -> dict[str, str]:
     return {names[name]: value for name, value in parse_qsl(place) if name in names}
 
 
-def _check_identity(identity: str) -> None:
-    if not is_identity(identity):
-        # SECURITY: it becomes part of a path. What was given is not shown: a slip may have put an address there.
-        raise IncompatibleOptions("An identity has 8 to 64 letters and digits, with dashes between.")
-
-
 def _names(identity: str, prefix: str, sid: str) -> bool:
     """Whether both can be part of a path. SECURITY: nothing else ever is; Twilio has nothing by another name anyway."""
-    return is_identity(identity) and _is(prefix, sid)
-
-
-def _is(prefix: str, sid: object) -> bool:
-    return isinstance(sid, str) and len(sid) == 34 and sid.startswith(prefix) and _HEX.issuperset(sid[2:])
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else NOTHING
-
-
-def _time(value: object) -> datetime | None:
-    return value if isinstance(value, datetime) else None  # one that the SDK could not read stays text
-
-
-def _whole(value: object) -> int:
-    return int(str(value)) if str(value).isdecimal() else 0
+    return is_identity(identity) and is_sid(prefix, sid)
