@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
@@ -11,25 +12,29 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from .backends.handler import backends
-from .choices import CODE_CHANNELS, Channel
+from .choices import CODE_CHANNELS, VERIFICATION_CHANNELS, Channel, Feature
 from .codes import MAX_LENGTH, MIN_LENGTH
-from .conf import DEFAULT_LIMITS, REQUIRED_FACTS, settings
+from .conf import DEFAULT_LIMITS, EVENT_RETRIES, REQUIRED_FACTS, settings
 from .countries import NAMES
-from .flows import linter
+from .flows import declaration, linter
+from .options import IncompatibleOptions, SendOptions, features_of
 
 MIDDLEWARE = "django_twilio_verify.middleware.TwoFactorMiddleware"
 _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 _DELIVERS = "TWILIO_VERIFY_BACKENDS"
-_OFFERABLE = f"Use {', '.join(channel.value for channel in CODE_CHANNELS)}."
+_OFFERABLE = f"Use {', '.join(channel.value for channel in VERIFICATION_CHANNELS)}."
 
 
 def register_all() -> None:
     """Register every check of this file under the tags that ``manage.py check --tag`` knows."""
-    for check in (check_middleware, check_policy, check_limits, check_signing):
+    for check in (check_middleware, check_policy, check_limits, check_signing, check_webhook):
         register(check, Tags.security)
+    for check in (check_plan, check_send_options):
+        register(check, "twilio_verify")
     for check in (check_backends, check_routing, check_channels, check_program, check_disclosures, check_countries):
         register(check, "twilio_verify")
-    register(check_code, "twilio_verify")
+    for check in (check_code, check_services):
+        register(check, "twilio_verify")
 
 
 def check_middleware(**kwargs: Any) -> list[CheckMessage]:
@@ -116,6 +121,44 @@ def check_signing(**kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
+def check_webhook(**kwargs: Any) -> list[CheckMessage]:
+    """E050: ``TWILIO_VERIFY_WEBHOOK`` cannot be read, or is half set. W050: it is set, and every request is refused."""
+    if unreadable := _error_of(lambda: settings.webhook, "twilio_verify.E050"):
+        return unreadable
+    webhook = settings.webhook
+    messages: list[CheckMessage] = [
+        Error(f"TWILIO_VERIFY_WEBHOOK: {problem}", id="twilio_verify.E050")
+        for wrong, problem in (
+            (bool(webhook.username) != bool(webhook.password), "username and password are given together."),
+            (":" in webhook.username, "a username cannot hold a colon (RFC 7617)."),
+            (bool(webhook.url) and not _is_webhook_url(webhook.url), "url must be absolute, https://, without query."),
+            (webhook.max_age < EVENT_RETRIES, f"max_age must be {EVENT_RETRIES} or more: retries come so late."),
+        )
+        if wrong
+    ]
+    if getattr(django_settings, "TWILIO_VERIFY_WEBHOOK", None) and not (messages or _can_authenticate()):
+        hint = "Give username and password as in the sink's address, or a TwilioBackend the Auth Token of its account."
+        message = "TWILIO_VERIFY_WEBHOOK is set, but every request to the webhook is refused."
+        messages.append(Warning(message, hint=hint, id="twilio_verify.W050"))
+    return messages
+
+
+def _is_webhook_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(parts.hostname) and not (parts.query or parts.fragment)
+
+
+def _can_authenticate() -> bool:
+    if settings.webhook.has_credentials:
+        return True
+    if check_backends():
+        return True  # that check speaks of backends that cannot be made
+    return any(backends[alias].can_authenticate for alias in backends)
+
+
 def _signing_problems() -> list[str]:
     if not getattr(django_settings, "TWILIO_VERIFY_SIGNING_KEYS", None):
         return []  # derived ones share an id
@@ -167,6 +210,33 @@ def check_backends(**kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
+def check_services(**kwargs: Any) -> list[CheckMessage]:
+    """E031 to E034: what is wrong with a declared Verify Service. W030: it gets in the way of other settings."""
+    if _error_of(lambda: settings.backends, "E006") or _error_of(lambda: settings.code_length, "E018"):
+        return []  # other checks speak of them
+    aliases = [alias for alias, config in settings.backends.items() if isinstance(config, Mapping)]
+    return [message for alias in aliases for message in _check_service(alias)]
+
+
+def _check_service(alias: str) -> list[CheckMessage]:
+    try:
+        declared = declaration.of(alias)
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="twilio_verify.E032")]
+    place = declaration.place(alias)
+    messages: list[CheckMessage] = [
+        Error(f"{place}: {one.where}: {one.what}", id=f"twilio_verify.{one.check}")
+        for one in declaration.problems(declared or {})
+    ]
+    unreadable = _error_of(lambda: (settings.channels, settings.router, settings.psd2), "E030")
+    if messages or unreadable or declared is None:
+        return messages
+    return [
+        Warning(f"{place}: {sentence}", id="twilio_verify.W030")
+        for sentence in declaration.warnings(alias, declaration.resources(declared)[0].values)
+    ]
+
+
 def _check_backend(alias: str) -> list[CheckMessage]:
     where = f"{_DELIVERS}[{alias!r}]"
     config: object = settings.backends[alias]
@@ -207,7 +277,7 @@ def check_channels(**kwargs: Any) -> list[CheckMessage]:
         messages.append(Error("TWILIO_VERIFY_CHANNELS is empty.", hint=_OFFERABLE, id="twilio_verify.E008"))
     for word in settings.raw_channels:
         messages += _check_channel(word)
-    if not messages and set(settings.channels) <= {Channel.SMS}:
+    if not messages and {channel.consent_channel for channel in settings.channels} <= {Channel.SMS}:
         messages.append(
             Warning(
                 "TWILIO_VERIFY_CHANNELS offers text messages and nothing else.",
@@ -218,14 +288,87 @@ def check_channels(**kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
+def check_plan(**kwargs: Any) -> list[CheckMessage]:
+    """E040: ``TWILIO_VERIFY_CHANNEL_PLAN`` has a rule that is none. E041: a rule names a way that is not offered. W040:
+    nothing to fall back to where the mobile network confirms nothing.
+    """
+    if unreadable := _error_of(lambda: settings.channel_plan, "twilio_verify.E040"):
+        return unreadable
+    if _error_of(lambda: settings.channels, "twilio_verify.E008"):
+        return []  # that check speaks
+    messages: list[CheckMessage] = [
+        Error(
+            f"TWILIO_VERIFY_CHANNEL_PLAN, rule {number}: {channel.value!r} is not in TWILIO_VERIFY_CHANNELS.",
+            hint="A plan orders what is offered: add it there, or take it out here.",
+            id="twilio_verify.E041",
+        )
+        for number, rule in enumerate(settings.channel_plan, 1)
+        for channel in rule.channels
+        if channel not in settings.channels
+    ]
+    by_phone = [one for one in settings.channels if one in CODE_CHANNELS and one != Channel.EMAIL]
+    if Channel.SNA in settings.channels and not by_phone:
+        hint = "On Wi-Fi, and with many networks, it confirms nothing: offer sms or call beside it."
+        messages.append(
+            Warning("TWILIO_VERIFY_CHANNELS offers sna and no code by phone.", hint=hint, id="twilio_verify.W040")
+        )
+    return messages
+
+
+def check_send_options(**kwargs: Any) -> list[CheckMessage]:
+    """E042: ``TWILIO_VERIFY_SEND_OPTIONS`` holds no options. E043: a backend does not take one of them. E044:
+    ``TWILIO_VERIFY_PSD2`` names no alias, or one whose backend knows no payments.
+    """
+    if unreadable := _error_of(lambda: (settings.send_options, settings.psd2), "twilio_verify.E042"):
+        return unreadable
+    given = settings.send_options
+    named = given if isinstance(given, Mapping) else {}
+    if problem := _options_problem({name: value for name, value in named.items() if not callable(value)}, named):
+        return [Error(f"TWILIO_VERIFY_SEND_OPTIONS: {problem}", id="twilio_verify.E042")]
+    if any(message.id in ("twilio_verify.E006", "twilio_verify.E007") for message in check_backends()):
+        return []  # there is none to ask
+    messages: list[CheckMessage] = [
+        Error(
+            f"TWILIO_VERIFY_SEND_OPTIONS: the backend {alias!r} does not take {feature.label}.",
+            hint="Take it out, or give it where you send.",
+            id="twilio_verify.E043",
+        )
+        for alias in backends
+        for feature in sorted(features_of(named) - backends[alias].features)
+    ]
+    return messages + [
+        Error(
+            f"TWILIO_VERIFY_PSD2: {alias!r} is no alias of a backend that takes amount and payee.",
+            id="twilio_verify.E044",
+        )
+        for alias in settings.psd2
+        if alias not in settings.backends or Feature.PSD2 not in backends[alias].features
+    ]
+
+
+def _options_problem(values: Mapping[str, Any], named: Mapping[str, Any]) -> str:
+    """What is wrong with the options of the settings, ``""`` if nothing. ``named``: also those that are callables."""
+    try:
+        features_of(named)  # the names, also of those to be called
+        options = SendOptions.of(values)
+        for channel in VERIFICATION_CHANNELS:
+            options.fitting(channel).check(channel)
+    except IncompatibleOptions as error:
+        return str(error)
+    except KeyError as error:
+        return f"{error.args[0]!r} is no option of a send."
+    taken = sorted({"amount", "payee"} & set(named))
+    return f"{taken[0]} is given with each payment." if taken else ""
+
+
 def _check_channel(word: object) -> list[CheckMessage]:
     try:
         channel = Channel.parse(str(word))
     except ValueError:
         message = f"TWILIO_VERIFY_CHANNELS: {word!r} is not a channel."
         return [Error(message, hint=_OFFERABLE, id="twilio_verify.E008")]
-    if channel not in CODE_CHANNELS:
-        message = f"TWILIO_VERIFY_CHANNELS: {channel.value!r} carries no code that a person types."
+    if channel not in VERIFICATION_CHANNELS:
+        message = f"TWILIO_VERIFY_CHANNELS: {channel.value!r} is not among the ways of Verify's Verifications."
         return [Error(message, hint=_OFFERABLE, id="twilio_verify.E009")]
     return []
 

@@ -20,6 +20,7 @@ class CodeProblem(StrEnum):
     NOT_DIGITS = "not_digits"
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
+    NOT_LIKE_OURS = "not_like_ours"  # of a code that the site made itself: no 4 to 10 letters and digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +51,16 @@ class TypedCode:
         if len(digits) > length:
             return cls("", CodeProblem.TOO_LONG)
         return cls(digits)
+
+    @classmethod
+    def parse_custom(cls, typed: str) -> TypedCode:
+        """Read ``typed`` as a code that the site made itself (``SendOptions.custom_code``): 4 to 10 letters or digits.
+
+        ``digits`` holds it in capitals: telephones write the first letter large by themselves.
+        """
+        text = _NOISE.sub("", unicodedata.normalize("NFKC", typed[:200])).upper()
+        if not text:
+            return cls("", CodeProblem.MISSING)
+        if not (text.isascii() and text.isalnum() and MIN_LENGTH <= len(text) <= MAX_LENGTH):
+            return cls("", CodeProblem.NOT_LIKE_OURS)
+        return cls(text)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from .choices import CODE_CHANNELS, Channel
+from .choices import VERIFICATION_CHANNELS, Channel, Purpose
 from .recipients import FingerprintKey, Recipient
 from .signing import SigningKey
 
@@ -55,6 +55,48 @@ class Program:
     """SHA-256 in hex of the two pages as they stand, where the site keeps them: optional."""
 
 
+@dataclass(frozen=True, slots=True)
+class PlanRule:
+    """One rule of ``TWILIO_VERIFY_CHANNEL_PLAN``: which ways, and in which order, for sends that it fits.
+
+    ``countries`` (ISO 3166 alpha-2), ``purposes`` and ``line_types`` (lower case, as ``mobile``, ``landline``,
+    ``voip``): a send has to be one of each; an empty one fits every send.
+    """
+
+    channels: tuple[Channel, ...]
+    countries: frozenset[str] = frozenset()
+    purposes: frozenset[Purpose] = frozenset()
+    line_types: frozenset[str] = frozenset()
+
+    def fits(self, country: str, purpose: Purpose, line_type: str) -> bool:
+        """Whether it is for a send to ``country``, for ``purpose``, to a number with such a line."""
+        asked = ((self.countries, country), (self.purposes, purpose), (self.line_types, line_type))
+        return all(not wanted or given in wanted for wanted, given in asked)
+
+
+EVENT_RETRIES = 14_400
+"""Seconds for which Event Streams delivers an event again and again (docs/events/event-delivery-and-duplication)."""
+EVENT_MAX_AGE = 6 * EVENT_RETRIES
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """How events come in. ``url``: the public address as the provider calls it, ``""`` where the request tells it;
+    ``username`` and ``password``: of the sink's address, both or neither; ``max_age``: seconds after which an event is
+    kept and not applied.
+    """
+
+    url: str = ""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    max_age: int = EVENT_MAX_AGE
+
+    @property
+    def has_credentials(self) -> bool:
+        """SECURITY: half a pair opens nothing."""
+        return bool(self.username and self.password)
+
+
 class Settings:
     """Read-only view of the site's settings."""
 
@@ -72,12 +114,38 @@ class Settings:
                 offered[Channel.parse(word)] = None
             except ValueError:
                 continue
-        return tuple(channel for channel in offered if channel in CODE_CHANNELS)
+        return tuple(channel for channel in offered if channel in VERIFICATION_CHANNELS)
 
     @property
     def raw_channels(self) -> Sequence[str]:
         """``TWILIO_VERIFY_CHANNELS`` as written."""
         return _several("CHANNELS", ("sms", "call", "email"))
+
+    @property
+    def channel_plan(self) -> tuple[PlanRule, ...]:
+        """Which ways come first for whom: the first rule that fits a send holds, without one ``channels`` does.
+
+        Raises ``ImproperlyConfigured`` for a rule that is none, naming its place (from 1).
+        """
+        return tuple(_plan_rule(number, rule) for number, rule in enumerate(_several("CHANNEL_PLAN", ()), 1))
+
+    @property
+    def send_options(self) -> Mapping[str, Any] | Callable[..., object]:
+        """What every send is told: option names of ``SendOptions`` to values or callables ``(SendRequest) -> value``;
+        or one callable that gives all of it. A dotted path is imported. Raises ``ImproperlyConfigured`` for anything
+        else.
+        """
+        value: Mapping[str, Any] | Callable[..., object] | str = _get("SEND_OPTIONS", {})
+        if isinstance(value, str):
+            value = _imported(value, "SEND_OPTIONS")
+        if isinstance(value, Mapping) or callable(value):
+            return value
+        raise ImproperlyConfigured("TWILIO_VERIFY_SEND_OPTIONS must be a dict, a callable or the dotted path of one.")
+
+    @property
+    def psd2(self) -> tuple[str, ...]:
+        """The aliases of Services that are set to PSD2: amount and payee of a payment are told to them too."""
+        return tuple(str(alias) for alias in _several("PSD2", ()))
 
     @property
     def required_for(self) -> str | Callable[..., bool]:
@@ -196,6 +264,16 @@ class Settings:
         return tuple(str(code).upper() for code in _several("COUNTRIES", ()))
 
     @property
+    def webhook(self) -> Webhook:
+        """How events come in. Raises ``ImproperlyConfigured`` on an unknown key or a ``max_age`` that is no number."""
+        given = {name: value for name, value in _mapping("WEBHOOK", {}).items() if value is not None}
+        if unknown := [name for name in given if name not in Webhook.__dataclass_fields__]:
+            known = ", ".join(Webhook.__dataclass_fields__)
+            raise ImproperlyConfigured(f"TWILIO_VERIFY_WEBHOOK has no {unknown[0]!r}. It takes {known}.")
+        max_age = _as_whole("WEBHOOK['max_age']", given.pop("max_age", EVENT_MAX_AGE))
+        return Webhook(**{name: str(value) for name, value in given.items()}, max_age=max_age)
+
+    @property
     def trusted_proxies(self) -> int:
         """How many proxies of the site's own append to ``X-Forwarded-For``. 0 ignores the header."""
         return _whole("TRUSTED_PROXIES", 0)
@@ -255,7 +333,10 @@ def _several(name: str, default: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _whole(name: str, default: int) -> int:
-    value = _get(name, default)
+    return _as_whole(name, _get(name, default))
+
+
+def _as_whole(name: str, value: Any) -> int:
     try:
         # Text too, as it comes from the environment; not 6.5, and not True.
         if isinstance(value, int | str) and not isinstance(value, bool):
@@ -263,6 +344,40 @@ def _whole(name: str, default: int) -> int:
     except ValueError:
         pass
     raise ImproperlyConfigured(f"TWILIO_VERIFY_{name} must be a whole number.")
+
+
+_RULE = ("channels", "countries", "purposes", "line_types")
+
+
+def _plan_rule(number: int, rule: Any) -> PlanRule:
+    where = f"TWILIO_VERIFY_CHANNEL_PLAN, rule {number}"
+    if not isinstance(rule, Mapping):
+        raise ImproperlyConfigured(f"{where}: a rule is a dict of {', '.join(_RULE)}.")
+    if unknown := [name for name in rule if name not in _RULE]:
+        raise ImproperlyConfigured(f"{where}: {unknown[0]!r} is none of {', '.join(_RULE)}.")
+    words = {name: _words(f"{where}: {name}", rule.get(name, ())) for name in _RULE}
+    try:
+        channels = tuple(dict.fromkeys(Channel.parse(word) for word in words["channels"]))
+        purposes = frozenset(Purpose(word.lower()) for word in words["purposes"])
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{where}: {error}.") from None
+    if not channels or any(channel not in VERIFICATION_CHANNELS for channel in channels):
+        raise ImproperlyConfigured(f"{where}: channels must name some of {', '.join(VERIFICATION_CHANNELS)}.")
+    return PlanRule(
+        channels=channels,
+        countries=frozenset(word.upper() for word in words["countries"]),
+        purposes=purposes,
+        line_types=frozenset(word.lower() for word in words["line_types"]),
+    )
+
+
+def _words(where: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise ImproperlyConfigured(f"{where} must be a list.")
+    words = tuple(value)
+    if any(not isinstance(word, str) for word in words):
+        raise ImproperlyConfigured(f"{where} must be a list of words.")
+    return words
 
 
 def _fingerprint_key(pair: Any) -> FingerprintKey:
@@ -296,7 +411,7 @@ def _callable(name: str) -> Callable[..., object] | None:
         value = _imported(value, name)
     if value is not None and (not callable(value) or inspect.iscoroutinefunction(value)):
         raise ImproperlyConfigured(f"TWILIO_VERIFY_{name} must be a plain (not async) callable, or its dotted path.")
-    return value
+    return value  # type: ignore[no-any-return]
 
 
 def _imported(path: str, name: str) -> Any:

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from .choices import Channel
 
 Sentence = str | Promise
 
@@ -193,8 +196,11 @@ class BackendUnavailable(BackendError):
 class BackendRejected(BackendError):
     """The provider said no, and nothing was sent. ``code`` is one of the keys of ``sentences``.
 
-    ``try_another_way`` and ``retry`` follow from ``code`` unless given.
+    ``try_another_way`` and ``retry`` follow from ``code`` unless given. ``other_ways``: the channels that lead there
+    instead, named in the sentence, where a flow knows them.
     """
+
+    other_ways: tuple[Channel, ...] = ()
 
     default_code = "cannot_send"
     sentences: ClassVar[Mapping[str, Sentence]] = {
@@ -225,6 +231,13 @@ class BackendRejected(BackendError):
         self.channel_off = channel_off
         self.try_another_way = self.code not in _HERE_ALONE if try_another_way is None else try_another_way
         self.retry = retry or _RETRIES.get(self.code, Retry.NEVER)
+
+    @property
+    def sentence(self) -> str:
+        if not self.other_ways:
+            return super().sentence
+        ways = ", ".join(str(channel.label) for channel in self.other_ways)
+        return str(_("%(sentence)s Possible now: %(ways)s.") % {"sentence": super().sentence, "ways": ways})
 
 
 # What another channel does not mend: the address is wrong, or the person has to wait whichever way she asks.

@@ -6,13 +6,20 @@ Names and bounds are those of the resource (https://www.twilio.com/docs/verify/a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_address
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .choices import Channel, Feature
+from django.utils.functional import Promise
+
+from .choices import Channel, Feature, Purpose
+from .clientinfo import ClientInfo
+from .recipients import Recipient
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
 
 MAX_TAGS = 10
 MAX_TAG = 128
@@ -67,14 +74,16 @@ class SendOptions:
 
     @classmethod
     def of(cls, given: SendOptions | Mapping[str, Any] | None) -> SendOptions:
-        """``given`` as options. Raises ``IncompatibleOptions`` for a name that is none."""
+        """``given`` as options. Raises ``IncompatibleOptions`` for a name that is none, and for a value of the wrong
+        type.
+        """
         if isinstance(given, SendOptions):
             return given
         values = {name: value for name, value in (given or {}).items() if value is not None}
         known = {one.name for one in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise IncompatibleOptions(f"{unknown[0]!r} is no option of a send. Options: {', '.join(sorted(known))}.")
-        return cls(**values)
+        return cls(**{name: _typed(name, value, getattr(NO_OPTIONS, name)) for name, value in values.items()})
 
     def over(self, defaults: SendOptions) -> SendOptions:
         """These, and where one is empty that of ``defaults``."""
@@ -89,10 +98,14 @@ class SendOptions:
         empty: dict[str, Any] = {one.name: one.default for one in fields(self) if one.name in names}
         return replace(self, **empty)
 
+    def fitting(self, channel: Channel) -> SendOptions:
+        """These without the ones that do not go with ``channel``."""
+        return self.without(*(name for name, channels, _ in _ONLY if channel not in channels))
+
     @property
     def features(self) -> frozenset[Feature]:
         """What a backend must be able to carry to take these."""
-        return frozenset(_FEATURES[name] for name in self.given())
+        return features_of(self.given())
 
     def check(self, channel: Channel) -> None:
         """Refuse what cannot be told to the provider with ``channel``. Raises ``IncompatibleOptions`` with the reason.
@@ -139,6 +152,41 @@ class SendOptions:
 NO_OPTIONS = SendOptions()
 
 
+def features_of(names: Iterable[str]) -> frozenset[Feature]:
+    """What a backend must be able to carry to take options of these names."""
+    return frozenset(_FEATURES[name] for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """What the callables of ``TWILIO_VERIFY_SEND_OPTIONS`` may decide by: one send, before anything is written.
+
+    ``user``: whose proof it is, ``None`` for a visitor; ``client``: the other end; ``backend``: the alias of the
+    Service that carries it.
+    """
+
+    recipient: Recipient
+    channel: Channel
+    purpose: Purpose
+    user: AbstractBaseUser | None = field(repr=False)
+    client: ClientInfo
+    backend: str
+
+
+def _typed(name: str, value: Any, default: Any) -> Any:
+    """``value``, if it is of the kind that the option takes. SECURITY: the text of the error does not show it."""
+    if isinstance(default, str) and isinstance(value, str | Promise):
+        return str(value)
+    if isinstance(default, bool) and isinstance(value, bool):
+        return value
+    if isinstance(default, Mapping) and isinstance(value, Mapping):
+        return value
+    if default == () and isinstance(value, Sequence) and all(isinstance(one, Mapping) for one in value):
+        return value
+    kind = {str: "text", bool: "True or False", tuple: "a list of dicts"}.get(type(default), "a dict")
+    raise IncompatibleOptions(f"{name} takes {kind}.")
+
+
 def _is_address(text: str) -> bool:
     try:
         ip_address(text)
@@ -178,9 +226,11 @@ _ONLY: tuple[tuple[str, frozenset[Channel], str], ...] = (
     ("app_hash", _TEXT, "only a text message can end in an app hash (60602)."),
     ("channel_configuration", frozenset({Channel.EMAIL}), "it is documented for email only."),
     ("template_sid", _TALKED, "templates are for text messages and calls (60408)."),
+    ("template_custom_substitutions", _TALKED, "templates are for text messages and calls (60408)."),
     ("templates", _TALKED, "templates are for text messages and calls (60408)."),
     ("risk_check", _TEXT, "Fraud Guard covers text messages only."),
     ("amount", frozenset({Channel.SMS}), "PSD2 allows no calls (60214), no silent check (60329) and no WhatsApp."),
+    ("payee", frozenset({Channel.SMS}), "PSD2 allows no calls (60214), no silent check (60329) and no WhatsApp."),
     ("enable_sna_client_token", _LINKED, "only the silent check answers with a token."),
     ("custom_code", _CODED, "the silent check has no code."),
     ("custom_message", _TALKED, "it is for text messages and calls."),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING
 
-from .choices import Channel, CheckOutcome
+from .choices import Channel, CheckOutcome, Purpose, VerificationStatus
 
 if TYPE_CHECKING:
     from .models.verification import Verification
@@ -95,7 +95,9 @@ class Started:
     ``reused``: nothing was sent by this call, an earlier send still counts. ``perhaps_sent``: the provider did
     not answer in time. ``resend_at``: aware UTC time from which another send is allowed, ``None`` when no more are.
     ``sends_left``: sends that remain to this verification. ``link``: where there is no code to type, the address that
-    the phone has to open over its mobile network.
+    the phone has to open over its mobile network. ``offer_call``: three messages went out and a call has not, though
+    it could: offer it. ``may_differ``: the message may come otherwise than ``channel`` says (as RCS, or as a text
+    message instead of WhatsApp): say "we sent a code" and not how.
     """
 
     verification: Verification
@@ -105,11 +107,15 @@ class Started:
     resend_at: datetime | None = None
     sends_left: int = 0
     link: str = field(default="", repr=False)
+    offer_call: bool = False
+    may_differ: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came of an answer. ``checks_left``: answers that remain; ``retry_at``: when a new code may be asked for."""
+    """What came of an answer. ``checks_left``: answers that remain; ``retry_at``: when a new code may be asked for.
+    ``next_way``: after a link that confirmed nothing, the way to go on by, ``None`` if there is no other.
+    """
 
     verification: Verification
     outcome: CheckOutcome
@@ -117,8 +123,79 @@ class Checked:
     retry_at: datetime | None = None
     problem: str = field(default="")
     """For a malformed answer, which of ``codes.CodeProblem`` it was."""
+    next_way: Channel | None = None
 
     @property
     def approved(self) -> bool:
         """Whether this very call proved it. SECURITY: true for exactly one call of all that race."""
         return self.outcome == CheckOutcome.APPROVED
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a verification stands by our own record, for a page that asks again and again.
+
+    ``status``: ``expired`` also where nobody has written that down yet. ``waits_for_link``: a link is out and has
+    confirmed nothing so far. ``link_failed``: it is over with the link, and open for another way. ``redeemed``: the
+    proof has been used.
+    """
+
+    status: VerificationStatus
+    waits_for_link: bool = False
+    link_failed: bool = False
+    redeemed: bool = False
+
+    @property
+    def approved(self) -> bool:
+        """Whether it is proved. Whoever acts on it redeems it: that holds for one caller only."""
+        return self.status == VerificationStatus.APPROVED
+
+
+class RedeemProblem(StrEnum):
+    """Why a proof could not be used."""
+
+    NOT_APPROVED = "not_approved"
+    OTHER_PURPOSE = "other_purpose"  # it was made for something else
+    CHANGED = "changed"  # amount or payee are not those that were approved
+    TOO_LATE = "too_late"
+    USED = "used"
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """What came of using a proof. SECURITY: true exactly for the one call that may go ahead, false for all others.
+
+    ``problem``: why not, ``None`` if it may.
+    """
+
+    verification: Verification
+    problem: RedeemProblem | None = None
+
+    def __bool__(self) -> bool:
+        return self.problem is None
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A link handed from the screen that asked for it to the phone that can open it.
+
+    ``token``: goes into the QR code, ten minutes; ``match``: two digits to show on the asking screen; ``choices``: the
+    three that the phone offers, ``match`` among them.
+    """
+
+    token: str = field(repr=False)
+    match: str = field(repr=False)
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What the phone is shown before it opens a link: the numbers to choose among, where the proof is about (masked),
+    and what for.
+    """
+
+    choices: tuple[str, ...]
+    recipient: str
+    purpose: Purpose
+    amount: str = ""
+    payee: str = ""

@@ -15,6 +15,11 @@ verification_approved = Signal()
 verification_refused = Signal()
 """An answer was wrong, late or one too many. ``verification``, ``outcome`` (a ``CheckOutcome``)."""
 
+channel_unavailable = Signal()
+"""The provider refuses a channel for everybody, as switched off or not set up; sent once for each outage.
+``outage`` (a ``ChannelOutage``).
+"""
+
 consent_changed = Signal()
 """A consent event was written. ``event``."""
 

@@ -3,10 +3,13 @@
 from django.urls import path
 
 from .views.account import FactorsView, RecoveryCodesView
+from .views.again import OtherWayView, ResendView
 from .views.challenge import CancelView, ChallengeView, RecoveryView
-from .views.code import CodeView, OtherWayView, ResendView
+from .views.code import CodeView
 from .views.consent import ConsentsView, OptInView, StopProvedView, StopView, WithdrawView
 from .views.enrol import EnrolRecipientView, EnrolView
+from .views.link import HandoverView, LinkView, StatusView
+from .views.payment import PaymentView
 from .webhooks.views import EventsView
 
 app_name = "twilio_verify"
@@ -28,6 +31,11 @@ urlpatterns = [
     path("challenge/cancel/", CancelView.as_view(), name="cancel"),
     path("challenge/<int:factor>/<str:channel>/", ChallengeView.as_view(), name="challenge_way"),
     path("code/<uuid:verification>/", CodeView.as_view(), name="code"),
+    path("link/<uuid:verification>/", LinkView.as_view(), name="link"),
+    path("link/<uuid:verification>/status/", StatusView.as_view(), name="status"),
+    path("handover/<str:token>/", HandoverView.as_view(), name="handover"),
+    path("payment/<str:key>/", PaymentView.as_view(), name="payment"),
+    path("payment/<str:key>/<int:factor>/<str:channel>/", PaymentView.as_view(), name="payment_way"),
     path("code/<uuid:verification>/resend/", ResendView.as_view(), name="resend"),
     path("code/<uuid:verification>/<str:channel>/", OtherWayView.as_view(), name="other_way"),
     path("webhooks/verify/", EventsView.as_view(), name="webhook"),

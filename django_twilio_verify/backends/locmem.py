@@ -207,7 +207,7 @@ def _attempt(one: Attempt) -> ProviderAttempt:
         one.delivery,
         one.error_code,
         country=one.country,
-        at=one.sent_at,
+        at=one.updated_at,
     )
 
 

@@ -74,7 +74,8 @@ class Attempt:
     came of it.
 
     ``channel``: as the answer to the send names it; ``carried``: as the list of attempts does, where a text message
-    that went as RCS is ``rbm``. ``delivery``: of the message; ``error_code``: why it did not arrive, 0 if it did.
+    that went as RCS is ``rbm``. ``delivery``: of the message or the call, in Twilio's words; ``error_code``: why it did
+    not arrive, 0 if it did; ``told_at``: when the last of this was known.
     """
 
     sid: str
@@ -87,6 +88,11 @@ class Attempt:
     delivery: str = "delivered"
     error_code: int = 0
     converted: bool = False
+    told_at: datetime | None = None
+
+    @property
+    def updated_at(self) -> datetime:
+        return self.told_at or self.sent_at
 
     @property
     def locale(self) -> str:
@@ -298,7 +304,13 @@ class VerifySimulator(ServiceRules):
             known = next((one for one in self._attempts if one.sid == attempt_sid), None)
             if known is None:
                 raise LookupError("there is no such attempt")
-            told = replace(known, delivery=delivery, error_code=error_code, carried=carried or known.carried)
+            told = replace(
+                known,
+                delivery=delivery,
+                error_code=error_code,
+                carried=carried or known.carried,
+                told_at=_utc(self._now()),
+            )
             self._replace(known, told)
             return told
 
@@ -330,14 +342,17 @@ class VerifySimulator(ServiceRules):
     def attempts(self, *, after: datetime | None = None, before: datetime | None = None) -> list[Attempt]:
         """The sends from ``after`` (included) to ``before`` (not included), newest first.
 
-        Of several sends to one verification, only the last one converts.
+        Of several sends to one verification, only the last one converts. ``sna`` is none of the channels that Twilio's
+        list knows, so such sends are not among them.
         """
         with self._lock:
             kept = [*self._attempts]
         return [
             attempt
             for attempt in reversed(kept)
-            if (after is None or attempt.sent_at >= after) and (before is None or attempt.sent_at < before)
+            if attempt.carried != "sna"
+            and (after is None or attempt.sent_at >= after)
+            and (before is None or attempt.sent_at < before)
         ]
 
     def last_code(self, to: str) -> str:
@@ -410,7 +425,7 @@ class VerifySimulator(ServiceRules):
             _utc(pending.updated),
             options,
             "rbm" if way == "sms" and pending.to in self.rcs_numbers else way,
-            "undelivered" if error else "delivered",
+            "undelivered" if error else "completed" if way == "call" else "delivered",
             error,
         )
         pending.attempts.append(attempt)
@@ -451,7 +466,7 @@ class VerifySimulator(ServiceRules):
 
     def _approved(self, pending: _Pending, link_errors: tuple[tuple[str, int], ...] = ()) -> Snapshot:
         last = pending.attempts[-1]
-        self._replace(last, replace(last, converted=True))
+        self._replace(last, replace(last, converted=True, told_at=_utc(pending.updated)))
         self._forget(pending)
         return pending.snapshot("approved", link_errors)
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
@@ -26,11 +26,12 @@ from .. import __version__
 from ..choices import VERIFICATION_CHANNELS, Channel, Feature
 from ..options import NO_OPTIONS, SendOptions
 from ..recipients import Recipient
-from ..results import ProviderAttempt, ProviderCheck, ProviderSend, ProviderStatus
+from ..results import AttemptsPage, ProviderAttempt, ProviderCheck, ProviderSend, ProviderStatus
 from .base import BaseBackend
 from .errors import Unanswered, VerifyError, called, in_some_language, judged, status_of
 from .twilio_admin import TwilioAdministration
 from .twilio_factors import TwilioFactors
+from .twilio_signature import is_signed, secret_and_algorithm
 
 if TYPE_CHECKING:
     from twilio.http.response import Response
@@ -49,6 +50,7 @@ PAGE_SIZE = 200
 """Attempts asked for in one request; the API allows 1000."""
 
 _SID = {prefix: re.compile(prefix + "[0-9a-fA-F]{32}") for prefix in ("AC", "SK", "VA", "VE")}
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _HERE = frozenset({"127.0.0.1", "::1", "localhost"})
 # The SDK reads os.environ when it is handed nothing or an empty mapping. Ours is neither.
 _NO_ENVIRONMENT = {"-": "-"}
@@ -62,7 +64,9 @@ class TwilioBackend(TwilioFactors, BaseBackend):
     can be revoked by itself. ``service_sid``: ``VA…``. ``timeout``: seconds for one request, from
     connecting to the answer's first byte. ``region`` and ``edge``: as in Twilio's host names,
     ``ie1`` and ``dublin``. ``base_url``: another address of the API, for ``testing.VerifyServer``
-    or a gateway; region and edge do not apply to it.
+    or a gateway; region and edge do not apply to it. ``auth_token``: the account's primary Auth Token, with which
+    Twilio signs what it sends to this site; needed for that beside an API key, else ``password`` is it.
+    ``shared_keys``: id to secret of the keys that Twilio signs with instead, if the account has such.
 
     There are no retries: a send has no idempotency key, and a person waits for the answer. One
     exception: an unknown ``locale`` is a 404, which sent nothing, and is asked again without it, in
@@ -86,6 +90,8 @@ class TwilioBackend(TwilioFactors, BaseBackend):
         region: str = "",
         edge: str = "",
         base_url: str = "",
+        auth_token: str = "",
+        shared_keys: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(alias, timeout=timeout)
         # `or ""`: what is missing in os.environ arrives as None, and is for system_checks to
@@ -97,6 +103,9 @@ class TwilioBackend(TwilioFactors, BaseBackend):
         self._region = region or ""
         self._edge = edge or ""
         self._base_url = _safe_url(alias, base_url or "")
+        # SECURITY: an API key's secret signs nothing, so it is never taken for the token.
+        self._auth_token = auth_token or (self._password if _is_sid("AC", self._username) else "")
+        self._shared_keys = {**(shared_keys or {})}
         self._lock = Lock()
         self._line: _Line | None = None
 
@@ -106,6 +115,10 @@ class TwilioBackend(TwilioFactors, BaseBackend):
     @property
     def service_sid(self) -> str:
         return self._service_sid
+
+    @property
+    def can_authenticate(self) -> bool:
+        return bool(self._auth_token or self._shared_keys)
 
     @sensitive_variables()
     def start(
@@ -150,11 +163,28 @@ class TwilioBackend(TwilioFactors, BaseBackend):
         return self._judged(sid, lambda verify: self._service(verify).verifications(sid).fetch())
 
     def attempts(self, *, after: datetime, before: datetime | None = None) -> Iterable[ProviderAttempt]:
-        # The SDK writes "Z" behind whatever time it is given, so other zones are converted here.
-        bounds: dict[str, Any] = {"date_created_after": after.astimezone(UTC)}
-        if before is not None:
-            bounds["date_created_before"] = before.astimezone(UTC)
-        return called(lambda: self._request(lambda verify: self._listed(verify, bounds)))
+        found: list[ProviderAttempt] = []
+        page, seen = "", set[str]()
+        while page not in seen:  # a list that leads in a circle ends, too
+            seen.add(page)
+            here = self._page(after, before, page, PAGE_SIZE)
+            found += here.attempts
+            if not (page := here.next_page):
+                break
+        # The API does not promise an order.
+        return sorted(found, key=lambda one: one.at or _NEVER, reverse=True)
+
+    def attempts_page(self, *, after: datetime, before: datetime, page: str = "", size: int = 200) -> AttemptsPage:
+        return self._page(after, before, page, size)
+
+    @sensitive_variables()
+    def is_authentic(self, *, url: str, body: bytes, headers: Mapping[str, str]) -> bool:
+        from twilio.request_validator import RequestValidator
+
+        secret, algorithm = secret_and_algorithm(headers, self._auth_token, self._shared_keys)
+        if not secret:
+            return False
+        return is_signed(RequestValidator(secret), algorithm, url=url, body=body, headers=headers)
 
     def administration(self) -> TwilioAdministration:
         return TwilioAdministration(self._ask, self._account_sid, self._service_sid)
@@ -223,12 +253,15 @@ class TwilioBackend(TwilioFactors, BaseBackend):
     def _checks(self, verify: V2) -> Any:
         return self._service(verify).verification_checks
 
-    def _listed(self, verify: V2, bounds: Mapping[str, Any]) -> list[ProviderAttempt]:
-        found = verify.verification_attempts.list(verify_service_sid=self._service_sid, page_size=PAGE_SIZE, **bounds)
-        # The API does not promise an order. A time that the SDK could not read stays text: compare
-        # as text.
-        newest_first = sorted(found, key=lambda one: str(one.date_created), reverse=True)
-        return [_attempt(one) for one in newest_first]
+    def _page(self, after: datetime, before: datetime | None, page: str, size: int) -> AttemptsPage:
+        # The SDK writes "Z" behind whatever time it is given, so other zones are converted here.
+        query: dict[str, Any] = {"verify_service_sid": self._service_sid, "page_size": size}
+        query["date_created_after"] = after.astimezone(UTC)
+        if before is not None:
+            query["date_created_before"] = before.astimezone(UTC)
+        if page:
+            query["page_token"] = page
+        return called(lambda: self._request(lambda verify: _listed(verify.verification_attempts.page(**query))))
 
     def _request(self, action: Callable[[V2], T]) -> T:
         """As ``_ask``, for what is asked of the Service: not without its SID."""
@@ -461,19 +494,48 @@ def _link_errors(answer: Any) -> tuple[int, ...]:
     return tuple(code for one in told if (code := _number(_field(one, "code"))))
 
 
+def _listed(page: Any) -> AttemptsPage:
+    """A page of the SDK's. Raises ``Unanswered`` for one whose end cannot be told."""
+    attempts = tuple(_attempt(one) for one in page)
+    following = page.next_page_url
+    if not following:
+        return AttemptsPage(attempts)
+    # SECURITY: the token of the next page is taken, its address is not: the SDK's own lists follow whatever address
+    # an answer names, and take the credentials there.
+    tokens = parse_qs(urlsplit(str(following)).query).get("PageToken")
+    if not tokens:
+        raise Unanswered(perhaps_done=False)
+    return AttemptsPage(attempts, tokens[0])
+
+
 def _attempt(one: VerificationAttemptInstance) -> ProviderAttempt:
-    data: Mapping[str, Any] = one.channel_data or {}
-    price: Mapping[str, Any] = one.price or {}  # comes late, or never
+    data = one.channel_data
     return ProviderAttempt(
         one.sid or "",
         one.verification_sid or "",
-        str(one.channel or ""),
-        str(one.conversion_status).lower() == "converted",  # in capitals in some of Twilio's texts
-        str(price.get("value") or ""),
-        str(price.get("currency") or "").upper(),
-        str(data.get("message_status") or data.get("call_status") or ""),
-        _number(data.get("error_code")),
+        str(one.channel or "").lower(),
+        # In capitals in some of Twilio's texts.
+        str(one.conversion_status).lower() == "converted" if one.conversion_status else None,
+        _field(one.price, "value"),  # comes late, or never
+        _field(one.price, "currency").upper(),
+        (_field(data, "message_status") or _field(data, "call_status")).lower(),
+        _number(_field(data, "error_code")),
+        _field(data, "country"),
+        _field(data, "carrier"),
+        _moment(one.date_updated) or _moment(one.date_created),
     )
+
+
+def _moment(value: object) -> datetime | None:
+    """An aware time. The SDK leaves one with fractions of a second as the text that it was."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def _refusal(error: Any) -> VerifyError:

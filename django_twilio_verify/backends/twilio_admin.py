@@ -100,15 +100,13 @@ class TwilioAdministration(Administration):
         return resources
 
     def create(self, wanted: Resource) -> str:
-        if wanted.kind is Kind.SERVICE:
-            made = self._asked(lambda verify: verify.services.create(**_told(wanted.values)))
-        else:
-            shape = _SHAPES[wanted.kind]
-            values = _told({shape.name: wanted.name, **wanted.values})
-            made = self._asked(lambda verify: self._collection(verify, wanted.kind, wanted.parent_sid).create(**values))
-        if wanted.kind is Kind.SERVICE and not re.fullmatch("VA[0-9a-fA-F]{32}", str(made.sid)):
-            raise Unreachable("Twilio's answer names no Service.")
-        return str(getattr(made, _SHAPES[wanted.kind].url if wanted.kind in _SHAPES else "sid") or "")
+        shape = _SHAPES.get(wanted.kind)
+        values = _told({shape.name: wanted.name, **wanted.values} if shape else wanted.values)
+        made = self._asked(lambda verify: self._collection(verify, wanted.kind, wanted.parent_sid).create(**values))
+        sid = str(getattr(made, shape.url if shape else "sid") or "")
+        if not re.fullmatch("[A-Z]{2}[0-9a-fA-F]{32}|[A-Z]{2}|all", sid):
+            raise Unreachable("Twilio's answer does not name what was made.")
+        return sid
 
     def change(self, current: Resource, values: Mapping[str, Value]) -> None:
         self._asked(lambda verify: self._one(verify, current).update(**_told(values)))
@@ -156,13 +154,13 @@ class TwilioAdministration(Administration):
         ]
 
     def _collection(self, verify: V2, kind: Kind, parent_sid: str) -> Any:
+        if kind is Kind.SERVICE:
+            return verify.services
         service: Any = verify.services(self.service_sid)
         owner = service.rate_limits(parent_sid) if kind is Kind.BUCKET else service
         return getattr(owner, _SHAPES[kind].collection)
 
     def _one(self, verify: V2, current: Resource) -> Any:
-        if current.kind is Kind.SERVICE:
-            return verify.services(current.sid)
         return self._collection(verify, current.kind, current.parent_sid)(current.sid)
 
     def _asked(self, question: Callable[[V2], T]) -> T:

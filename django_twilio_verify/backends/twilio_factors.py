@@ -154,14 +154,15 @@ class TwilioFactors(FactorBackend):
 
     def notify(self, identity: str, challenge_sid: str, *, ttl: int | None = None) -> ProviderNotification:
         check_identity(identity)
-        if not is_sid("YC", challenge_sid):
-            raise IncompatibleOptions("A challenge is named by its SID, YC and 32 hexadecimal digits.")
         given = {} if ttl is None else {"ttl": ttl}
-        return self._told(
-            lambda verify: notification_of(
-                self._challenge(verify, identity, challenge_sid).notifications.create(**given), challenge_sid
-            )
-        )
+
+        def pushed(verify: V2) -> ProviderNotification:
+            if not is_sid("YC", challenge_sid):
+                raise VerifyError(404, 20404)  # SECURITY: never part of a path
+            answer = self._challenge(verify, identity, challenge_sid).notifications.create(**given)
+            return notification_of(answer, challenge_sid)
+
+        return self._told(pushed)
 
     def factor(self, identity: str, factor_sid: str) -> ProviderFactor:
         if not _names(identity, "YF", factor_sid):

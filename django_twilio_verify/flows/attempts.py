@@ -16,6 +16,7 @@ from enum import Enum
 
 from django.db.models import Q
 
+from ..backends.errors import delivery_meaning
 from ..choices import AttemptStatus, Channel
 from ..models import Verification, VerificationAttempt
 from ..results import ProviderAttempt
@@ -23,8 +24,6 @@ from . import delivery
 
 logger = logging.getLogger("django_twilio_verify")
 
-OPTED_OUT = 21610
-"""Twilio's error for a recipient who has sent STOP to the sender: seen on attempts, hardly ever on a send."""
 CUT_SHORT = timedelta(minutes=5)
 """A send that is still reserved after this was cut short: no request to the provider lasts so long."""
 
@@ -140,7 +139,7 @@ def settle(news: ProviderAttempt, attempt: VerificationAttempt | None, now: date
         if after == before:
             return Outcome.UNCHANGED
         # First, so that a process that dies in between hears it again; the same opt-out heard twice is one.
-        if after.error_code == OPTED_OUT != before.error_code:
+        if _tells_of_stop(after) and not _tells_of_stop(before):
             _opt_out(attempt, after)
         if _write(attempt, before, after, now):
             _name(attempt, news)
@@ -228,6 +227,10 @@ def _name(attempt: VerificationAttempt, news: ProviderAttempt) -> None:
     """A first send whose answer was lost left its verification without a SID too: checks then go by the address."""
     if not attempt.sid and news.verification_sid:
         Verification.objects.filter(pk=attempt.verification_id, sid="").update(sid=news.verification_sid)
+
+
+def _tells_of_stop(record: Record) -> bool:
+    return record.error_code is not None and delivery_meaning(record.error_code).opted_out
 
 
 def _opt_out(attempt: VerificationAttempt, after: Record) -> None:

@@ -44,6 +44,8 @@ LEASE = timedelta(minutes=5)
 PAUSE = 60.0
 """Seconds to wait after "too many requests": the limit is one of a minute."""
 PAUSES = 3
+_LEFT_OVER = timedelta(days=1)
+"""An unfinished window that begins so long before what is kept is not gone on with: a new one reads no less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +156,15 @@ class _Run:
 
     def read(self, progress: Callable[[int], None]) -> Synced:
         done = Synced(self._backend.alias, self._start, self._end, resumed=bool(self._at))
+        seen = {""}
         while True:
             page = self._page()
             done = _counted(done, self._settle(page))
             progress(done.seen)
-            if not page.next_page:
+            if page.next_page in seen:  # behind the last one; or in a circle, whose pages were all read
                 self._keep(done_until=self._end, window_start=None, window_end=None, page="")
                 return done
+            seen.add(page.next_page)
             self._go_to(page.next_page)
 
     def release(self) -> None:
@@ -230,7 +234,9 @@ def _taken(alias: str, lease: str, now: datetime) -> AttemptSync:
 def _unfinished(row: AttemptSync, since: datetime | None, now: datetime) -> tuple[datetime, datetime] | None:
     """The window in which ``row`` stands, if it is worth finishing: not past what is kept, and no more is asked for."""
     start, end = row.window_start, row.window_end
-    if start is None or end is None or start < now - KEPT or (since is not None and since < start):
+    if start is None or end is None or (since is not None and since < start):
+        return None
+    if start < now - KEPT - _LEFT_OVER:
         return None
     return start, end
 

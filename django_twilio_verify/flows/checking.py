@@ -1,28 +1,31 @@
 """The decisions of an answer: whether it may be judged, and what came of it.
 
-``verifications.check`` runs these around the provider's call. One answer to a verification is with the provider at a
-time: the others wait for what comes of it, so that the losers of a race hear "already verified" and are not charged a
-guess.
+``answering`` runs these around the provider's call, for a code and for what came of a link. One answer to a
+verification is with the provider at a time: the others wait for what comes of it, so that the losers of a race hear
+"already verified" and are not charged a guess.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.hashers import check_password
 from django.db.models import F, Q
 
 from ..backends.handler import backends
-from ..choices import CheckOutcome, VerificationStatus
+from ..choices import Channel, CheckOutcome, Purpose, VerificationStatus
 from ..clientinfo import ClientInfo
 from ..codes import TypedCode
 from ..conf import MAX_CHECKS, settings
 from ..exceptions import BackendError, BackendRejected, BackendUnavailable, VerificationNotFound
 from ..models import Verification, VerificationCheck
 from ..results import Checked, ProviderCheck, ProviderStatus
+from . import plan
+from .options import Payment
 from .persons import session_matches
 from .transactions import short_transaction
 
@@ -35,22 +38,60 @@ _OVER = {
 }
 
 
+MAX_LINK_CHECKS = 3
+"""How often the provider is asked what came of the links of a verification. Whether Verify counts that as one of its
+five checks is not documented: so many leave two for the code that comes instead.
+"""
+_LINK_PENDING = 60519
+"""Verify's word for a link that the phone has not opened, or not to the end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that somebody typed. ``user``: given by callers who know whose it must be."""
+    """An answer that somebody typed. ``code``: as typed; ``user``: given by callers who know whose it must be;
+    ``payment``: what is approved with it.
+    """
 
     verification_id: uuid.UUID
-    code: TypedCode
+    code: str = field(repr=False)
     client: ClientInfo
     user: AbstractBaseUser | None
+    payment: Payment = field(default_factory=Payment)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkQuestion:
+    """Somebody asks what came of a link. ``client`` is ``None`` for the phone that it was handed over to.
+
+    ``token``: what the link answered, if it was asked to.
+    """
+
+    verification_id: uuid.UUID
+    client: ClientInfo | None
+    user: AbstractBaseUser | None = None
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An answer that has been counted and may now be judged by the provider, once."""
+    """An answer that has been counted and may now be judged, once: by the provider, or for a code that the site made
+    itself, here.
+    """
 
     verification: Verification
     code: TypedCode
+
+    @property
+    def is_own(self) -> bool:
+        return bool(self.verification.code_digest)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkClaimed:
+    """A question after a link that has been counted and may now be put to the provider, once."""
+
+    verification: Verification
+    token: str = field(repr=False)
 
 
 def load(verification_id: uuid.UUID, client: ClientInfo, user: AbstractBaseUser | None) -> Verification:
@@ -73,17 +114,64 @@ def claim(answer: Answer, now: datetime) -> Checked | Claimed | None:
     over = _over(verification, now)
     if over is not None:
         return checked(verification, over)
-    if answer.code.problem is not None:
-        return checked(verification, CheckOutcome.MALFORMED, problem=answer.code.problem.value)
+    if waits_for_link(verification) or verification.channel == Channel.SNA:
+        return checked(verification, CheckOutcome.NOT_THIS_WAY)  # no code was sent
+    if _payment_changed(verification, answer.payment):
+        return checked(verification, CheckOutcome.CHANGED)
+    typed = read_code(answer.code, verification)
+    if typed.problem is not None:
+        return checked(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
     if verification.checking_until is not None and verification.checking_until > now:
         return None
     if verification.checks >= MAX_CHECKS:  # the last answer was cut short and counted
         close(verification, VerificationStatus.MAX_ATTEMPTS_REACHED)
         return checked(verification, CheckOutcome.USED_UP)
-    if not _claim(verification, now):
+    if not _claim(verification, "checks", now):
         return None
     verification.checks += 1
-    return Claimed(verification, answer.code)
+    return Claimed(verification, typed)
+
+
+def claim_link(question: LinkQuestion, now: datetime) -> Checked | LinkClaimed | None:
+    """As ``claim``, for a question after the link of a verification."""
+    verification = asked_about(question)
+    over = _over(verification, now)
+    if over is not None:
+        return checked(verification, over)
+    if not waits_for_link(verification):
+        # A link that failed, or whose address was lost with the provider's answer; or there never was one.
+        by_link = verification.channel in (Channel.SNA, Channel.AUTO)
+        return _link_failed(verification) if by_link else checked(verification, CheckOutcome.NOT_THIS_WAY)
+    if verification.checking_until is not None and verification.checking_until > now:
+        return None
+    if verification.link_checks >= MAX_LINK_CHECKS:  # the last question was cut short and counted
+        return _end_link(verification, now)
+    if not _claim(verification, "link_checks", now):
+        return None
+    verification.link_checks += 1
+    return LinkClaimed(verification, question.token)
+
+
+def asked_about(question: LinkQuestion) -> Verification:
+    """The verification that ``question`` is about. Raises ``VerificationNotFound``."""
+    if question.client is not None:
+        return load(question.verification_id, question.client, question.user)
+    # SECURITY: without a session only by ``handover``, which has checked its own signature.
+    verification = Verification.objects.filter(pk=question.verification_id).first()
+    if verification is None:
+        raise VerificationNotFound
+    return verification
+
+
+def waits_for_link(verification: Verification) -> bool:
+    """Whether a link, and not a code, is what ``verification`` waits for."""
+    return bool(verification.link) and verification.status == VerificationStatus.PENDING
+
+
+def _payment_changed(verification: Verification, payment: Payment) -> bool:
+    """SECURITY: whether what the person approves is not what the code was sent for. Decided before anybody is asked."""
+    bound = Payment(verification.amount, verification.payee)
+    return verification.purpose == Purpose.PAYMENT and payment != bound
 
 
 def _over(verification: Verification, now: datetime) -> CheckOutcome | None:
@@ -95,15 +183,45 @@ def _over(verification: Verification, now: datetime) -> CheckOutcome | None:
     return _OVER.get(VerificationStatus(verification.status), CheckOutcome.CLOSED)
 
 
-def _claim(verification: Verification, now: datetime) -> bool:
-    # SECURITY: one conditional UPDATE on the count that was read (less than MAX_CHECKS): never more answers judged,
+def _claim(verification: Verification, counter: str, now: datetime) -> bool:
+    # SECURITY: one conditional UPDATE on the count that was read (less than its bound): never more answers judged,
     # whatever runs beside it.
     free = Q(checking_until__isnull=True) | Q(checking_until__lte=now)
     # Longer than a provider's call can last (connecting and reading each have the time-out).
     lease = timedelta(seconds=2 * backends[verification.backend].timeout + 5)
-    row = Verification.objects.open_at(now).filter(free, pk=verification.pk, checks=verification.checks)
+    read = {counter: getattr(verification, counter)}
+    row = Verification.objects.open_at(now).filter(free, pk=verification.pk, **read)
+    counted = {counter: F(counter) + 1}
     # In a transaction of its own, so that a caller's transaction is refused before the provider is asked, not after.
-    return bool(short_transaction(lambda: row.update(checks=F("checks") + 1, checking_until=now + lease)))
+    return bool(short_transaction(lambda: row.update(checking_until=now + lease, **counted)))
+
+
+def judge(claimed: Claimed) -> ProviderCheck:
+    """The site's own judgement of a code that it made itself. Slow, as the hash wants."""
+    is_right = check_password(claimed.code.digits, claimed.verification.code_digest)
+    return ProviderCheck(ProviderStatus.APPROVED if is_right else ProviderStatus.PENDING, claimed.verification.sid)
+
+
+def report(verification: Verification) -> None:
+    """Tell the provider that a code of the site's own was right: its conversion figures and Fraud Guard want it.
+
+    Called once it is approved here, with no transaction open. What goes wrong is logged and undoes nothing.
+    """
+    if not verification.sid:
+        logger.warning("Approval not reported: verification=%s has no SID", verification.pk)
+        return
+    try:
+        told = backends[verification.backend].approve(verification.sid)
+    except BackendError as error:
+        logger.warning(
+            "Approval not reported: verification=%s error=%s provider_code=%s",
+            verification.pk,
+            error.code,
+            error.provider_code,
+        )
+        return
+    if told.status != ProviderStatus.APPROVED:
+        logger.warning("Approval not taken: verification=%s status=%s", verification.pk, told.status.value)
 
 
 def settle(claimed: Claimed, judged: ProviderCheck, now: datetime) -> Checked:
@@ -111,21 +229,69 @@ def settle(claimed: Claimed, judged: ProviderCheck, now: datetime) -> Checked:
     verification = claimed.verification
     if judged.status == ProviderStatus.APPROVED:
         return _approve(verification, now)
-    if judged.status == ProviderStatus.EXHAUSTED:
-        return _settle(verification, CheckOutcome.USED_UP, now, judged.provider_code)
-    if judged.status == ProviderStatus.GONE:
-        # Our record says that it was neither approved nor used up, so it expired, or ended at the provider's side.
-        return _settle(verification, CheckOutcome.EXPIRED, now, judged.provider_code)
-    if judged.status == ProviderStatus.CANCELED:
-        return _settle(verification, CheckOutcome.CLOSED, now, judged.provider_code)
+    if over := _ended(verification, judged):
+        return _settle(verification, over, now, judged.provider_code)
     # SECURITY: pending, and any word that we do not know, is a wrong code.
     used_up = verification.checks >= MAX_CHECKS
     return _settle(verification, CheckOutcome.USED_UP if used_up else CheckOutcome.WRONG, now)
 
 
+def settle_link(claimed: LinkClaimed, judged: ProviderCheck, now: datetime) -> Checked:
+    """The provider said what came of the link."""
+    verification = claimed.verification
+    if judged.status == ProviderStatus.APPROVED:  # whatever failed before
+        return _approve(verification, now)
+    if over := _ended(verification, judged):
+        return _settle(verification, over, now, judged.provider_code)
+    # SECURITY: pending, and any word that we do not know, proves nothing.
+    opened = bool(judged.link_errors) and _LINK_PENDING not in judged.link_errors
+    if opened or verification.link_checks >= MAX_LINK_CHECKS:
+        return _end_link(verification, now, judged.link_errors[-1] if judged.link_errors else 0)
+    return _settle(verification, CheckOutcome.NOT_OPENED, now)
+
+
+def _ended(verification: Verification, judged: ProviderCheck) -> CheckOutcome | None:
+    """How it ended at the provider's side, ``None`` if it did not."""
+    if judged.status == ProviderStatus.GONE:
+        return _why_gone(verification)
+    ends = {ProviderStatus.EXHAUSTED: CheckOutcome.USED_UP, ProviderStatus.CANCELED: CheckOutcome.CLOSED}
+    return ends.get(judged.status)
+
+
+def _why_gone(verification: Verification) -> CheckOutcome:
+    """What a 404 means, by our own record: the provider does not tell expired, used and used up apart.
+
+    One recipient has one verification at the provider, whatever sessions and purposes it serves here: another row of
+    the same SID may have used it, or used it up.
+    """
+    others = Verification.objects.filter(backend=verification.backend, sid=verification.sid).exclude(pk=verification.pk)
+    found = set(others.values_list("status", flat=True)) if verification.sid else set()
+    if found & {VerificationStatus.APPROVED, VerificationStatus.CANCELED, VerificationStatus.DENIED}:
+        return CheckOutcome.CLOSED
+    return CheckOutcome.USED_UP if VerificationStatus.MAX_ATTEMPTS_REACHED in found else CheckOutcome.EXPIRED
+
+
 def settle_failed(claimed: Claimed, error: BackendError, now: datetime) -> Checked:
     """The provider did not judge it. Answers "malformed" if it would not read it as a code, else raises ``error``."""
     verification = claimed.verification
+    _release(verification, "checks", error, now)
+    if isinstance(error, BackendRejected) and error.code == "code":
+        verification.checks -= 1
+        return checked(verification, CheckOutcome.MALFORMED, problem="not_digits")
+    raise error
+
+
+def settle_link_failed(claimed: LinkClaimed, error: BackendError, now: datetime) -> Checked:
+    """The provider did not say. Where it would not, there is another way to go; where it is down, raises ``error``."""
+    verification = claimed.verification
+    _release(verification, "link_checks", error, now)
+    if isinstance(error, BackendRejected):
+        return _end_link(verification, now, error.provider_code)
+    raise error
+
+
+def _release(verification: Verification, counter: str, error: BackendError, now: datetime) -> None:
+    """Let the next one ask."""
     logger.warning(
         "Check failed: verification=%s error=%s provider_code=%s",
         verification.pk,
@@ -136,15 +302,11 @@ def settle_failed(claimed: Claimed, error: BackendError, now: datetime) -> Check
     counted = isinstance(error, BackendUnavailable) and error.perhaps_done
 
     def write() -> None:
-        values = {} if counted else {"checks": F("checks") - 1}
+        values = {} if counted else {counter: F(counter) - 1}
         Verification.objects.filter(pk=verification.pk).update(checking_until=None, **values)
         _record(verification, CheckOutcome.UNANSWERED, now, error.provider_code)
 
     short_transaction(write)
-    if isinstance(error, BackendRejected) and error.code == "code":
-        verification.checks -= 1
-        return checked(verification, CheckOutcome.MALFORMED, problem="not_digits")
-    raise error
 
 
 def _approve(verification: Verification, now: datetime) -> Checked:
@@ -157,17 +319,46 @@ def _approve(verification: Verification, now: datetime) -> Checked:
                 approved_at=now,
                 pending_key=None,
                 checking_until=None,
+                link="",
+                code_digest="",
             )
         )
         if accepted:
             _record(verification, CheckOutcome.APPROVED, now)
+            plan.remember(verification, now)
         return accepted
 
     if not short_transaction(write):
         verification.refresh_from_db()
         return checked(verification, _over(verification, now) or CheckOutcome.CLOSED)
     verification.status, verification.approved_at = VerificationStatus.APPROVED.value, now
+    verification.link = verification.code_digest = ""
     return checked(verification, CheckOutcome.APPROVED)
+
+
+def _end_link(verification: Verification, now: datetime, provider_code: int = 0) -> Checked:
+    """Nothing comes of the link any more: another way may go ahead at once, in the same place."""
+
+    def write() -> bool:
+        row = Verification.objects.filter(pk=verification.pk, status=VerificationStatus.PENDING, link=verification.link)
+        ended = bool(row.update(link="", resend_at=now, checking_until=None))
+        if ended:
+            _record(verification, CheckOutcome.LINK_FAILED, now, provider_code)
+        return ended
+
+    ended = short_transaction(write)
+    verification.refresh_from_db()
+    over = None if ended else _over(verification, now)
+    return checked(verification, over) if over else _link_failed(verification)
+
+
+def refuse_link(verification: Verification, now: datetime) -> None:
+    """End the link of ``verification`` because the phone that holds it does not belong to the asking screen."""
+    _end_link(verification, now)
+
+
+def _link_failed(verification: Verification) -> Checked:
+    return checked(verification, CheckOutcome.LINK_FAILED, next_way=plan.next_way(verification))
 
 
 _ENDS = {
@@ -193,7 +384,7 @@ def _settle(verification: Verification, outcome: CheckOutcome, now: datetime, pr
 
 def close(verification: Verification, status: VerificationStatus) -> None:
     """End a pending verification without proof."""
-    values: dict[str, object] = {"status": status.value, "checking_until": None}
+    values: dict[str, object] = {"status": status.value, "checking_until": None, "link": "", "code_digest": ""}
     if status != VerificationStatus.MAX_ATTEMPTS_REACHED:
         values["pending_key"] = None
     # Used up keeps its place until it would have expired: the provider takes no answers until then, so another send
@@ -211,7 +402,14 @@ def _record(verification: Verification, outcome: CheckOutcome, now: datetime, pr
     )
 
 
-def checked(verification: Verification, outcome: CheckOutcome, *, problem: str = "") -> Checked:
+def busy(verification: Verification) -> Checked:
+    """Another answer did not come back from the provider in time."""
+    return checked(verification, CheckOutcome.BUSY)
+
+
+def checked(
+    verification: Verification, outcome: CheckOutcome, *, problem: str = "", next_way: Channel | None = None
+) -> Checked:
     """The answer that describes ``verification`` after ``outcome``."""
     used_up = outcome == CheckOutcome.USED_UP
     return Checked(
@@ -220,9 +418,14 @@ def checked(verification: Verification, outcome: CheckOutcome, *, problem: str =
         checks_left=max(MAX_CHECKS - verification.checks, 0),
         retry_at=verification.expires_at if used_up else None,
         problem=problem,
+        next_way=next_way,
     )
 
 
-def read_code(code: str) -> TypedCode:
-    """``code`` as typed, against the length that the site says its codes have."""
+def read_code(code: str, verification: Verification) -> TypedCode:
+    """``code`` as typed, against the length that the site says its codes have; a code of the site's own against what
+    such codes may be.
+    """
+    if verification.code_digest:
+        return TypedCode.parse_custom(code)
     return TypedCode.parse(code, length=settings.code_length)

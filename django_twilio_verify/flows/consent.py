@@ -265,7 +265,7 @@ def carry_over(
     visitor's as the one it follows from. Returns the new events.
     """
     made = []
-    for channel in settings.channels:
+    for channel in dict.fromkeys(channel.consent_channel for channel in settings.channels):
         if channel.recipient_kind != recipient.kind:
             continue
         theirs = _Subject.of(recipient, channel, None, visitor, None).events().select_related("disclosure").first()
@@ -337,13 +337,13 @@ class _Subject:
         region: str | None,
     ) -> _Subject:
         parsed = Recipient.parse(recipient, region=region or settings.default_region or None)
-        return cls(parsed, Channel.parse(channel), Person.of(user, client))
+        return cls(parsed, Channel.parse(channel).consent_channel, Person.of(user, client))
 
     @classmethod
     def of_holder(cls, recipient: str | Recipient, channel: str, region: str | None) -> _Subject:
         """Of whoever holds the address, whichever account or session uses it."""
         parsed = Recipient.parse(recipient, region=region or settings.default_region or None)
-        return cls(parsed, Channel.parse(channel), Person(PersonKind.HOLDER, "holder"))
+        return cls(parsed, Channel.parse(channel).consent_channel, Person(PersonKind.HOLDER, "holder"))
 
     def events(self) -> QuerySet[ConsentEvent]:
         # From the writing database: a replica that lags must not hide an opt-out.

@@ -98,16 +98,21 @@ def warnings(alias: str, service: Mapping[str, Value]) -> Iterator[str]:
     Twilio would answer a send with.
     """
     offered = set(settings.channels)
-    if service.get("psd2_enabled"):
-        refused = sorted(one.value for one in offered & {Channel.CALL, Channel.WHATSAPP, Channel.SNA})
-        if refused:
-            yield f"psd2_enabled: the Service refuses {', '.join(refused)} (60214, 60329) of TWILIO_VERIFY_CHANNELS."
-        if alias == "default" and settings.router is None:
-            yield "psd2_enabled: every send needs amount and payee (60206). Route payments to a Service of their own."
+    yield from _payment_warnings(alias, bool(service.get("psd2_enabled")), "psd2_enabled" in service)
     if service.get("skip_sms_to_landlines") and not service.get("lookup_enabled"):
         yield "skip_sms_to_landlines skips nothing without lookup_enabled."
-    if Channel.WHATSAPP in offered and not service.get("whatsapp_from"):
+    if Channel.WHATSAPP in offered and not service.get("whatsapp_from", "of which nothing is said"):
         yield "TWILIO_VERIFY_CHANNELS offers whatsapp, and the Service has no whatsapp_from (68008)."
+
+
+def _payment_warnings(alias: str, enabled: bool, said: bool) -> Iterator[str]:
+    named = alias in settings.psd2
+    if named and said and not enabled:
+        yield "TWILIO_VERIFY_PSD2 names the backend, and psd2_enabled is off: amount and payee are not in the message."
+    if enabled and not named:
+        yield "psd2_enabled: every send needs amount and payee (60206); TWILIO_VERIFY_PSD2 does not name the backend."
+    if enabled and alias == "default" and settings.router is None:
+        yield "psd2_enabled: codes for signing in are refused (60206). Route payments to a Service of their own."
 
 
 def _service(declared: Mapping[str, Any]) -> Resource:

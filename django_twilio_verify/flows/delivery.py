@@ -8,7 +8,7 @@ from datetime import datetime
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 
-from ..choices import CODE_CHANNELS, Actor, Channel, ConsentMedium
+from ..choices import CONSENT_CHANNELS, Actor, Channel, ConsentMedium
 from ..clientinfo import ClientInfo
 from ..conf import settings
 from ..models import ConsentEvent
@@ -18,8 +18,8 @@ from .consent import Act
 
 
 def channels_to(recipient: Recipient) -> tuple[Channel, ...]:
-    """Every way by which a code can go to ``recipient``, offered by the site today or not."""
-    return tuple(channel for channel in CODE_CHANNELS if channel.recipient_kind == recipient.kind)
+    """Every way to ``recipient`` that is agreed to, and can be stopped, by itself; offered by the site today or not."""
+    return tuple(channel for channel in CONSENT_CHANNELS if channel.recipient_kind == recipient.kind)
 
 
 def opted_out(

@@ -59,7 +59,10 @@ class DisclosureText:
 
 
 def compose(channel: Channel) -> DisclosureText:
-    """The disclosure for ``channel`` in the active language, from ``TWILIO_VERIFY_PROGRAM``."""
+    """The disclosure for ``channel`` in the active language, from ``TWILIO_VERIFY_PROGRAM``; for ``auto``, that of the
+    text message which it may end in.
+    """
+    channel = channel.consent_channel
     program = settings.program
     name = program.name or _("This site")
     lines = (
@@ -85,6 +88,7 @@ def compose_once(channel: Channel) -> DisclosureText:
 
     Not ``compose``: whoever wants no more messages must not be made to agree to more of them.
     """
+    channel = channel.consent_channel
     program = settings.program
     name = program.name or _("This site")
     return DisclosureText(
@@ -94,7 +98,7 @@ def compose_once(channel: Channel) -> DisclosureText:
             line
             for line in (
                 _once_line(channel) % {"name": name},
-                _("One call.") if channel == Channel.CALL else _("One message."),
+                _once_often(channel),
                 _cost_line(channel),
                 _help_line(channel, program),
             )
@@ -130,7 +134,18 @@ def is_once(disclosure: Disclosure | None, channel: Channel) -> bool:
     return disclosure is not None and disclosure.digest == compose_once(channel).digest
 
 
+def _once_often(channel: Channel) -> str:
+    if channel == Channel.SNA:
+        return _("One check.")
+    return _("One call.") if channel == Channel.CALL else _("One message.")
+
+
 def _once_line(channel: Channel) -> str:
+    if channel == Channel.SNA:
+        return _(
+            "%(name)s will have your mobile network confirm that this number is yours, instead of sending a security "
+            "code. Your phone opens an address of the network for that."
+        )
     if channel == Channel.EMAIL:
         return _("%(name)s will email a security code to this address, to make sure that it is yours.")
     if channel == Channel.CALL:
@@ -144,6 +159,8 @@ def _once_line(channel: Channel) -> str:
 
 
 def _once_label(channel: Channel) -> str:
+    if channel == Channel.SNA:
+        return _("I agree that %(name)s has my mobile network confirm this number once.")
     if channel == Channel.EMAIL:
         return _("I agree to get this security code from %(name)s by email.")
     if channel == Channel.CALL:
@@ -154,6 +171,13 @@ def _once_label(channel: Channel) -> str:
 
 
 def _purpose_line(channel: Channel) -> str:
+    if channel == Channel.SNA:
+        # No message: what is agreed to is that the network is asked about the number (GDPR: who learns what, and why).
+        return _(
+            "When you sign in or ask for it, %(name)s will have your mobile network confirm that your phone has this "
+            "number, instead of sending a one-time security code. Your phone opens an address of the network for that; "
+            "nothing is sent to you."
+        )
     if channel == Channel.EMAIL:
         return _("%(name)s will email a one-time security code to this address when you sign in or ask for one.")
     if channel == Channel.CALL:
@@ -172,6 +196,8 @@ def _purpose_line(channel: Channel) -> str:
 
 
 def _frequency_line(channel: Channel, program: Program) -> str:
+    if channel == Channel.SNA:
+        return _("One check per request.")
     if channel == Channel.CALL:
         return _("One call per request.")  # the programme's fact is about messages
     frequency = str(program.message_frequency) or _("One message per request")
@@ -183,6 +209,8 @@ def _cost_line(channel: Channel) -> str:
         return ""
     if channel == Channel.CALL:
         return _("Your phone company may charge you for calls that you take.")
+    if channel == Channel.SNA:
+        return _("Your phone company may charge you for the little data that the check takes.")
     translated = _("Standard message and data rates may apply.")
     return RATES if translated == RATES else f"{RATES} ({translated})"
 
@@ -196,6 +224,8 @@ def _help_line(channel: Channel, program: Program) -> str:
 
 
 def _checkbox_label(channel: Channel) -> str:
+    if channel == Channel.SNA:
+        return _("I agree that %(name)s has my mobile network confirm this number.")
     if channel == Channel.EMAIL:
         return _("I agree to get one-time security codes from %(name)s by email.")
     if channel == Channel.CALL:

@@ -12,11 +12,13 @@ from django.utils import timezone
 
 from ..choices import Channel, FactorKind, Purpose, RecipientKind, VerificationStatus
 from ..clientinfo import ClientInfo
-from ..conf import fingerprint, fingerprints, settings
+from ..conf import fingerprint, fingerprints
 from ..exceptions import VerificationNotFound
 from ..models import Factor, Verification
 from ..signals import factor_confirmed
-from . import checking, consent
+from . import checking, consent, outages, plan
+from .outages import Outages
+from .plan import Asked
 
 ATTACH_WITHIN = timedelta(hours=1)
 """How long a proof made without an account waits for the account."""
@@ -52,17 +54,37 @@ def has_factor(user: AbstractBaseUser) -> bool:
     return found
 
 
-def ways(factors: list[Factor]) -> list[Way]:
-    """Every way to be challenged by ``factors``: the default's preferred one first, then as
-    ``TWILIO_VERIFY_CHANNELS`` has it.
+def ways(
+    factors: list[Factor],
+    *,
+    purpose: str = Purpose.LOGIN,
+    user: AbstractBaseUser | None = None,
+    client: ClientInfo | None = None,
+) -> list[Way]:
+    """Every way to be challenged by ``factors``: of each its preferred one first, then as the site plans it.
+
+    Channels that are out are left out, unless nothing else would be left: nobody is locked out by an outage of an hour.
+    ``user``, ``client``: for the site's router. One SELECT.
     """
-    found = []
-    for factor in factors:
-        fitting = [channel for channel in settings.channels if channel.recipient_kind == factor.kind]
-        preferred = [channel for channel in fitting if channel.value == factor.channel]
-        found += [Way(factor, channel) for channel in preferred]
-        found += [Way(factor, channel) for channel in fitting if channel not in preferred]
-    return found
+    reachable = [factor for factor in factors if factor.recipient_value]
+    asked = [(factor, _asked(factor, Purpose(purpose), user, client)) for factor in reachable]
+    out = outages.current()
+    return _ways(asked, out) or _ways(asked, frozenset())
+
+
+def _asked(factor: Factor, purpose: Purpose, user: AbstractBaseUser | None, client: ClientInfo | None) -> Asked:
+    return Asked(
+        factor.recipient,
+        purpose,
+        preferred=factor.channel,
+        line_type=factor.line_type,
+        user=user,
+        client=client or ClientInfo(),
+    )
+
+
+def _ways(asked: list[tuple[Factor, Asked]], out: Outages) -> list[Way]:
+    return [Way(factor, channel) for factor, whom in asked for channel in plan.among(whom, out)]
 
 
 def confirm(verification: Verification) -> Confirmed:
@@ -135,6 +157,7 @@ def _create(verification: Verification, user_id: int) -> Factor:
         channel=verification.channel,
         key=fingerprint(verification.recipient),
         recipient_value=verification.recipient_value,
+        line_type=verification.line_type,
         created_at=now,
         confirmed_at=now,
         last_used_at=now,

@@ -24,7 +24,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext as _
 
-from ..choices import CODE_CHANNELS, FOR_EVERYBODY, Actor, Channel, ConsentEventType, ConsentMedium
+from ..choices import CONSENT_CHANNELS, FOR_EVERYBODY, Actor, Channel, ConsentEventType, ConsentMedium
 from ..conf import fingerprints, person_fingerprints, settings
 from ..exceptions import InvalidRecipient
 from ..models import ConsentEvent
@@ -256,9 +256,9 @@ def _row(line: int, cells: _Cells, source: Source) -> Row:
 def _channel(text: str) -> Channel:
     try:
         channel = Channel.parse(text)
-        CODE_CHANNELS.index(channel)
+        CONSENT_CHANNELS.index(channel)
     except ValueError:
-        raise _BadLine(_("The channel must be one of: %(names)s.") % {"names": ", ".join(CODE_CHANNELS)}) from None
+        raise _BadLine(_("The channel must be one of: %(names)s.") % {"names": ", ".join(CONSENT_CHANNELS)}) from None
     return channel
 
 

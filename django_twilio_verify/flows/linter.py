@@ -56,6 +56,7 @@ _OTHER_WAYS = {
     Channel.CALL: re.compile(r"\bSMS\b|whatsapp|\be-?mails?\b|\btext messages?\b", re.IGNORECASE),
     Channel.WHATSAPP: re.compile(r"\bSMS\b|\be-?mails?\b|\bcalls?\b|\btext messages?\b", re.IGNORECASE),
     Channel.EMAIL: re.compile(r"\bSMS\b|whatsapp|\bcalls?\b|\btext messages?\b", re.IGNORECASE),
+    Channel.SNA: re.compile(r"\bSMS\b|whatsapp|\be-?mails?\b|\bcalls?\b|\btext messages?\b", re.IGNORECASE),
 }
 _RATES = re.compile(r"(?:message|msg)s?\s+(?:and|&)\s+data\s+rates\s+(?:may|might)\s+apply", re.IGNORECASE)
 _CONTACT = re.compile(r"\bHELP\b|[\w.+-]+@[\w-]+\.[\w.]+|\+?\d[\d ()-]{6,}\d|(?:/|\b)(?:help|support|contact)\b")
@@ -163,7 +164,7 @@ def of_program(program: Program) -> list[Finding]:
     for code, name in (("30560", "terms_url"), ("30562", "terms_url"), ("30932", "privacy_url")):
         if problem := _address_problem(str(getattr(program, name))):
             found.append(Finding(code, where, f"{name} {problem}: a reviewer cannot read that page."))
-    if settings.channels and set(settings.channels) <= {Channel.SMS}:
+    if settings.channels and {channel.consent_channel for channel in settings.channels} <= {Channel.SMS}:
         found.append(Finding("30553", "TWILIO_VERIFY_CHANNELS", "Text messages are the only way."))
     return found
 

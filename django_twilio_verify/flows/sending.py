@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.hashers import check_password, make_password
 from django.db import IntegrityError
 from django.db.models import F
-from django.utils.translation import to_locale
 
 from ..backends.handler import backends
-from ..choices import CODE_CHANNELS, AttemptStatus, Channel, Purpose, VerificationStatus
+from ..choices import VERIFICATION_CHANNELS, AttemptStatus, Channel, Feature, Purpose, VerificationStatus
 from ..clientinfo import ClientInfo
+from ..codes import TypedCode
 from ..conf import MAX_SENDS, fingerprint, settings
 from ..exceptions import (
     BackendError,
@@ -28,23 +29,51 @@ from ..exceptions import (
     RateLimited,
 )
 from ..models import ConsentEvent, Factor, Verification, VerificationAttempt
+from ..options import IncompatibleOptions, SendOptions, SendRequest
 from ..recipients import Recipient
 from ..results import ProviderSend, Started
-from . import consent, delivery, limits
+from . import consent, delivery, limits, outages, plan, routing
+from .options import GivenOptions, Payment, gather, tagged
 from .persons import Person, session_fingerprint
+from .routing import RouteRequest
 from .transactions import short_transaction
 
 logger = logging.getLogger("django_twilio_verify")
 
 PROVIDER_PAUSE = timedelta(seconds=30)
 """How long to wait after the provider said "too many" (Twilio: at most one request in 30 s to a number)."""
+MAX_AMOUNT, MAX_PAYEE = 32, 128
+"""Characters of amount and payee."""
 _SENDS_USED_UP = 60203
+_BY_LINK = (Channel.SNA, Channel.AUTO)
+_MAY_DIFFER = (Channel.SMS, Channel.WHATSAPP, Channel.AUTO)
 _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """What ``verifications.start`` was called with."""
+
+    recipient: str | Recipient = field(repr=False)  # SECURITY: whole
+    channel: str
+    client: ClientInfo
+    user: AbstractBaseUser | None
+    purpose: str
+    factor: Factor | None
+    resend: bool
+    region: str | None
+    backend: str | None
+    options: GivenOptions = field(repr=False)  # SECURITY: may hold a code
+    amount: str
+    payee: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
-    """A send that somebody asked for, of which ``check_sendable`` was asked."""
+    """A send that somebody asked for, of which ``check_sendable`` was asked.
+
+    ``options``: to be told to the provider, but for our tag; ``insists``: their custom code was named by the call.
+    """
 
     recipient: Recipient
     channel: Channel
@@ -54,37 +83,95 @@ class Wanted:
     factor: Factor | None
     backend: str
     resend: bool
-
-    @property
-    def locale(self) -> str:
-        """The person's language as a BCP 47 tag, as Verify's ``Locale`` wants it."""
-        return to_locale(self.client.language).replace("_", "-") if self.client.language else ""
+    options: SendOptions
+    insists: bool
+    payment: Payment
 
     @property
     def pending_key(self) -> str:
-        """The place that the verification occupies while it is pending: a digest, so that it fits a unique index."""
+        """The place that the verification occupies while it is pending: a digest, so that it fits a unique index.
+
+        SECURITY: of a payment, what is paid to whom is part of it: another amount is another verification.
+        """
         person = Person.of(self.user, self.client)
-        place = (
+        place = [
             person.fingerprint,
             session_fingerprint(self.client),
             fingerprint(self.recipient),
             self.purpose.value,
             self.backend,
-        )
+        ]
+        if self.purpose == Purpose.PAYMENT:
+            place += [self.payment.amount, self.payment.payee]
         return hashlib.sha256("\0".join(place).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """A send that has been counted and may now be handed to the provider, once."""
+    """A send that has been counted and may now be handed to the provider, once.
+
+    ``options``: what the provider is told. ``before``: how the verification stood, ``None`` for a new one.
+    """
 
     wanted: Wanted
     verification: Verification
     attempt: VerificationAttempt
+    options: SendOptions
+    before: _Before | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What a pending verification went by until now: a send that fails leaves it as it was."""
+
+    channel: str
+    link: str = field(repr=False)
 
 
 class _Lost(Exception):
     """Another call wrote first."""
+
+
+def wanted(ask: Ask) -> Wanted:
+    """What ``ask`` comes to, if it can be told to the provider at all. Nothing is written.
+
+    Raises ``InvalidRecipient``, ``ValueError`` (also as ``IncompatibleOptions``) and ``ImproperlyConfigured``.
+    """
+    Person.of(ask.user, ask.client)  # raises where nobody is given
+    recipient = Recipient.parse(ask.recipient, region=ask.region or settings.default_region or None)
+    channel, purpose = Channel.parse(ask.channel), Purpose(ask.purpose)
+    alias = ask.backend or routing.choose(RouteRequest(recipient, channel, purpose, ask.user, ask.client))
+    check_sendable(recipient, channel, alias)
+    payment = _payment(purpose, ask.amount, ask.payee)
+    gathered = gather(SendRequest(recipient, channel, purpose, ask.user, ask.client, alias), ask.options, payment)
+    return Wanted(
+        recipient=recipient,
+        channel=channel,
+        client=ask.client,
+        user=ask.user,
+        purpose=purpose,
+        factor=ask.factor,
+        backend=alias,
+        resend=ask.resend,
+        options=gathered.options,
+        insists=gathered.insists,
+        payment=payment,
+    )
+
+
+def _payment(purpose: Purpose, amount: str, payee: str) -> Payment:
+    """What is paid to whom. Raises ``ValueError`` where it is missing, too long, or not asked for."""
+    payment = Payment.of(amount, payee)
+    if purpose != Purpose.PAYMENT:
+        if payment != Payment():
+            raise ValueError("amount and payee belong to purpose='payment'.")
+        return payment
+    if not (payment.amount and payment.payee):
+        raise ValueError("A payment needs amount and payee: the person is shown them, and the proof is good for them.")
+    for name, limit in (("amount", MAX_AMOUNT), ("payee", MAX_PAYEE)):
+        if len(getattr(payment, name)) > limit:
+            raise ValueError(f"{name} takes {limit} characters.")
+    return payment
 
 
 def check_sendable(recipient: Recipient, channel: Channel, backend: str) -> None:
@@ -93,11 +180,11 @@ def check_sendable(recipient: Recipient, channel: Channel, backend: str) -> None
     Raises ``InvalidRecipient`` (wrong kind, landline, country) and ``ValueError`` (a channel that carries no code or
     that the backend cannot carry).
     """
-    if channel not in CODE_CHANNELS or channel not in backends[backend].channels:
+    if channel not in VERIFICATION_CHANNELS or channel not in backends[backend].channels:
         raise ValueError(f"The backend {backend!r} carries no codes by {channel.value!r}.")
     if channel.recipient_kind != recipient.kind:
         raise InvalidRecipient("wrong_kind")
-    if channel == Channel.SMS and not recipient.can_take_text:
+    if channel in (Channel.SMS, *_BY_LINK) and not recipient.can_take_text:
         raise InvalidRecipient("phone_no_text")
     if recipient.is_phone and settings.countries and recipient.country not in settings.countries:
         raise InvalidRecipient("country_not_allowed")
@@ -106,17 +193,20 @@ def check_sendable(recipient: Recipient, channel: Channel, backend: str) -> None
 def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
     """Count the send and make its records, in one short transaction; or the earlier send that still counts.
 
-    Raises ``ConsentRequired`` and ``RateLimited``. Of simultaneous calls for one place exactly one is given
-    ``Reserved``.
+    Raises ``ConsentRequired``, ``RateLimited``, and ``IncompatibleOptions`` for a custom code that is not the pending
+    one. Of simultaneous calls for one place exactly one is given ``Reserved``.
     """
-    event = consent.require(recipient=wanted.recipient, channel=wanted.channel, client=wanted.client, user=wanted.user)
+    event = consent.require(
+        recipient=wanted.recipient, channel=wanted.channel.consent_channel, client=wanted.client, user=wanted.user
+    )
     subjects = _subjects(wanted)
     for _ in range(_TRIES):
         current = Verification.objects.filter(pending_key=wanted.pending_key).first()
         if current is not None and (standing := _standing(current, wanted, now)):
             return standing
         try:
-            return limits.within(subjects, now, partial(_reserve, wanted, current, event, now))
+            coded = _coded(wanted, current, now)
+            return limits.within(subjects, now, partial(_reserve, coded, current, event, now))
         except (_Lost, IntegrityError):
             continue  # SECURITY: somebody was first; look again, never send beside them
     raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
@@ -129,7 +219,9 @@ def _standing(current: Verification, wanted: Wanted, now: datetime) -> Started |
     if current.status == VerificationStatus.MAX_ATTEMPTS_REACHED:
         raise RateLimited("checks_used_up", retry_at=current.expires_at)
     used_up = current.sends >= MAX_SENDS
-    if current.resend_at <= now and not used_up:
+    # A link sends no message: who cannot open it goes on by another way at once.
+    from_link = current.channel in _BY_LINK and current.channel != wanted.channel
+    if (current.resend_at <= now or from_link) and not used_up:
         return None
     if wanted.resend or current.channel != wanted.channel:
         if used_up:
@@ -138,12 +230,43 @@ def _standing(current: Verification, wanted: Wanted, now: datetime) -> Started |
     return started(current, reused=True)
 
 
-def _reserve(wanted: Wanted, current: Verification | None, event: ConsentEvent, now: datetime) -> Reserved:
+@dataclass(frozen=True, slots=True)
+class _Coded:
+    """A send whose custom code, if any, has been settled. ``digest``: of the code of a new verification."""
+
+    wanted: Wanted
+    options: SendOptions
+    digest: str = ""
+
+
+def _coded(wanted: Wanted, current: Verification | None, now: datetime) -> _Coded:
+    """Verify sends a pending verification's own code again, whatever it is told: so the first one stays.
+
+    Done before the transaction, which a slow hash would hold up.
+    """
+    code = _custom(wanted.options)
+    if current is None or current.expires_at <= now:
+        return _Coded(wanted, wanted.options, make_password(code) if code else "")
+    if not code or check_password(code, current.code_digest):
+        return _Coded(wanted, wanted.options)
+    if wanted.insists:
+        raise IncompatibleOptions("custom_code is not the code that was sent first: that one is sent again.")
+    return _Coded(wanted, wanted.options.without("custom_code"))
+
+
+def _custom(options: SendOptions) -> str:
+    """The custom code as it will be read when it is typed."""
+    return TypedCode.parse_custom(options.custom_code).digits if options.custom_code else ""
+
+
+def _reserve(coded: _Coded, current: Verification | None, event: ConsentEvent, now: datetime) -> Reserved:
+    wanted, before = coded.wanted, None
     # The first statement writes, so that SQLite takes its lock at once and waits its turn.
     if current is not None and current.expires_at > now:
+        before = _Before(current.channel, current.link)
         verification = _again(current, wanted, now)
     else:
-        verification = _open(wanted, current, now)
+        verification = _open(coded, current, now)
     attempt = VerificationAttempt.objects.create(
         # By id: the ledger may be in another database, and Django relates no objects across two.
         verification=verification,
@@ -151,7 +274,13 @@ def _reserve(wanted: Wanted, current: Verification | None, event: ConsentEvent, 
         consent_event_id=event.pk,
         created_at=now,
     )
-    return Reserved(wanted, verification, attempt)
+    return Reserved(wanted, verification, attempt, _told(coded, verification), before)
+
+
+def _told(coded: _Coded, verification: Verification) -> SendOptions:
+    """The options with our tag, if the backend takes tags."""
+    takes_tags = Feature.TAGS in backends[coded.wanted.backend].features
+    return tagged(coded.options, verification.pk) if takes_tags else coded.options
 
 
 def _subjects(wanted: Wanted) -> dict[str, str]:
@@ -163,12 +292,13 @@ def _subjects(wanted: Wanted) -> dict[str, str]:
     }
 
 
-def _open(wanted: Wanted, over: Verification | None, now: datetime) -> Verification:
+def _open(coded: _Coded, over: Verification | None, now: datetime) -> Verification:
     """A new row in the place that ``over``, if any, has left. Raises ``IntegrityError`` if somebody took it first."""
+    wanted = coded.wanted
     if over is not None:
         place = Verification.objects.filter(pk=over.pk, pending_key=wanted.pending_key)
         place.filter(status=VerificationStatus.PENDING).update(status=VerificationStatus.EXPIRED)
-        place.update(pending_key=None)
+        place.update(pending_key=None, link="", code_digest="")
     expires_at = now + timedelta(seconds=settings.code_lifetime)
     return Verification.objects.create(
         user_id=wanted.user.pk if wanted.user else None,
@@ -182,6 +312,9 @@ def _open(wanted: Wanted, over: Verification | None, now: datetime) -> Verificat
         factor=wanted.factor,
         backend=wanted.backend,
         pending_key=wanted.pending_key,
+        amount=wanted.payment.amount,
+        payee=wanted.payment.payee,
+        code_digest=coded.digest,
         sends=1,
         created_at=now,
         expires_at=expires_at,
@@ -196,23 +329,41 @@ def _again(current: Verification, wanted: Wanted, now: datetime) -> Verification
     unchanged = Verification.objects.open_at(now).filter(
         pk=current.pk, sends=current.sends, resend_at=current.resend_at
     )
-    if not unchanged.update(sends=sends, resend_at=resend_at, channel=wanted.channel.value):
+    # The link of before is over: this send brings its own, or goes another way.
+    values = {"sends": sends, "resend_at": resend_at, "channel": wanted.channel.value, "link": ""}
+    if not unchanged.update(**values):
         raise _Lost
-    current.sends, current.resend_at, current.channel = sends, resend_at, wanted.channel.value
+    for name, value in values.items():
+        setattr(current, name, value)
     return current
 
 
 def settle_sent(reserved: Reserved, sent: ProviderSend, now: datetime) -> Started:
     """The provider took it."""
     verification, attempt = reserved.verification, reserved.attempt
+    values = {
+        "sid": sent.sid,
+        "channel": _came_by(reserved.wanted.channel, sent).value,
+        "link": sent.link,
+        "line_type": sent.line_type[:20] or verification.line_type,
+    }
 
     def write() -> None:
-        Verification.objects.filter(pk=verification.pk).update(sid=sent.sid)
+        row = Verification.objects.filter(pk=verification.pk)
+        # SECURITY: a link is not written beside a verification that is over meanwhile.
+        if not row.filter(status=VerificationStatus.PENDING).update(**values):
+            row.update(sid=sent.sid)
         _settle_attempt(attempt, AttemptStatus.SENT, now, sid=sent.attempt_sid, channel_used=sent.channel)
 
     short_transaction(write)
-    verification.sid = sent.sid
+    for name, value in values.items():
+        setattr(verification, name, value)
     return started(verification)
+
+
+def _came_by(asked: Channel, sent: ProviderSend) -> Channel:
+    """The way that the verification goes on by: an ``auto`` that brought no link was a text message."""
+    return Channel.SMS if asked == Channel.AUTO and not sent.link else asked
 
 
 def settle_failed(reserved: Reserved, error: BackendError, now: datetime) -> Started:
@@ -241,9 +392,26 @@ def settle_failed(reserved: Reserved, error: BackendError, now: datetime) -> Sta
             retry_at=reserved.verification.expires_at if used_up else now + PROVIDER_PAUSE,
         )
     short_transaction(lambda: _give_back(reserved, error, now, told.retry_at if told else now))
-    if isinstance(error, BackendRejected) and error.code == "opted_out":
-        _note_opt_out(reserved)
+    if isinstance(error, BackendRejected):
+        _learn(reserved, error, now)
     raise told or error
+
+
+def _learn(reserved: Reserved, error: BackendRejected, now: datetime) -> None:
+    """Keep what the refusal says of the number and of the channel, and name the other ways."""
+    wanted, verification = reserved.wanted, reserved.verification
+    if error.code == "opted_out":
+        _note_opt_out(reserved)
+    if error.code == "landline":
+        verification.line_type = "landline"
+        Verification.objects.filter(pk=verification.pk).update(line_type="landline")
+        if verification.factor_id is not None:
+            Factor.objects.filter(pk=verification.factor_id).update(line_type="landline")
+    if error.channel_off:
+        outages.note(wanted.backend, wanted.channel, error.provider_code, now)
+    if error.channel_off or error.code == "landline":
+        verification.channel = wanted.channel.value
+        error.other_ways = plan.other_ways(verification)
 
 
 def _note_opt_out(reserved: Reserved) -> None:
@@ -256,10 +424,12 @@ def _note_opt_out(reserved: Reserved) -> None:
 def _give_back(reserved: Reserved, error: BackendError, now: datetime, resend_at: datetime) -> None:
     """Nothing was sent: the verification keeps its sends; one that was never sent fails. The hour's counters stay."""
     row = Verification.objects.filter(pk=reserved.verification.pk, status=VerificationStatus.PENDING)
-    if reserved.verification.sends == 1:
-        row.update(status=VerificationStatus.FAILED, pending_key=None)
+    if reserved.before is None:
+        row.update(status=VerificationStatus.FAILED, pending_key=None, code_digest="")
     else:
-        row.update(sends=F("sends") - 1, resend_at=resend_at)
+        # What was sent before still counts, by the way that it went.
+        before = reserved.before
+        row.update(sends=F("sends") - 1, resend_at=resend_at, channel=before.channel, link=before.link)
     refused = isinstance(error, BackendRejected)
     status = AttemptStatus.REFUSED if refused else AttemptStatus.NOT_SENT
     _settle_attempt(reserved.attempt, status, now, error_code=error.provider_code or None)
@@ -296,4 +466,7 @@ def started(verification: Verification, *, reused: bool = False, perhaps_sent: b
         perhaps_sent=perhaps_sent,
         resend_at=verification.resend_at if left else None,
         sends_left=left,
+        link=verification.link if verification.status == VerificationStatus.PENDING else "",
+        offer_call=verification.sends >= plan.CALL_AFTER and plan.can_call(verification),
+        may_differ=verification.channel in _MAY_DIFFER,
     )

@@ -1,41 +1,38 @@
 """One proof from start to end: reserve, call, settle.
 
 No transaction is open and no row is locked while the provider is called. Every decision is one conditional write, so
-that of any number of simultaneous calls one sends and one is accepted. ``astart`` and ``acheck`` make the same
-decisions by the same functions (``sending``, ``checking``); only the call of the provider and the waiting differ.
+that of any number of simultaneous calls one sends and one is accepted. The twins with an ``a`` before their name make
+the same decisions by the same functions (``sending``, ``checking``); only the call of the provider and the waiting
+differ.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 import uuid
+from datetime import timedelta
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from ..backends.base import BaseBackend
 from ..backends.handler import backends
-from ..choices import Channel, CheckOutcome, Purpose
+from ..choices import Channel, Purpose, VerificationStatus
 from ..clientinfo import ClientInfo
 from ..conf import settings
 from ..exceptions import BackendError
 from ..models import Factor, Verification
-from ..options import SendOptions
 from ..recipients import Recipient
-from ..results import Checked, Started
-from ..signals import verification_approved, verification_refused, verification_started
-from . import checking, sending
-from .checking import Answer, Claimed
-from .persons import Person
-from .sending import Reserved, Wanted
-
-POLL = 0.1
-"""Seconds between two looks while another answer to the same verification is with the provider."""
+from ..results import Checked, Progress, Redeemed, Started
+from ..signals import verification_started
+from . import answering, checking, redeeming, routing, sending
+from .checking import Answer, LinkQuestion
+from .options import GivenOptions, Payment
+from .redeeming import REDEEM_WITHIN
+from .sending import Ask, Reserved
 
 
+@sensitive_variables("options", "ask", "reserved")
 def start(
     *,
     recipient: str | Recipient,
@@ -46,32 +43,46 @@ def start(
     factor: Factor | None = None,
     resend: bool = False,
     region: str | None = None,
-    backend: str = "default",
+    backend: str | None = None,
+    options: GivenOptions = None,
+    amount: str = "",
+    payee: str = "",
 ) -> Started:
-    """Have a code sent, unless one sent a moment ago still counts.
+    """Have a code sent, or a link made, unless one of a moment ago still counts.
 
     ``recipient``: phone number in any format (``region``: ISO 3166 country for one without ``+``) or email address.
-    ``channel``: a ``Channel`` that carries a code. ``client``: the other end; the verification can be answered only
-    with the same ``client.session``. ``user``: whose proof it is, ``None`` for a visitor. ``factor``: the enrolled
-    factor it proves. ``resend``: the person pressed "send again", so a send that still counts is not an answer.
-    ``backend``: an alias.
+    ``channel``: a ``Channel`` of Verify's Verifications resource. ``client``: the other end; the verification can be
+    answered only with the same ``client.session``. ``user``: whose proof it is, ``None`` for a visitor. ``factor``: the
+    enrolled factor it proves. ``resend``: the person pressed "send again", so a send that still counts is not an
+    answer. ``backend``: an alias; ``None`` asks ``TWILIO_VERIFY_ROUTER``. To send a verification again, or another way,
+    name its own (``verification.backend``). ``options``: ``SendOptions``, or a dict of their names, over those of
+    ``TWILIO_VERIFY_SEND_OPTIONS``. ``amount``, ``payee``: of ``purpose="payment"``, and required there: text of up to
+    32 and 128 characters, to be repeated at ``check`` and ``redeem``.
+
+    ``sna`` brings no message: the phone opens ``Started.link``, then ``check_link`` is asked; ``auto`` does that or
+    sends a text message, and ``Started.channel`` says which. A custom code is kept as a salted hash and judged here;
+    it is the first one of a verification that counts, since Verify sends that one again.
 
     A provider that does not answer in time is not an error: ``Started.perhaps_sent`` is true, and the send counts.
-    Raises ``ConsentRequired``, ``InvalidRecipient``, ``RateLimited`` (nothing sent), ``BackendRejected`` and
-    ``BackendUnavailable`` (nothing sent, recorded), ``ValueError`` for a channel that carries no code here, and
-    ``RuntimeError`` within a transaction of the caller's.
+    Raises ``ConsentRequired`` (``auto`` needs that of ``sms``), ``InvalidRecipient``, ``RateLimited`` (nothing sent),
+    ``BackendRejected`` (with ``other_ways`` where the channel is off or the number is a landline) and
+    ``BackendUnavailable`` (nothing sent, recorded), ``ValueError`` for a channel that carries no code here or a payment
+    without its two, ``IncompatibleOptions`` (a ``ValueError``) for options that do not go together, with the channel or
+    with the backend, and ``RuntimeError`` within a transaction of the caller's.
     """
-    wanted = _wanted(recipient, channel, client, user, purpose, factor, resend, region, backend)
-    reserved = sending.reserve(wanted, timezone.now())
+    ask = Ask(recipient, channel, client, user, purpose, factor, resend, region, backend, options, amount, payee)
+    reserved = _begin(ask)
     if isinstance(reserved, Started):
         return reserved
+    wanted = reserved.wanted
     try:
-        sent = backends[backend].start(wanted.recipient, wanted.channel, _options(reserved))
+        sent = backends[wanted.backend].start(wanted.recipient, wanted.channel, reserved.options)
     except BackendError as error:
         return _announce_start(reserved, sending.settle_failed(reserved, error, timezone.now()))
     return _announce_start(reserved, sending.settle_sent(reserved, sent, timezone.now()))
 
 
+@sensitive_variables("options", "ask", "reserved")
 async def astart(
     *,
     recipient: str | Recipient,
@@ -82,15 +93,19 @@ async def astart(
     factor: Factor | None = None,
     resend: bool = False,
     region: str | None = None,
-    backend: str = "default",
+    backend: str | None = None,
+    options: GivenOptions = None,
+    amount: str = "",
+    payee: str = "",
 ) -> Started:
     """As ``start``; a slow provider holds up no other request."""
-    wanted = _wanted(recipient, channel, client, user, purpose, factor, resend, region, backend)
-    reserved = await sync_to_async(sending.reserve)(wanted, timezone.now())
+    ask = Ask(recipient, channel, client, user, purpose, factor, resend, region, backend, options, amount, payee)
+    reserved = await sync_to_async(_begin)(ask)
     if isinstance(reserved, Started):
         return reserved
+    wanted = reserved.wanted
     try:
-        sent = await backends[backend].astart(wanted.recipient, wanted.channel, _options(reserved))
+        sent = await backends[wanted.backend].astart(wanted.recipient, wanted.channel, reserved.options)
     except BackendError as error:
         started = await sync_to_async(sending.settle_failed)(reserved, error, timezone.now())
     else:
@@ -98,72 +113,154 @@ async def astart(
     return await sync_to_async(_announce_start)(reserved, started)
 
 
-@sensitive_variables("code", "answer", "claimed")
+@sensitive_variables("code")
 def check(
     verification: Verification | uuid.UUID,
     *,
     code: str,
     client: ClientInfo,
     user: AbstractBaseUser | None = None,
+    amount: str = "",
+    payee: str = "",
 ) -> Checked:
     """Have a typed code judged.
 
     ``verification``: what ``start`` gave, or its id. ``code``: as typed. ``user``: whose verification it must be, if
-    given. A wrong, late or malformed code is a result. ``Checked.approved`` is true for exactly one call. Raises
+    given. ``amount``, ``payee``: of a payment, as the person sees them: unless they are those of the start, nobody is
+    asked (``CheckOutcome.CHANGED``). A wrong, late or malformed code is a result, and so is a code where a link was
+    sent (``NOT_THIS_WAY``). ``Checked.approved`` is true for exactly one call. Raises
     ``VerificationNotFound`` (unknown, or of another session or person), ``BackendUnavailable`` and
     ``BackendRejected``, and ``RuntimeError`` within a transaction of the caller's.
     """
-    answer = _answer(verification, code, client, user)
-    deadline = time.monotonic() + _patience(verification)
-    while (claimed := checking.claim(answer, timezone.now())) is None:
-        if time.monotonic() > deadline:
-            return _busy(answer)
-        time.sleep(POLL)
-    if isinstance(claimed, Checked):
-        return _announce_check(claimed)
-    try:
-        judged = _backend(claimed).check(
-            claimed.verification.recipient, claimed.code.digits, sid=claimed.verification.sid
-        )
-    except BackendError as error:
-        return _announce_check(checking.settle_failed(claimed, error, timezone.now()))
-    return _announce_check(checking.settle(claimed, judged, timezone.now()))
+    return answering.answered(Answer(_id(verification), code, client, user, Payment.of(amount, payee)))
 
 
-@sensitive_variables("code", "answer", "claimed")
+@sensitive_variables("code")
 async def acheck(
     verification: Verification | uuid.UUID,
     *,
     code: str,
     client: ClientInfo,
     user: AbstractBaseUser | None = None,
+    amount: str = "",
+    payee: str = "",
 ) -> Checked:
     """As ``check``; a slow provider holds up no other request."""
-    answer = _answer(verification, code, client, user)
-    deadline = time.monotonic() + _patience(verification)
-    while (claimed := await sync_to_async(checking.claim)(answer, timezone.now())) is None:
-        if time.monotonic() > deadline:
-            return await sync_to_async(_busy)(answer)
-        await asyncio.sleep(POLL)
-    if isinstance(claimed, Checked):
-        return await sync_to_async(_announce_check)(claimed)
-    try:
-        judged = await _backend(claimed).acheck(
-            claimed.verification.recipient, claimed.code.digits, sid=claimed.verification.sid
-        )
-    except BackendError as error:
-        settled = await sync_to_async(checking.settle_failed)(claimed, error, timezone.now())
-    else:
-        settled = await sync_to_async(checking.settle)(claimed, judged, timezone.now())
-    return await sync_to_async(_announce_check)(settled)
+    return await answering.aanswered(Answer(_id(verification), code, client, user, Payment.of(amount, payee)))
+
+
+@sensitive_variables("sna_client_token")
+def check_link(
+    verification: Verification | uuid.UUID,
+    *,
+    client: ClientInfo,
+    user: AbstractBaseUser | None = None,
+    sna_client_token: str = "",
+) -> Checked:
+    """Ask what came of the link of an ``sna`` or ``auto`` verification: after the phone has opened it.
+
+    ``sna_client_token``: what the link answered, where ``enable_sna_client_token`` asked for one. Results beside those
+    of ``check``: ``NOT_OPENED``, which costs no answer, and the third of which is ``LINK_FAILED``: it is over with
+    links, ``Checked.next_way`` names the way to go on, and ``start`` may send by it at once in the same place.
+    ``NOT_THIS_WAY`` where there never was a link. Raises as ``check``; what the provider refuses is ``LINK_FAILED``.
+    """
+    return answering.link_checked(LinkQuestion(_id(verification), client, user, sna_client_token))
+
+
+@sensitive_variables("sna_client_token")
+async def acheck_link(
+    verification: Verification | uuid.UUID,
+    *,
+    client: ClientInfo,
+    user: AbstractBaseUser | None = None,
+    sna_client_token: str = "",
+) -> Checked:
+    """As ``check_link``; a slow provider holds up no other request."""
+    return await answering.alink_checked(LinkQuestion(_id(verification), client, user, sna_client_token))
+
+
+def link(verification: Verification | uuid.UUID, *, client: ClientInfo, user: AbstractBaseUser | None = None) -> str:
+    """The address that the phone has to open over its mobile network, ``""`` if there is none (any more).
+
+    SECURITY: for the session that asked for it, and nobody else: who opens it first, proves the number. Raises
+    ``VerificationNotFound``.
+    """
+    found = checking.load(_id(verification), client, user)
+    return found.link if found.is_open(timezone.now()) else ""
+
+
+def status(
+    verification: Verification | uuid.UUID, *, client: ClientInfo, user: AbstractBaseUser | None = None
+) -> Progress:
+    """Where ``verification`` stands by our own record: one SELECT, no word with the provider, no answer used up.
+
+    For a page that waits for what happens on the phone. Raises ``VerificationNotFound``.
+    """
+    found = checking.load(_id(verification), client, user)
+    current = VerificationStatus(found.status)
+    is_open = found.is_open(timezone.now())
+    if current == VerificationStatus.PENDING and not is_open:
+        current = VerificationStatus.EXPIRED
+    by_link = is_open and found.channel in (Channel.SNA, Channel.AUTO)
+    return Progress(
+        status=current,
+        waits_for_link=by_link and bool(found.link),
+        link_failed=by_link and not found.link,
+        redeemed=found.redeemed_at is not None,
+    )
+
+
+async def astatus(
+    verification: Verification | uuid.UUID, *, client: ClientInfo, user: AbstractBaseUser | None = None
+) -> Progress:
+    """As ``status``."""
+    return await sync_to_async(status)(verification, client=client, user=user)
+
+
+def redeem(
+    verification: Verification | uuid.UUID,
+    *,
+    client: ClientInfo,
+    purpose: str,
+    user: AbstractBaseUser | None = None,
+    amount: str = "",
+    payee: str = "",
+    within: timedelta = REDEEM_WITHIN,
+) -> Redeemed:
+    """Use an approved verification up, for what it was made for: true for exactly one call, whatever runs beside it.
+
+    ``purpose``, and for a payment ``amount`` and ``payee``: of what is about to be done, as the site itself knows them
+    (not as a form says); they must be those of ``start``. ``client``: the session that started it; ``user``: whose
+    proof it is, if it is somebody's. ``within``: how old the approval may be, ten minutes by default.
+
+    ``Redeemed`` is false with a ``problem`` otherwise. May be called in a transaction, together with what it pays for:
+    rolled back, it was not used. Raises ``VerificationNotFound`` for a verification that is not the caller's.
+    """
+    return redeeming.redeem(_id(verification), client, user, Purpose(purpose), Payment.of(amount, payee), within)
+
+
+async def aredeem(
+    verification: Verification | uuid.UUID,
+    *,
+    client: ClientInfo,
+    purpose: str,
+    user: AbstractBaseUser | None = None,
+    amount: str = "",
+    payee: str = "",
+    within: timedelta = REDEEM_WITHIN,
+) -> Redeemed:
+    """As ``redeem``."""
+    return await sync_to_async(redeem)(
+        verification, client=client, purpose=purpose, user=user, amount=amount, payee=payee, within=within
+    )
 
 
 def validate(
-    *, recipient: str | Recipient, channel: str, region: str | None = None, backend: str = "default"
+    *, recipient: str | Recipient, channel: str, region: str | None = None, backend: str = routing.DEFAULT
 ) -> Recipient:
     """The recipient, if a code can be sent to it by ``channel`` at all: for asking before consent is recorded.
 
-    Errors as ``start`` raises them for its input: ``InvalidRecipient`` and ``ValueError``.
+    ``backend``: an alias. Errors as ``start`` raises them for its input: ``InvalidRecipient`` and ``ValueError``.
     """
     parsed = Recipient.parse(recipient, region=region or settings.default_region or None)
     sending.check_sendable(parsed, Channel.parse(channel), backend)
@@ -185,48 +282,10 @@ def is_open(verification: Verification) -> bool:
     return verification.is_open(timezone.now())
 
 
-def _wanted(
-    recipient: str | Recipient,
-    channel: str,
-    client: ClientInfo,
-    user: AbstractBaseUser | None,
-    purpose: str,
-    factor: Factor | None,
-    resend: bool,
-    region: str | None,
-    backend: str,
-) -> Wanted:
-    Person.of(user, client)  # raises where nobody is given
-    parsed = validate(recipient=recipient, channel=channel, region=region, backend=backend)
-    return Wanted(parsed, Channel.parse(channel), client, user, Purpose(purpose), factor, backend, resend)
-
-
-def _options(reserved: Reserved) -> SendOptions:
-    return SendOptions(locale=reserved.wanted.locale, tags={"verification": str(reserved.verification.pk)})
-
-
-def _answer(
-    verification: Verification | uuid.UUID,
-    code: str,
-    client: ClientInfo,
-    user: AbstractBaseUser | None,
-) -> Answer:
-    verification_id = verification if isinstance(verification, uuid.UUID) else verification.pk
-    return Answer(verification_id, checking.read_code(code), client, user)
-
-
-def _patience(verification: Verification | uuid.UUID) -> float:
-    """Seconds to wait for another answer that is with the provider: as long as its call may last."""
-    alias = "default" if isinstance(verification, uuid.UUID) else verification.backend
-    return 2 * backends[alias].timeout
-
-
-def _busy(answer: Answer) -> Checked:
-    return checking.checked(checking.load(answer.verification_id, answer.client, answer.user), CheckOutcome.BUSY)
-
-
-def _backend(claimed: Claimed) -> BaseBackend:
-    return backends[claimed.verification.backend]
+@sensitive_variables("ask")
+def _begin(ask: Ask) -> Reserved | Started:
+    """Everything before the provider is called. The site's own callables run here, before anything is written."""
+    return sending.reserve(sending.wanted(ask), timezone.now())
 
 
 def _announce_start(reserved: Reserved, started: Started) -> Started:
@@ -234,9 +293,5 @@ def _announce_start(reserved: Reserved, started: Started) -> Started:
     return started
 
 
-def _announce_check(checked: Checked) -> Checked:
-    if checked.approved:
-        verification_approved.send(sender=Verification, verification=checked.verification)
-    elif checked.outcome not in (CheckOutcome.ALREADY_VERIFIED, CheckOutcome.BUSY):
-        verification_refused.send(sender=Verification, verification=checked.verification, outcome=checked.outcome)
-    return checked
+def _id(verification: Verification | uuid.UUID) -> uuid.UUID:
+    return verification if isinstance(verification, uuid.UUID) else verification.pk

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import countries
-from ..choices import CODE_CHANNELS, Channel
+from ..choices import CONSENT_CHANNELS, Channel
 from ..conf import settings
 from ..exceptions import InvalidRecipient
 from ..flows.delivery import channels_to
@@ -23,6 +23,7 @@ WAY_PLURALS: Mapping[str, Any] = {
     Channel.CALL: _("Phone calls"),
     Channel.WHATSAPP: _("WhatsApp messages"),
     Channel.EMAIL: _("Emails"),
+    Channel.SNA: _("Checks by the mobile network"),
 }
 
 
@@ -77,7 +78,7 @@ class StaffOptOutForm(forms.Form):
     channels = forms.MultipleChoiceField(
         label=_("Stop"),
         required=False,
-        choices=[(channel.value, WAY_PLURALS[channel]) for channel in CODE_CHANNELS],
+        choices=[(channel.value, WAY_PLURALS[channel]) for channel in CONSENT_CHANNELS],
         widget=forms.CheckboxSelectMultiple,
         help_text=_("None chosen: everything that goes there."),
     )

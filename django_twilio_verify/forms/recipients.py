@@ -16,7 +16,7 @@ from ..recipients import Recipient
 
 
 class ConsentForm(forms.Form):
-    """The unticked box under a disclosure, for one channel.
+    """The unticked box under a disclosure, for one channel; of ``auto``, for the text message that it may end in.
 
     ``disclosure`` carries the digest of the words that the page showed: other words on posting mean that the person
     has not read what would be recorded.
@@ -27,7 +27,7 @@ class ConsentForm(forms.Form):
 
     def __init__(self, *args: Any, channel: Channel, **kwargs: Any) -> None:
         self.channel = channel
-        self.shown: DisclosureText = self.words(channel)
+        self.shown: DisclosureText = self.words(channel.consent_channel)
         super().__init__(*args, **kwargs)
         self.fields["consent"].label = self.shown.checkbox_label
         self.initial["disclosure"] = self.shown.digest

@@ -29,12 +29,24 @@ _NAMES: Mapping[str, Any] = {
     Channel.CALL: _("Phone call"),
     Channel.WHATSAPP: _("WhatsApp"),
     Channel.EMAIL: _("Email"),
+    Channel.SNA: _("Check by your mobile network"),
+    Channel.AUTO: _("Automatic"),
+}
+_INSTEAD: Mapping[str, Any] = {
+    Channel.SMS: _("Send a text message instead"),
+    Channel.CALL: _("Call me instead"),
+    Channel.WHATSAPP: _("Send a WhatsApp message instead"),
+    Channel.EMAIL: _("Send an email instead"),
+    Channel.SNA: _("Check by my mobile network instead"),
+    Channel.AUTO: _("Choose a way for me instead"),
 }
 _HINTS: Mapping[str, Any] = {
     Channel.SMS: _("We text a code to your mobile phone."),
     Channel.CALL: _("An automated call reads a code to you. Works with landlines too."),
     Channel.WHATSAPP: _("We send a code to your WhatsApp."),
     Channel.EMAIL: _("We send a code to your inbox."),
+    Channel.SNA: _("No code: your mobile network confirms your number. You need the phone and mobile data."),
+    Channel.AUTO: _("By your mobile network, without a code, where that works. Otherwise we text you one."),
 }
 
 
@@ -85,6 +97,12 @@ def verify_field(field: BoundField, hint: str = "") -> dict[str, Any]:
 def way_name(channel: str) -> str:
     """What a list of ways calls ``channel``, as "Phone call"."""
     return str(_NAMES.get(channel, channel))
+
+
+@register.filter
+def way_instead(channel: str) -> str:
+    """What a button says that goes on by ``channel``, as "Call me instead"."""
+    return str(_INSTEAD.get(channel, channel))
 
 
 @register.filter

@@ -14,29 +14,59 @@ must be connected to something that answers: a stub, a sandbox, or a test accoun
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import ClassVar
 
 from asgiref.sync import async_to_sync
 
 from ..backends.base import BaseBackend
-from ..choices import Channel, RecipientKind
+from ..choices import Channel, Feature, RecipientKind
 from ..exceptions import BackendRejected
+from ..options import NO_OPTIONS, SendOptions
 from ..recipients import Recipient
 from ..results import ProviderCheck, ProviderSend, ProviderStatus
 
 MAX_SENDS = MAX_CHECKS = 5
 UNKNOWN_SID = "VE" + "0" * 32
 
+SAMPLES: Mapping[Feature, tuple[Channel, SendOptions]] = {
+    Feature.LOCALE: (Channel.SMS, SendOptions(locale="de")),
+    Feature.CUSTOM_FRIENDLY_NAME: (Channel.SMS, SendOptions(custom_friendly_name="Acme")),
+    Feature.CUSTOM_MESSAGE: (Channel.SMS, SendOptions(custom_message="Your code")),
+    Feature.SEND_DIGITS: (Channel.CALL, SendOptions(send_digits="ww12#")),
+    Feature.CUSTOM_CODE: (Channel.SMS, SendOptions(custom_code="471108")),
+    Feature.PSD2: (Channel.SMS, SendOptions(amount="39.90", payee="Acme")),
+    Feature.RATE_LIMITS: (Channel.SMS, SendOptions(rate_limits={"end_user": "7f3a"})),
+    Feature.CHANNEL_CONFIGURATION: (
+        Channel.EMAIL,
+        SendOptions(channel_configuration={"from": "codes@example.com", "substitutions": {"name": "Ann"}}),
+    ),
+    Feature.APP_HASH: (Channel.SMS, SendOptions(app_hash="He42w354ol9")),
+    Feature.TEMPLATE: (
+        Channel.SMS,
+        SendOptions(template_sid="HJ" + "1" * 32, template_custom_substitutions={"name": "Ann"}),
+    ),
+    Feature.TEMPLATES: (
+        Channel.SMS,
+        SendOptions(templates=({"sid": "HJ" + "1" * 32, "substitutions": {"name": "Ann"}},)),
+    ),
+    Feature.DEVICE_IP: (Channel.AUTO, SendOptions(device_ip="192.0.2.1")),
+    Feature.SNA_CLIENT_TOKEN: (Channel.SNA, SendOptions(enable_sna_client_token=True)),
+    Feature.RISK_CHECK: (Channel.SMS, SendOptions(risk_check="disable")),
+    Feature.TAGS: (Channel.SMS, SendOptions(tags={"verification": "7f3a"})),
+}
+"""One send for each feature."""
+
 _numbers = count()
 
 
 class BackendContract:
-    """Tests of ``start``, ``check``, ``cancel``, ``fetch`` and their twins. Mix in, and fill the
-    first two methods.
+    """Tests of every method of a backend, channel by channel and feature by feature of those that it flags. Mix in,
+    and fill the first two methods; ``open_link``, too, where it makes links.
     """
 
     can_travel: ClassVar[bool] = False
@@ -52,9 +82,18 @@ class BackendContract:
         """The code of the latest message to ``recipient``."""
         raise NotImplementedError
 
-    def open_link(self, url: str) -> None:
-        """Play the phone: open ``url`` as over the mobile network of the number. Needed for ``sna`` and ``auto``."""
+    def open_link(self, url: str) -> str:
+        """Play the phone: open ``url`` as over the mobile network of the number. Needed for ``sna`` and ``auto``.
+
+        Returns the token that the answer holds, ``""`` if it holds none.
+        """
         raise NotImplementedError
+
+    def options_for(self, feature: Feature) -> tuple[Channel, SendOptions]:
+        """A send that uses ``feature``, which the provider at the other end accepts. To be replaced where that wants
+        names of its own: of templates, of rate limits.
+        """
+        return SAMPLES[feature]
 
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` pass for the provider. Needed if ``can_travel``."""
@@ -99,6 +138,95 @@ class BackendContract:
         for channel in sorted(backend.channels & {Channel.CALL, Channel.WHATSAPP}):
             assert backend.start(recipient, channel).sid == first.sid
             assert self.last_code(recipient) == code
+
+    def test_a_link_that_is_not_opened_proves_nothing(self) -> None:
+        for backend, recipient, sent in self._started_by_link():
+            answer = backend.check(recipient, "", sid=sent.sid)
+            assert answer.status is ProviderStatus.PENDING
+            self.open_link(sent.link)
+            assert backend.check(recipient, "", sid=sent.sid).status is ProviderStatus.APPROVED
+            assert backend.check(recipient, "", sid=sent.sid).status is ProviderStatus.GONE
+
+    def test_after_a_link_a_code_will_do(self) -> None:
+        for backend, recipient, sent in self._started_by_link():
+            again = backend.start(recipient, Channel.SMS)
+            assert (again.sid, again.link) == (sent.sid, "")
+            assert self._proved(backend, recipient, again).status is ProviderStatus.APPROVED
+
+    def test_a_link_with_a_token_needs_it(self) -> None:
+        if Feature.SNA_CLIENT_TOKEN not in self.make_backend().features:
+            return
+        _, options = self.options_for(Feature.SNA_CLIENT_TOKEN)
+        for backend, recipient, sent in self._started_by_link(options):
+            token = self.open_link(sent.link)
+            for wrong in ("", "another"):
+                assert not _approves(backend, recipient, "", sid=sent.sid, sna_client_token=wrong)
+            right = backend.check(recipient, "", sid=sent.sid, sna_client_token=token)
+            assert right.status is ProviderStatus.APPROVED
+
+    def test_every_feature_is_carried(self) -> None:
+        backend = self.make_backend()
+        for feature in sorted(backend.features):
+            channel, options = self.options_for(feature)
+            options.check(channel)
+            assert feature in options.features, f"the sample of {feature} does not use it"
+            sent = backend.start(self._recipient_for(channel), channel, options)
+            assert sent.status is ProviderStatus.PENDING, f"{feature} is not carried"
+
+    def test_a_language_that_is_not_spoken_is_left_out(self) -> None:
+        backend = self.make_backend()
+        if Feature.LOCALE not in backend.features:
+            return
+        recipient = self.recipient()
+        sent = backend.start(recipient, Channel.SMS, SendOptions(locale="tlh"))
+        assert self._proved(backend, recipient, sent).status is ProviderStatus.APPROVED
+
+    def test_a_code_of_the_sites_own_is_reported(self) -> None:
+        backend, recipient = self.make_backend(), self.recipient()
+        if Feature.CUSTOM_CODE not in backend.features:
+            return
+        channel, options = self.options_for(Feature.CUSTOM_CODE)
+        sid = backend.start(recipient, channel, options).sid
+        assert self.last_code(recipient) == options.custom_code
+        assert options.custom_code not in f"{options!r}"
+        assert backend.approve(sid).status is ProviderStatus.APPROVED
+        for gone in (sid, UNKNOWN_SID, "no-sid"):
+            assert backend.approve(gone).status is ProviderStatus.GONE
+
+    def test_a_payment_is_bound_to_its_amount_and_payee(self) -> None:
+        backend, recipient = self.make_backend(), self.recipient()
+        if Feature.PSD2 not in backend.features:
+            return
+        channel, options = self.options_for(Feature.PSD2)
+        sid, code = backend.start(recipient, channel, options).sid, self.last_code(recipient)
+        for amount, payee in (("", ""), (f"{options.amount}1", options.payee), (options.amount, "Another")):
+            assert not _approves(backend, recipient, code, sid=sid, amount=amount, payee=payee)
+        right = backend.check(recipient, code, sid=sid, amount=options.amount, payee=options.payee)
+        assert right.status is ProviderStatus.APPROVED
+
+    def test_attempts_come_in_pages(self) -> None:
+        backend = self.make_backend()
+        if not backend.supports_attempts:
+            return
+        start = datetime.now(UTC)
+        sent = [backend.start(self.recipient(), Channel.SMS) for _ in range(5)]
+        between = {"after": start - timedelta(minutes=1), "before": start + timedelta(minutes=1)}
+        page = backend.attempts_page(**between, size=2)
+        found = [*page.attempts]
+        while page.next_page:
+            assert len(page.attempts) <= 2
+            page = backend.attempts_page(**between, page=page.next_page, size=2)
+            found += page.attempts
+        assert sorted(one.sid for one in found) == sorted(one.attempt_sid for one in sent), "one missed, or twice"
+        assert {one.verification_sid for one in found} == {one.sid for one in sent}
+        assert {one.sid for one in backend.attempts(**between)} == {one.sid for one in found}
+        assert {one.channel for one in found} == {"sms"}
+
+    def test_a_strangers_request_is_not_authentic(self) -> None:
+        backend = self.make_backend()
+        for headers in ({}, {"x-twilio-signature": "AAAA"}, {"x-twilio-signature": ""}):
+            for url in ("https://example.com/verify/", "https://example.com/?bodySHA256=00", "no address", ""):
+                assert not backend.is_authentic(url=url, body=b"[]", headers=headers)
 
     def test_two_recipients_have_two_verifications(self) -> None:
         backend, _, first = self._started()
@@ -235,6 +363,14 @@ class BackendContract:
         backend, recipient = self.make_backend(), self.recipient()
         return backend, recipient, backend.start(recipient, Channel.SMS)
 
+    def _started_by_link(
+        self, options: SendOptions = NO_OPTIONS
+    ) -> Iterator[tuple[BaseBackend, Recipient, ProviderSend]]:
+        """A verification whose link is out; none if the backend makes no links."""
+        backend, recipient = self.make_backend(), self.recipient()
+        if Channel.SNA in backend.channels:
+            yield backend, recipient, backend.start(recipient, Channel.SNA, options)
+
     def _proved(self, backend: BaseBackend, recipient: Recipient, sent: ProviderSend) -> ProviderCheck:
         """The judgement of the right answer."""
         if sent.link:
@@ -250,6 +386,14 @@ class BackendContract:
         if channel.recipient_kind == RecipientKind.EMAIL:
             return Recipient.email(f"person{next(_numbers)}@example.com")
         return self.recipient()
+
+
+def _approves(backend: BaseBackend, recipient: Recipient, code: str, **asked: str) -> bool:
+    """Whether an answer counts as proof. Not if it is rejected."""
+    try:
+        return backend.check(recipient, code, **asked).status is ProviderStatus.APPROVED
+    except BackendRejected:
+        return False
 
 
 def _rejection(call: Callable[[], object]) -> str:

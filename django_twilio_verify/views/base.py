@@ -20,6 +20,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView
 from django.views.generic.base import ContextMixin, TemplateResponseMixin, View
 
+from ..choices import Channel
 from ..clientinfo import ClientInfo
 from ..conf import settings
 from ..exceptions import (
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 else:
     _FormView = FormView
 
+BY_LINK = (Channel.SNA, Channel.AUTO)
+"""The ways that bring a link to open. ``auto`` counts until it is known to have brought a message instead."""
+
 UNAVAILABLE_RETRY = 30
 """Seconds after which a page says that a provider that was down may be asked again."""
 
@@ -49,6 +53,7 @@ class PageMixin(ContextMixin, View):
 
     twilio_verify_exempt = True
     http_method_names: Sequence[str] = ("get", "post", "head", "options")
+    referrer_policy = "same-origin"
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
@@ -62,7 +67,7 @@ class PageMixin(ContextMixin, View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = super().dispatch(request, *args, **kwargs)
         patch_cache_control(response, no_store=True, private=True)
-        response.headers.setdefault("Referrer-Policy", "same-origin")
+        response.headers.setdefault("Referrer-Policy", self.referrer_policy)
         return response
 
     @property
@@ -164,5 +169,6 @@ def demand_proof(page: PageMixin) -> HttpResponseRedirect:
 
 
 def code_url(page: PageMixin, started: Started) -> str:
-    """The page that asks for what ``started`` sent."""
-    return page.url("code", started.verification.pk)
+    """The page that asks for what ``started`` sent: a code, or that a link be opened."""
+    name = "link" if started.verification.channel in BY_LINK else "code"
+    return page.url(name, started.verification.pk)

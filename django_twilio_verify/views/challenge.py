@@ -14,11 +14,14 @@ from django.shortcuts import resolve_url
 
 from ..choices import Channel, Purpose
 from ..exceptions import RateLimited
-from ..flows import factors, recovery
+from ..flows import factors, plan, recovery
 from ..flows.factors import Way
+from ..flows.plan import Asked
 from ..forms.codes import RecoveryForm
+from ..models import Factor
 from ..web import access
 from .base import FormPage, PageMixin
+from .enrol import named
 from .ways import SendPage
 
 
@@ -37,33 +40,34 @@ class PendingMixin(PageMixin):
         return super().dispatch(request, *args, **kwargs)
 
 
-class ChallengeView(PendingMixin, SendPage):
-    """The default factor, or the way that the URL names, with links to all others."""
+class FactorPage(SendPage):
+    """Prove a factor of ``person``: the default one, or the way that the URL names, with links to all others."""
 
-    template_name = "twilio_verify/challenge.html"
-    purpose = Purpose.LOGIN
+    person: AbstractBaseUser
+    ways: list[Way]
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.ways: list[Way] = []
-        person = self.access.pending_user
-        if person is not None:
-            self.ways = factors.ways(factors.enrolled(person))
-            if not self.ways:
-                return self.go("enrol")
-            self._choose(kwargs)
-        return super().dispatch(request, *args, **kwargs)
-
-    def _choose(self, kwargs: dict[str, Any]) -> None:
-        # SECURITY: looked up among the person's own ways, so nobody else's factor can be named.
-        wanted = (kwargs.get("factor"), kwargs.get("channel"))
-        chosen = self.ways[:1] if wanted == (None, None) else self._named(wanted)
-        if not chosen:
-            raise Http404
-        self.factor, self.channel = chosen[0].factor, chosen[0].channel
+    def find_ways(self, person: AbstractBaseUser) -> bool:
+        """Look up the ways of ``person`` and choose among them. False if there are none."""
+        enrolled = factors.enrolled(person)
+        self.ways = factors.ways(enrolled, purpose=self.purpose, user=person, client=self.client)
+        if not self.ways:
+            return False
+        chosen = self.ways[0] if "factor" not in self.kwargs else self._named(enrolled, person)
+        self.factor, self.channel = chosen.factor, chosen.channel
         self.recipient = self.factor.recipient
+        return True
 
-    def _named(self, wanted: tuple[Any, Any]) -> list[Way]:
-        return [way for way in self.ways if (way.factor.pk, way.channel.value) == wanted]
+    def _named(self, enrolled: list[Factor], person: AbstractBaseUser) -> Way:
+        """The way of the URL: also one that is out at the moment, which then says so itself. Else 404."""
+        # SECURITY: looked up among the person's own factors, so nobody else's can be named.
+        for factor in enrolled:
+            if factor.pk == self.kwargs["factor"] and factor.recipient_value:
+                asked = Asked(
+                    factor.recipient, self.purpose, line_type=factor.line_type, user=person, client=self.client
+                )
+                channel = named(self.kwargs["channel"], plan.among(asked, frozenset()))
+                return Way(factor, channel)
+        raise Http404
 
     def sending_for(self) -> AbstractBaseUser | None:
         return self.person
@@ -72,6 +76,19 @@ class ChallengeView(PendingMixin, SendPage):
         here = (self.factor.pk if self.factor else None, self.channel)
         others = [way for way in self.ways if (way.factor.pk, way.channel) != here]
         return super().get_context_data(factor=self.factor, other_ways=others, person=self.person, **kwargs)
+
+
+class ChallengeView(PendingMixin, FactorPage):
+    """Confirm that it is you, by one of your factors."""
+
+    template_name = "twilio_verify/challenge.html"
+    purpose = Purpose.LOGIN
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        person = self.access.pending_user
+        if person is not None and not self.find_ways(person):
+            return self.go("enrol")
+        return super().dispatch(request, *args, **kwargs)
 
 
 class RecoveryView(PendingMixin, FormPage):

@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
-from ..choices import Channel
+from ..choices import CODE_CHANNELS, Channel
 from ..conf import settings
 from ..exceptions import TwilioVerifyError
 from ..flows import withdrawal
@@ -62,7 +62,7 @@ class StopView(FormPage):
     button = "Send code"
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.channel = offered(kwargs["channel"]) if "channel" in kwargs else _first_channel()
+        self.channel = _code_channel(kwargs["channel"]) if "channel" in kwargs else _first_channel()
         self.problem_field = recipient_field(self.channel)
         return super().dispatch(request, *args, **kwargs)
 
@@ -99,7 +99,7 @@ class StopView(FormPage):
         return HttpResponseRedirect(access.with_next(code, proved))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        others = [channel for channel in settings.channels if channel != self.channel]
+        others = [channel for channel in _code_channels() if channel != self.channel]
         return super().get_context_data(channel=self.channel, other_channels=others, **kwargs)
 
 
@@ -143,10 +143,11 @@ class OptInView(TemplatePage):
     http_method_names = ("get", "head", "options")
 
     def get(self, request: HttpRequest, channel: str = "") -> HttpResponse:
-        channels = [offered(channel)] if channel else list(settings.channels)
+        # What people agree to: a way that may end in another one asks for that one's words.
+        agreed = dict.fromkeys(way.consent_channel for way in ([offered(channel)] if channel else settings.channels))
         forms_shown = [
             recipient_form(way)(channel=way, auto_id=f"id_{way.value}_%s", use_required_attribute=False)
-            for way in channels
+            for way in agreed
         ]
         response = self.render_to_response(
             self.get_context_data(forms=forms_shown, stop_url=request.build_absolute_uri(_stop_path()))
@@ -155,11 +156,24 @@ class OptInView(TemplatePage):
         return response
 
 
+def _code_channels() -> list[Channel]:
+    """The ways by which somebody without an account can prove an address: those that bring a code."""
+    return [channel for channel in settings.channels if channel in CODE_CHANNELS]
+
+
+def _code_channel(word: str) -> Channel:
+    channel = offered(word)
+    if channel not in CODE_CHANNELS:
+        raise Http404
+    return channel
+
+
 def _first_channel() -> Channel:
     """The way that the page begins with; 404 while the site offers none."""
-    if not settings.channels:
+    found = _code_channels()
+    if not found:
         raise Http404
-    return settings.channels[0]
+    return found[0]
 
 
 def _stop_path() -> str:

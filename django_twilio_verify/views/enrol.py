@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -11,7 +12,7 @@ from django.http.response import HttpResponseBase
 from ..choices import Channel, ConsentMedium, Purpose
 from ..conf import settings
 from ..exceptions import TwilioVerifyError
-from ..flows import consent, verifications
+from ..flows import consent, plan, verifications
 from ..flows.consent import Act
 from ..forms.recipients import EmailForm, PhoneForm, recipient_field, recipient_form
 from ..web.client import region_of
@@ -20,7 +21,12 @@ from .base import FormPage, PersonMixin, TemplatePage, code_url
 
 def offered(word: str) -> Channel:
     """The offered channel that a URL names; 404 for any other."""
-    for channel in settings.channels:
+    return named(word, settings.channels)
+
+
+def named(word: str, channels: Iterable[Channel]) -> Channel:
+    """The one of ``channels`` that a URL names; 404 for any other."""
+    for channel in channels:
         if channel.value == word:
             return channel
     raise Http404
@@ -37,7 +43,7 @@ class EnrolView(PersonMixin, TemplatePage):
     template_name = "twilio_verify/enrol.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        channels = settings.channels
+        channels = plan.offered()
         if len(channels) == 1:
             return self.go("enrol_recipient", channels[0].value)
         return self.render_to_response(self.get_context_data(channels=channels))
@@ -49,6 +55,8 @@ class EnrolRecipientView(PersonMixin, FormPage):
     template_name = "twilio_verify/enrol_recipient.html"
     channel: Channel
     button = "Send code"
+    call_instead = False
+    """Whether the number turned out to be a landline."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.channel = offered(kwargs["channel"])
@@ -64,6 +72,17 @@ class EnrolRecipientView(PersonMixin, FormPage):
         if self.channel != Channel.EMAIL:
             kwargs["region"] = region_of(self.request)
         return kwargs
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if "otherwise" in request.POST:  # from the page of another way: nothing was agreed to on this one yet
+            return self.render_to_response(self.get_context_data(form=self.form_with_number()))
+        return super().post(request, *args, **kwargs)
+
+    def form_with_number(self) -> forms.Form:
+        """The empty form, but for the number that was typed on the page of another way."""
+        typed = {name: self.request.POST[name] for name in ("country", "number") if name in self.request.POST}
+        kwargs = {name: value for name, value in self.get_form_kwargs().items() if name not in ("data", "files")}
+        return self.get_form_class()(**{**kwargs, "initial": typed})
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
         client, recipient = self.client, form.cleaned_data["recipient"]
@@ -86,9 +105,15 @@ class EnrolRecipientView(PersonMixin, FormPage):
                 purpose=Purpose.ENROL,
             )
         except TwilioVerifyError as error:
+            self.call_instead = error.code in ("landline", "phone_no_text")
             return self.refuse(form, error)
         return HttpResponseRedirect(code_url(self, started))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        others = [channel for channel in settings.channels if channel != self.channel]
-        return super().get_context_data(channel=self.channel, other_channels=others, **kwargs)
+        others = [channel for channel in plan.offered() if channel != self.channel]
+        return super().get_context_data(
+            channel=self.channel,
+            other_channels=others,
+            offer_call=self.call_instead and Channel.CALL in others,
+            **kwargs,
+        )

@@ -11,6 +11,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from ..choices import Channel, Purpose
 from ..exceptions import ConsentRequired, TwilioVerifyError
 from ..flows import consent, verifications
+from ..flows.options import Payment
 from ..forms.recipients import ConsentForm
 from ..models import Factor
 from ..recipients import Recipient
@@ -29,6 +30,9 @@ class SendPage(FormPage):
     recipient: Recipient
     purpose: Purpose
     factor: Factor | None = None
+    payment = Payment()
+    backend: str | None = None
+    """An alias; ``None`` to ask the router."""
 
     def sending_for(self) -> AbstractBaseUser | None:
         """Whose proof it is; ``None`` for a visitor."""
@@ -64,6 +68,9 @@ class SendPage(FormPage):
                 user=self.sending_for(),
                 purpose=self.purpose,
                 factor=self.factor,
+                backend=self.backend,
+                amount=self.payment.amount,
+                payee=self.payment.payee,
             )
         except ConsentRequired as error:
             return self.refuse(form if isinstance(form, ConsentForm) else ConsentForm(channel=self.channel), error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
+import uuid
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,10 +25,16 @@ from django.middleware.csrf import rotate_token
 from django.utils.crypto import constant_time_compare
 
 from ..conf import settings
+from ..flows.options import Payment
 
 _SECRET = "_twilio_verify_secret"  # noqa: S105  the name of a key
 _PENDING = "_twilio_verify_pending"
 _SETTLED = "_twilio_verify_settled"
+_PAYMENTS = "_twilio_verify_payments"
+_PAYMENT_PROOFS = "_twilio_verify_payment_proofs"
+
+KEPT_PAYMENTS = 5
+"""Payments, and approvals of such, that a session remembers: a person with more tabs open begins again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +151,33 @@ def settled(request: HttpRequest) -> Settled | None:
 def signed_in_id(request: HttpRequest) -> str | None:
     """Primary key, as text, of the account that Django finds in this session."""
     return request.session.get(SESSION_KEY)
+
+
+def ask_payment(request: HttpRequest, payment: Payment) -> str:
+    """Remember a payment that is to be approved; the key to find it by."""
+    key = secrets.token_urlsafe(12)
+    asked = {**request.session.get(_PAYMENTS, {}), key: asdict(payment)}
+    request.session[_PAYMENTS] = dict([*asked.items()][-KEPT_PAYMENTS:])
+    # As in settle(): two first presses must be of one session.
+    secret(request)
+    return key
+
+
+def payment(request: HttpRequest, key: str) -> Payment | None:
+    """The payment of that key, if this session asked for it."""
+    stored = request.session.get(_PAYMENTS, {}).get(key)
+    return Payment(**stored) if stored else None
+
+
+def add_payment_proof(request: HttpRequest, verification_id: uuid.UUID) -> None:
+    """Remember the approved verification of a payment, for ``web.payments.redeem``."""
+    proofs = [*request.session.get(_PAYMENT_PROOFS, ()), str(verification_id)]
+    request.session[_PAYMENT_PROOFS] = proofs[-KEPT_PAYMENTS:]
+
+
+def payment_proofs(request: HttpRequest) -> list[uuid.UUID]:
+    """The approved verifications of payments in this session, the latest one first."""
+    return [uuid.UUID(one) for one in reversed(request.session.get(_PAYMENT_PROOFS, ()))]
 
 
 def text_of(user: AbstractBaseUser) -> str:

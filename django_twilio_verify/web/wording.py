@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 from ..choices import CheckOutcome
 from ..codes import CodeProblem
 from ..conf import settings
-from ..results import Checked
+from ..results import Checked, RedeemProblem
 
 
 def sentence_for(checked: Checked) -> str:
@@ -23,7 +23,25 @@ def sentence_for(checked: Checked) -> str:
         CheckOutcome.CLOSED: _("This code is no longer valid. Ask for a new one."),
         CheckOutcome.BUSY: _("We are still checking the code that you entered before. Wait a moment and try again."),
         CheckOutcome.ALREADY_VERIFIED: _("This code has already been used. You are verified."),
+        CheckOutcome.NOT_OPENED: _(
+            "Your mobile network has not confirmed anything yet. Switch Wi-Fi off, open the check on the phone, and "
+            "wait until it says that it is done."
+        ),
+        CheckOutcome.LINK_FAILED: _("Your mobile network could not confirm the number. Go on by another way."),
+        CheckOutcome.NOT_THIS_WAY: _("No code was sent for this: your mobile network is asked. Check the phone below."),
+        CheckOutcome.CHANGED: _("The amount or the payee has changed since the code was sent. Start again."),
     }.get(checked.outcome, "")
+
+
+def redeem_sentence(problem: RedeemProblem) -> str:
+    """Why an approval could not be used, in the active language."""
+    return {
+        RedeemProblem.NOT_APPROVED: _("This has not been approved yet."),
+        RedeemProblem.OTHER_PURPOSE: _("This was approved for something else. Approve it again."),
+        RedeemProblem.CHANGED: _("The amount or the payee is not the one that you approved. Nothing was paid."),
+        RedeemProblem.TOO_LATE: _("You approved this too long ago. Approve it again."),
+        RedeemProblem.USED: _("This approval has been used already. It is good for one payment only."),
+    }[problem]
 
 
 def _malformed(problem: str) -> str:
@@ -34,6 +52,8 @@ def _malformed(problem: str) -> str:
         return _("The code has %(length)s digits: some are missing.") % {"length": length}
     if problem == CodeProblem.TOO_LONG:
         return _("The code has %(length)s digits: these are too many.") % {"length": length}
+    if problem == CodeProblem.NOT_LIKE_OURS:
+        return _("This does not look like a code of ours. Enter it as it stands in the message.")
     return _("The code has digits only.")
 
 

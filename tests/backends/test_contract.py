@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator
+from urllib.parse import parse_qs
 
 import pytest
 import requests
@@ -27,6 +28,10 @@ def last(messages: list[Message], recipient: Recipient) -> str:
     return next(one.code for one in reversed(messages) if one.to == recipient.value)
 
 
+def token_of(answer: str) -> str:
+    return parse_qs(answer).get("SnaClientToken", [""])[0]
+
+
 class Travelling(BackendContract):
     can_travel = True
 
@@ -42,25 +47,27 @@ class Travelling(BackendContract):
 class TestLocMem(Travelling):
     def make_backend(self) -> BaseBackend:
         self.backend = LocMemBackend("default")
+        self.backend.simulator.locales = frozenset({"de"})
         return self.backend
 
     def last_code(self, recipient: Recipient) -> str:
         return last(outbox, recipient)
 
-    def open_link(self, url: str) -> None:
-        self.backend.simulator.open_link(url)
+    def open_link(self, url: str) -> str:
+        return token_of(self.backend.simulator.open_link(url))
 
 
 class TestConsole(Travelling):
     def make_backend(self) -> BaseBackend:
         self.backend = ConsoleBackend("default", stream=io.StringIO())
+        self.backend.simulator.locales = frozenset({"de"})
         return self.backend
 
     def last_code(self, recipient: Recipient) -> str:
         return last([*self.backend.sent], recipient)
 
-    def open_link(self, url: str) -> None:
-        self.backend.simulator.open_link(url)
+    def open_link(self, url: str) -> str:
+        return token_of(self.backend.simulator.open_link(url))
 
 
 class TestTwilio(Travelling):
@@ -69,6 +76,7 @@ class TestTwilio(Travelling):
     @pytest.fixture(autouse=True)
     def _serve(self, server: VerifyServer) -> Iterator[None]:
         self.server = server
+        server.simulator.locales = frozenset({"de"})
         self.made: list[TwilioBackend] = []
         yield
         for one in self.made:
@@ -81,8 +89,10 @@ class TestTwilio(Travelling):
     def last_code(self, recipient: Recipient) -> str:
         return last(self.server.sent, recipient)
 
-    def open_link(self, url: str) -> None:
-        requests.get(url, timeout=5).raise_for_status()
+    def open_link(self, url: str) -> str:
+        answer = requests.get(url, timeout=5)
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        return token_of(answer.text)
 
 
 class TestInAUnittestClass(BackendContract, SimpleTestCase):
@@ -95,8 +105,8 @@ class TestInAUnittestClass(BackendContract, SimpleTestCase):
     def last_code(self, recipient: Recipient) -> str:
         return last(outbox, recipient)
 
-    def open_link(self, url: str) -> None:
-        self.backend.simulator.open_link(url)
+    def open_link(self, url: str) -> str:
+        return token_of(self.backend.simulator.open_link(url))
 
 
 class ForgetfulBackend(LocMemBackend):

@@ -664,7 +664,8 @@ def test_attempts_are_listed_over_pages_newest_first(
     assert server.count("Attempts") == 3
     assert [one.converted for one in listed].count(True) == 1
     first = server.simulator.attempts()[0]
-    assert ProviderAttempt(first.sid, first.verification_sid, "sms", False, "0.05", "USD", "delivered", 0) in listed
+    told = ("0.05", "USD", "delivered", 0, "US", "Example Wireless", first.sent_at.replace(microsecond=0))
+    assert ProviderAttempt(first.sid, first.verification_sid, "sms", False, *told) in listed
 
 
 def test_times_are_converted_to_utc(backend: TwilioBackend, server: VerifyServer) -> None:
@@ -690,7 +691,7 @@ def test_an_attempt_with_little_known_of_it(backend: TwilioBackend, server: Veri
     page = {"attempts": [{}, calls, failed], "meta": {"key": "attempts"}}
     server.fail_next(status=200, body=json.dumps(page))
     listed = {one.sid: one for one in backend.attempts(after=datetime.now(UTC))}
-    assert listed[""] == ProviderAttempt("", "", "", False)
+    assert listed[""] == ProviderAttempt("", "", "", None)
     assert listed["VL1"].message_status == "busy"
     assert listed["VL2"] == ProviderAttempt("VL2", SID, "rbm", True, "0.01", "", "undelivered", 30008)
 

@@ -117,7 +117,8 @@ class Description:
 
     def _pair_problems(self, place: str, pairs: Pairs, schemas: Mapping[str, Any], required: set[str]) -> Iterator[str]:
         names = [name for name, _ in pairs]
-        yield from (f"{place}: {name} twice" for name in {*names} if names.count(name) > 1)
+        lists = {name for name in names if schemas.get(name, {}).get("type") == "array"}  # given once for each item
+        yield from (f"{place}: {name} twice" for name in {*names} - lists if names.count(name) > 1)
         yield from (f"{place}: {name} is missing" for name in sorted(required - {*names}))
         for name, text in pairs:
             schema = schemas.get(name, NEWER.get(name))
@@ -136,9 +137,12 @@ class Description:
             return int(text)
         if schema.get("type") == "boolean" and text in ("true", "false"):
             return text == "true"
-        return text
+        return [text] if schema.get("type") == "array" else text
 
     def _response_problems(self, operation: Mapping[str, Any], response: Response) -> list[str]:
+        if response.status == 204:
+            described = "204" in operation["responses"] and not response.body
+            return [] if described else ["an answer with nothing in it is not described, or has something in it"]
         try:
             body = json.loads(response.body)
         except ValueError:

@@ -50,6 +50,8 @@ ARGUMENTS: dict[str, Any] = {
     "channel": "sms",
     "factor": 1,
     "event": 1,
+    "token": "signed:token",
+    "key": "abc",
 }
 
 

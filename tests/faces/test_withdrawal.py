@@ -211,11 +211,11 @@ def test_whoever_proves_a_number_stops_everything_that_goes_there(client):
     assert len(outbox) == 1
     shown = client.get(page)
     assert "+1 501-712-2661" in text(shown)
-    assert shown.content.decode().count("checked") == 3  # all that goes there, unless it is taken out
+    assert shown.content.decode().count("checked") == 4  # all that goes there, unless it is taken out
     done = client.post(page, {"channels": ["sms", "call", "whatsapp"]})
     assert done["Location"] == page
     events = ConsentEvent.objects.filter(event="opted_out").order_by("id")
-    assert [event.channel for event in events] == ["sms", "call", "whatsapp"]
+    assert [event.channel for event in events] == ["sms", "call", "whatsapp", "sna"]
     for event in events:
         assert (event.person_kind, event.actor, event.medium, event.button_label) == ("holder", "person", "web", "Stop")
         assert event.origin == str(Verification.objects.get().pk)
@@ -429,7 +429,7 @@ def test_the_form_of_staff_gives_what_the_flow_wants():
     form = staff_form()
     assert form.is_valid(), form.errors
     events = delivery.record_request(**form.request_values(), staff=make_user("carla"))
-    assert [event.channel for event in events] == ["sms", "call", "whatsapp"]
+    assert [event.channel for event in events] == ["sms", "call", "whatsapp", "sna"]
     assert events[0].evidence.recipient == PHONE and events[0].control == "email"
 
 

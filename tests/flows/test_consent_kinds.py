@@ -338,7 +338,7 @@ def test_staff_records_a_request_in_its_own_words():
     ann = make_user()
     agree(user=ann)
     events = request()
-    assert [event.channel for event in events] == ["sms", "call", "whatsapp"]
+    assert [event.channel for event in events] == ["sms", "call", "whatsapp", "sna"]
     event = events[0]
     event.refresh_from_db()
     assert (event.actor, event.medium, event.control, event.event) == ("staff", "admin", "letter", "opted_out")
@@ -352,7 +352,7 @@ def test_a_request_can_be_for_one_way_and_recorded_again_it_adds_nothing():
     carla = make_user("carla")
     assert [event.channel for event in request(staff=carla, channels=["call"])] == ["call"]
     assert request(staff=carla, channels=["voice"]) == []
-    assert [event.channel for event in request(staff=carla)] == ["sms", "whatsapp"]
+    assert [event.channel for event in request(staff=carla)] == ["sms", "whatsapp", "sna"]
     assert [event.channel for event in request(staff=carla, recipient=EMAIL)] == ["email"]
 
 

@@ -236,7 +236,7 @@ def test_a_country_that_is_not_allowed_is_refused(start):
     assert refused.value.code == "country_not_allowed"
 
 
-@pytest.mark.parametrize("channel", ["totp", "passkey", "recovery", "sna"])
+@pytest.mark.parametrize("channel", ["totp", "passkey", "recovery", "push"])
 def test_a_channel_that_carries_no_code_is_a_mistake_of_the_site(start, channel):
     with pytest.raises(ValueError, match="carries no codes"):
         start(channel=channel)

@@ -74,6 +74,69 @@ if (input && "OTPCredential" in window) {
     .catch(() => {}); // refused, aborted or not supported here: the code can be typed
 }
 
+// The check without a code, on the phone itself: whoever comes back from the carrier's page need not press anything.
+function goOnAfter(opener) {
+  const form = document.getElementById(opener.dataset.tvOpen);
+  let left = false;
+  opener.addEventListener("click", () => {
+    left = true;
+  });
+  const back = () => {
+    if (!left || document.visibilityState !== "visible") return;
+    left = false; // once for each press: the provider is not asked again and again
+    form.requestSubmit(form.querySelector("button"));
+  };
+  document.addEventListener("visibilitychange", back);
+  window.addEventListener("focus", back);
+}
+
+document.querySelectorAll("[data-tv-open]").forEach(goOnAfter);
+
+// The same at a computer: ask our own server, less and less often, whether the phone is done.
+const FIRST_PAUSE = 2000; // ms
+const LONGEST_PAUSE = 10000;
+
+function waitForPhone(part) {
+  const { tvStatus, tvExpires } = part.dataset;
+  const form = part.querySelector("[data-tv-approved]");
+  const told = part.querySelector("[data-tv-waiting]");
+  const end = performance.now() + Number(tvExpires) * 1000;
+  const tell = (text) => {
+    told.hidden = false;
+    told.textContent = text;
+  };
+  const goOn = ({ status, next }) => {
+    if (status === "approved") form.requestSubmit();
+    else location.assign(next);
+  };
+  const ask = async (pause) => {
+    if (form.dataset.tvSent) return; // somebody was faster
+    if (performance.now() > end) return tell(told.dataset.tvStopped);
+    try {
+      const answer = await fetch(tvStatus, { headers: { Accept: "application/json" }, cache: "no-store" });
+      if (answer.status === 404) return tell(told.dataset.tvStopped); // no longer ours: signed out elsewhere
+      if (answer.ok) {
+        const state = await answer.json();
+        if (state.next) return goOn(state);
+      }
+    } catch {
+      // offline for a moment: asked again below
+    }
+    setTimeout(ask, pause, Math.min(pause * 1.25, LONGEST_PAUSE));
+  };
+  tell(told.dataset.tvWaiting);
+  setTimeout(ask, FIRST_PAUSE, FIRST_PAUSE);
+}
+
+document.querySelectorAll("[data-tv-status]").forEach(waitForPhone);
+
+// Which of the two is unfolded, where the browser has not told the server.
+const hereNow = matchMedia("(hover: none) and (pointer: coarse)").matches ? "phone" : "computer";
+const pages = document.querySelectorAll("[data-tv-here]");
+if (pages.length && !document.querySelector(".tv-problem")) {
+  for (const part of pages) part.open = part.dataset.tvHere === hereNow;
+}
+
 // Recovery codes to the clipboard.
 for (const corner of document.querySelectorAll("[data-tv-copy]")) {
   const codes = document.getElementById(corner.dataset.tvCopy);

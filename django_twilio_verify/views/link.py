@@ -1,0 +1,190 @@
+"""The check without a code: the phone opens a link over its mobile network, and the page goes on by itself.
+
+SECURITY: whoever opens the link first proves the number. It stands on these two pages only, which no cache keeps and
+no ``Referer`` names, and nothing but a press follows it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+
+from ..choices import CheckOutcome, Purpose
+from ..exceptions import BackendError, VerificationNotFound
+from ..flows import handover, plan, verifications
+from ..results import Checked, Progress, RedeemProblem
+from ..web import session
+from ..web.qr import svg
+from ..web.wording import redeem_sentence, sentence_for
+from .base import BY_LINK, FormPage, PageMixin
+from .proof import ProofMixin, VerificationMixin
+
+
+class LinkMixin(PageMixin):
+    """Pages that show a link."""
+
+    referrer_policy = "no-referrer"
+
+
+class LinkView(LinkMixin, ProofMixin, FormPage):
+    """Open the link on this phone, or hand it to the phone by a QR code. POST asks what came of it."""
+
+    template_name = "twilio_verify/link.html"
+    form_class = forms.Form
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if self.progress.redeemed:
+            return self.go_on()
+        if self.verification.channel not in BY_LINK:
+            return self.go("code", self.verification.pk)
+        return super().get(request, *args, **kwargs)
+
+    @cached_property
+    def progress(self) -> Progress:
+        return verifications.status(self.verification, client=self.client, user=self.person)
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        if self.verification.channel not in BY_LINK:  # another tab went on by a code
+            return self.go("code", self.verification.pk)
+        if self.progress.approved:  # the phone has told us already
+            return self.proved()
+        try:
+            checked = verifications.check_link(self.verification, client=self.client, user=self.person)
+        except BackendError as error:
+            return self.refuse(form, error)
+        self.verification = checked.verification
+        if checked.approved or checked.outcome == CheckOutcome.ALREADY_VERIFIED:
+            return self.proved()
+        return self.not_proved(form, checked)
+
+    def proved(self) -> HttpResponse:
+        """SECURITY: two screens may learn of one approval. It signs in, or enrols, where it is used up, once."""
+        if self.verification.purpose not in (Purpose.LOGIN, Purpose.ENROL):
+            return self.approved()  # whoever asked for the proof uses it up
+        redeemed = verifications.redeem(
+            self.verification, purpose=self.verification.purpose, client=self.client, user=self.person
+        )
+        if redeemed:
+            return self.approved()
+        if redeemed.problem is None or redeemed.problem == RedeemProblem.USED:
+            return self.go_on()
+        return self.told(forms.Form(), redeem_sentence(redeemed.problem))
+
+    def not_proved(self, form: forms.Form, checked: Checked) -> HttpResponse:
+        """Not opened yet, or over: said above; the page offers what is left."""
+        expired = checked.outcome == CheckOutcome.EXPIRED
+        return self.told(form, _("This check has expired.") if expired else sentence_for(checked), checked)
+
+    def told(self, form: forms.Form, problem: str, checked: Checked | None = None) -> HttpResponse:
+        del self.progress  # has changed since it was read
+        context = self.get_context_data(form=form, problem=problem, retry_at=checked.retry_at if checked else None)
+        return self.render_to_response(context)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        verification = self.verification
+        link = _safe(verification.link) if self.progress.waits_for_link else ""
+        others = plan.other_ways(verification)
+        return super().get_context_data(
+            verification=verification,
+            recipient=verification.recipient,
+            is_enrolling=verification.purpose != Purpose.LOGIN,
+            progress=self.progress,
+            link=link,
+            next_way=others[0] if others else None,
+            other_channels=others[1:],
+            at_computer=self.at_computer,
+            **(self.handed_over() if link else {}),
+            **kwargs,
+        )
+
+    @property
+    def at_computer(self) -> bool:
+        """Which of the two ways is unfolded: the one last used here, else by what the browser says of itself."""
+        used = self.request.POST.get("at")
+        return used == "computer" if used else self.request.headers.get("Sec-CH-UA-Mobile") == "?0"
+
+    def handed_over(self) -> dict[str, Any]:
+        """The QR code and the number beside it. Writes nothing."""
+        offer = handover.offer(self.verification, client=self.client, user=self.person)
+        address = reverse("twilio_verify:handover", args=[offer.token])
+        return {"match": offer.match, "qr": svg(self.request.build_absolute_uri(address))}
+
+
+class StatusView(VerificationMixin):
+    """Where a verification stands, as JSON, for the page that waits: ``status``, and ``next``, where to go on.
+
+    ``status``: ``pending``, ``approved`` …, or ``link_failed``; ``next`` is ``""`` while there is nothing to do but
+    wait. Reads our own record only, however often it is asked.
+    """
+
+    http_method_names = ("get", "head", "options")
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not session.has_secret(request):
+            raise VerificationNotFound  # programs are led nowhere
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        progress = verifications.status(kwargs["verification"], client=self.client, user=self.person)
+        status = "link_failed" if progress.link_failed else progress.status.value
+        going_on = "" if status == "pending" else self.url("link", kwargs["verification"])
+        return JsonResponse({"status": status, "next": going_on})
+
+
+class HandoverView(LinkMixin, FormPage):
+    """On the phone that scanned the code: pick the number that the other screen shows, open the link, say so.
+
+    For whoever has the token. SECURITY: it lets in nobody here: the proof is for the other screen's session.
+    """
+
+    template_name = "twilio_verify/handover.html"
+    form_class = forms.Form
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return self.shown(offered=handover.read(kwargs["token"]))
+        except VerificationNotFound:
+            return self.gone()
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return self.finish() if "opened" in request.POST else self.pick()
+        except VerificationNotFound:
+            return self.gone()
+
+    def pick(self, problem: str = "") -> HttpResponse:
+        """One choice: any other number than the right one ends it."""
+        match = self.request.POST.get("match", "")
+        link = _safe(handover.accept(self.kwargs["token"], match))
+        return self.shown(link=link, match=match, problem=problem) if link else self.shown(refused=match)
+
+    def finish(self) -> HttpResponse:
+        try:
+            checked = handover.finish(self.kwargs["token"])
+        except BackendError as error:
+            return self.pick(error.sentence)
+        if checked.outcome in (CheckOutcome.NOT_OPENED, CheckOutcome.BUSY):
+            return self.pick(sentence_for(checked))
+        return self.shown(outcome=checked.outcome.value)
+
+    def shown(self, **context: Any) -> HttpResponse:
+        host = self.request.get_host()
+        return self.render_to_response(self.get_context_data(form=forms.Form(), host=host, **context))
+
+    def gone(self) -> HttpResponse:
+        """SECURITY: the same for a forged token, an old one and one that was used."""
+        response = self.shown(gone=True)
+        response.status_code = 404
+        return response
+
+
+def _safe(link: str) -> str:
+    """``link`` if a browser may follow it, else ``""``. SECURITY: what the provider says ends in an ``href``."""
+    return link if urlsplit(link).scheme in ("https", "http", "") else ""

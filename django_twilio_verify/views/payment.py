@@ -1,0 +1,44 @@
+"""Approving a payment: which one, shown word for word, and a code to one of the person's factors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+
+from ..choices import Purpose
+from ..web import access, session
+from .challenge import FactorPage
+
+
+class PaymentView(FactorPage):
+    """What is to be paid to whom, and a button that sends a code for it. Begun by ``web.payments.begin``."""
+
+    template_name = "twilio_verify/payment.html"
+    purpose = Purpose.PAYMENT
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not request.user.is_authenticated:  # SECURITY: a password alone approves nothing
+            return redirect_to_login(request.get_full_path(), str(django_settings.LOGIN_URL))
+        found = session.payment(request, kwargs["key"])
+        if found is None:
+            raise Http404
+        self.payment, self.person = found, request.user
+        if not self.find_ways(self.person):
+            return self.enrol_first()
+        return super().dispatch(request, *args, **kwargs)
+
+    def enrol_first(self) -> HttpResponse:
+        """To where a phone or an address is added, and then back here."""
+        return HttpResponseRedirect(access.with_next(reverse("twilio_verify:enrol"), self.request.get_full_path()))
+
+    def sending_for(self) -> AbstractBaseUser | None:
+        return self.person
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(payment=self.payment, key=self.kwargs["key"], **kwargs)
