@@ -376,7 +376,8 @@ class _Http:
         from twilio.http.response import Response
         from urllib3.exceptions import HTTPError
 
-        body = _Body(_encoded(data, headers)) if data else None
+        encoded = _encoded(data or {}, headers)
+        body = _Body(encoded) if encoded else None
         request = Request(method, url, params=params, data=body, headers=headers, auth=auth)
         try:
             status, text, answered = self._exchange(request)
@@ -429,7 +430,9 @@ class _Body:
 
 
 def _encoded(data: Mapping[str, Any], headers: Mapping[str, str] | None) -> str:
-    """``data`` in the encoding that the SDK announces: JSON for the Passkeys resource, a form for all others."""
+    """``data`` in the encoding that the SDK announces: JSON for the Passkeys resource, where nothing is ``{}``, a form
+    for all others.
+    """
     if (headers or {}).get("Content-Type") == "application/json":
         return json.dumps(_present(data))
     return urlencode(data, doseq=True)  # a list is a parameter given again

@@ -68,7 +68,7 @@ class Description:
     """The API as described. ``problems`` holds one exchange against it."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self._paths = document["paths"]
+        self.paths = document["paths"]
         schemas = converted(document.get("components", {}).get("schemas", {}))
         root = {"components": {"schemas": schemas}}
         resource = Resource(contents=root, specification=DRAFT202012)
@@ -88,7 +88,7 @@ class Description:
         return [f"{request.method} {request.endpoint}: {sentence}" for sentence in wrong]
 
     def _operation(self, request: Request) -> tuple[Mapping[str, Any], dict[str, str]] | None:
-        for template, item in self._paths.items():
+        for template, item in self.paths.items():
             names = re.findall(r"{(\w+)}", template)
             pattern = re.sub(r"{(\w+)}", "([^/]+)", template)
             match = re.fullmatch(pattern, request.path)
