@@ -21,7 +21,8 @@ from django_twilio_verify.testing import VerifyServer
 ANN, BEN = "ann-00000001", "ben-00000001"
 FACTOR, OTHER_FACTOR = "YF" + "1" * 32, "YF" + "2" * 32
 CHALLENGE, OTHER_CHALLENGE = "YC" + "1" * 32, "YC" + "2" * 32
-CREDENTIAL = {"id": "a", "rawId": "a", "type": "public-key", "response": {"signature": "s3cret"}}
+RESPONSE = {"authenticatorData": "a", "clientDataJSON": "a", "signature": "s3cret", "attestationObject": "s3cret"}
+CREDENTIAL = {"id": "a", "rawId": "a", "type": "public-key", "response": RESPONSE}
 Ask = Callable[[TwilioBackend], Any]
 
 FACTOR_ANSWER = {"sid": FACTOR, "identity": ANN, "status": "verified", "factor_type": "totp", "config": {}}
