@@ -31,7 +31,11 @@ _CODE = re.compile(r"[0-9A-Za-z]{4,10}")
 _TEMPLATE = re.compile(r"HJ[0-9a-fA-F]{32}")
 _DIGITS = re.compile(r"[0-9*#wWA-D]{1,32}")
 _LIMIT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def _nothing() -> Mapping[str, Any]:
+    # A factory: Python 3.11 takes a mapping proxy for mutable, and no mutable default.
+    return MappingProxyType({})
 
 
 class IncompatibleOptions(ValueError):
@@ -61,16 +65,16 @@ class SendOptions:
     custom_code: str = field(default="", repr=False)
     amount: str = ""
     payee: str = ""
-    rate_limits: Mapping[str, str] = field(default=_NOTHING)
-    channel_configuration: Mapping[str, Any] = field(default=_NOTHING)
+    rate_limits: Mapping[str, str] = field(default_factory=_nothing)
+    channel_configuration: Mapping[str, Any] = field(default_factory=_nothing)
     app_hash: str = ""
     template_sid: str = ""
-    template_custom_substitutions: Mapping[str, str] = field(default=_NOTHING)
+    template_custom_substitutions: Mapping[str, str] = field(default_factory=_nothing)
     templates: Sequence[Mapping[str, Any]] = ()
     device_ip: str = ""
     enable_sna_client_token: bool = False
     risk_check: str = ""
-    tags: Mapping[str, str] = field(default=_NOTHING)
+    tags: Mapping[str, str] = field(default_factory=_nothing)
 
     @classmethod
     def of(cls, given: SendOptions | Mapping[str, Any] | None) -> SendOptions:
@@ -95,7 +99,7 @@ class SendOptions:
 
     def without(self, *names: str) -> SendOptions:
         """These without the ones named."""
-        empty: dict[str, Any] = {one.name: one.default for one in fields(self) if one.name in names}
+        empty: dict[str, Any] = {one.name: getattr(NO_OPTIONS, one.name) for one in fields(self) if one.name in names}
         return replace(self, **empty)
 
     def fitting(self, channel: Channel) -> SendOptions:

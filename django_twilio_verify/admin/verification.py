@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Verification, VerificationAttempt, VerificationCheck
-from .base import ReadOnlyAdmin, ReadOnlyInline, event_link, name_of_user
+from .base import EMPTY, ReadOnlyAdmin, ReadOnlyInline, event_link, name_of_user
 
 
 class AttemptInline(ReadOnlyInline):
@@ -24,7 +25,12 @@ class AttemptInline(ReadOnlyInline):
         "channel",
         "channel_used",
         "status",
+        "delivery",
+        "delivery_at",
         "error_code",
+        "converted",
+        "price",
+        "currency",
         "sid",
         "consent",
         "settled_at",
@@ -55,7 +61,9 @@ class VerificationAdmin(ReadOnlyAdmin):
         "purpose",
         "masked",
         "country",
-        "channel",
+        "sent_by",
+        "delivery",
+        "price",
         "status",
         "sends",
         "checks",
@@ -71,19 +79,30 @@ class VerificationAdmin(ReadOnlyAdmin):
         "status",
         "masked",
         "country",
+        "line_type",
         "channel",
+        "amount",
+        "payee",
         "user",
         "factor",
         "backend",
         "sid",
         "sends",
         "checks",
+        "link_checks",
+        "price",
         "created_at",
         "resend_at",
         "expires_at",
         "approved_at",
+        "redeemed_at",
     )
     readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With the sends: one statement more, however long the list is."""
+        sends = VerificationAttempt.objects.order_by("pk")
+        return super().get_queryset(request).prefetch_related(Prefetch("attempts", sends))
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         return (name_of_user(), "sid__exact", "attempts__sid__exact", "recipient_fingerprint__exact")
@@ -100,3 +119,28 @@ class VerificationAdmin(ReadOnlyAdmin):
     @admin.display(description=_("recipient"))
     def masked(self, verification: Verification) -> str:
         return verification.recipient.masked if verification.recipient_value else gettext("erased")
+
+    @admin.display(description=_("way"))
+    def sent_by(self, verification: Verification) -> str:
+        """The ways of the sends, each once: as asked for, and as it went where that was another."""
+        return ", ".join(dict.fromkeys(_way(one) for one in verification.attempts.all())) or EMPTY
+
+    @admin.display(description=_("delivery"))
+    def delivery(self, verification: Verification) -> str:
+        """Of the latest send, as the provider says."""
+        sends = [*verification.attempts.all()]
+        return (sends[-1].delivery if sends else "") or EMPTY
+
+    @admin.display(description=_("price"))
+    def price(self, verification: Verification) -> str:
+        """Of all sends whose price is known, by currency."""
+        sums: dict[str, Decimal] = {}
+        for one in verification.attempts.all():
+            if one.price is not None:
+                sums[one.currency] = sums.get(one.currency, Decimal()) + one.price
+        return ", ".join(f"{amount.normalize():f} {currency}" for currency, amount in sums.items()) or EMPTY
+
+
+def _way(attempt: VerificationAttempt) -> str:
+    asked, used = attempt.channel, attempt.channel_used
+    return asked if used in ("", asked) else f"{asked} → {used}"

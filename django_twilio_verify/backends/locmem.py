@@ -157,7 +157,7 @@ class LocMemBackend(LocMemFactors, BaseBackend):
 
     def attempts_page(self, *, after: datetime, before: datetime, page: str = "", size: int = 200) -> AttemptsPage:
         found = [*self.attempts(after=after, before=before)]
-        first = int(page or 0)
+        first = int(page) if page.isdecimal() else 0  # a page of another backend's is none of ours
         more = str(first + size) if len(found) > first + size else ""
         return AttemptsPage(tuple(found[first : first + size]), more)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..choices import VERIFICATION_CHANNELS, Channel, Feature
+from ..choices import VERIFICATION_CHANNELS, Feature
 from ..options import (
     MAX_FRIENDLY_DIGITS,
     MAX_FRIENDLY_NAME,
@@ -200,11 +200,6 @@ def _templates_of(options: SendOptions) -> list[tuple[str, Mapping[str, str]]]:
     if options.templates:
         return [(str(one.get("sid", "")), one.get("substitutions") or {}) for one in options.templates]
     return [(options.template_sid, options.template_custom_substitutions)] if options.template_sid else []
-
-
-def takes_link(channel: str) -> bool:
-    """Whether a send by ``channel``, as it really goes, makes a link instead of a message."""
-    return channel == Channel.SNA
 
 
 def invalid(name: str) -> VerifyError:

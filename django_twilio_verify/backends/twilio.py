@@ -61,7 +61,8 @@ class TwilioBackend(TwilioFactors, BaseBackend):
 
     ``account_sid``: ``AC…``. ``username`` and ``password``: the Account SID (the default) with the
     Auth Token, or the SID of an API key (``SK…``) with its secret, which Twilio recommends: a key
-    can be revoked by itself. ``service_sid``: ``VA…``. ``timeout``: seconds for one request, from
+    can be revoked by itself. ``service_sid``: ``VA…``; only ``manage.py verify_service create`` does
+    without. ``timeout``: seconds for one request, from
     connecting to the answer's first byte. ``region`` and ``edge``: as in Twilio's host names,
     ``ie1`` and ``dublin``. ``base_url``: another address of the API, for ``testing.VerifyServer``
     or a gateway; region and edge do not apply to it. ``auth_token``: the account's primary Auth Token, with which
@@ -218,7 +219,7 @@ class TwilioBackend(TwilioFactors, BaseBackend):
             not _is_sid("VA", self._service_sid),
             "E011",
             "service_sid must be the SID of a Verify Service, VA and 32 hexadecimal digits.",
-            "Make a Service in the Twilio Console, under Verify, and copy its SID.",
+            "Make a Service in the Twilio Console, under Verify, or by manage.py verify_service create.",
         )
         yield (
             # Without a username the Account SID serves, and E010 has spoken of that.

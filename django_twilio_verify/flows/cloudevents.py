@@ -14,10 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..results import ProviderAttempt
+from .options import OUR_TAG
 
 PREFIX = "com.twilio.accountsecurity.verify."
-TAG = "verification"
-"""The tag that carries our own id of the verification: a send sets it, events repeat it."""
 MAX_ATTEMPTS = 20
 """Sends read from one event. Verify makes 5 of one verification."""
 
@@ -118,7 +117,7 @@ def _attempt(event: CloudEvent, data: Mapping[str, Any], word: str, error: int) 
         message_status=word,
         error_code=error,
         at=event.at,
-        tag=_text(tags.get(TAG)) if isinstance(tags, Mapping) else "",
+        tag=_text(tags.get(OUR_TAG)) if isinstance(tags, Mapping) else "",
     )
 
 

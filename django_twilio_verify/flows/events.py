@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 
 from django.db import IntegrityError
 from django.utils import timezone
@@ -54,6 +55,14 @@ class Received:
     left: int = 0
 
 
+class _Fate(Enum):
+    """What became of one event; the values are fields of ``Received``."""
+
+    STORED = "stored"
+    KNOWN = "known"
+    LEFT = "left"
+
+
 class _Known(Exception):
     """The event is on record."""
 
@@ -73,14 +82,13 @@ def receive(
     was kept until then is known when it comes again, so that each delivery gets further.
     """
     began, moment = clock(), now or timezone.now()
-    read = [cloudevents.read(raw) for raw in batch]
-    events = {event.id: event for event in read if event is not None}
-    known = _known(list(events))
-    counts = {"stored": 0, "known": sum(event is not None for event in read) - len(events) + len(known), "left": 0}
+    events = [event for raw in batch if (event := cloudevents.read(raw)) is not None]
+    fresh = _fresh(events)
     services = _services(trusted)
-    for event in (one for one in events.values() if one.id not in known):
-        counts["left" if clock() - began > BUDGET else _taken(event, services, moment)] += 1
-    return Received(malformed=sum(event is None for event in read), **counts)
+    fates = [_Fate.LEFT if clock() - began > BUDGET else _taken(event, services, moment) for event in fresh]
+    counts = {fate.value: fates.count(fate) for fate in _Fate}
+    counts["known"] += len(events) - len(fresh)
+    return Received(malformed=len(batch) - len(events), **counts)
 
 
 def prune(days: int, now: datetime | None = None) -> int:
@@ -97,12 +105,15 @@ def prune(days: int, now: datetime | None = None) -> int:
     return pruned
 
 
-def _known(ids: Sequence[str]) -> set[str]:
-    found: set[str] = set()
+def _fresh(events: Sequence[CloudEvent]) -> list[CloudEvent]:
+    """Those that are not on record, each once. What comes at the same instant is told apart by ``_keep``."""
+    by_id = {event.id: event for event in reversed(events)}
+    ids = list(by_id)
     for start in range(0, len(ids), _BATCH):
-        rows = ProviderEvent.objects.filter(event_id__in=ids[start : start + _BATCH])
-        found.update(rows.values_list("event_id", flat=True))
-    return found
+        known = ProviderEvent.objects.filter(event_id__in=ids[start : start + _BATCH])
+        for event_id in known.values_list("event_id", flat=True):
+            by_id.pop(event_id, None)  # a database that minds no capitals may name another one
+    return [*reversed(by_id.values())]
 
 
 def _services(trusted: Collection[str]) -> dict[str, list[str]]:
@@ -114,17 +125,16 @@ def _services(trusted: Collection[str]) -> dict[str, list[str]]:
     return found
 
 
-def _taken(event: CloudEvent, services: Mapping[str, list[str]], now: datetime) -> str:
-    """Which of the counts of ``Received`` the event belongs to."""
+def _taken(event: CloudEvent, services: Mapping[str, list[str]], now: datetime) -> _Fate:
     try:
         _take(event, services.get(event.service_sid, []), now)
     except _Known:
-        return "known"
+        return _Fate.KNOWN
     except Exception as error:  # whatever is wrong with one event, the others of the batch are not lost
         # SECURITY: the class and no more: neither text nor traceback, which may hold what the event holds.
         logger.error("Event was not kept: type=%s id=%s error=%s", event.kind, event.id, type(error).__name__)
-        return "left"
-    return "stored"
+        return _Fate.LEFT
+    return _Fate.STORED
 
 
 def _take(event: CloudEvent, aliases: Sequence[str], now: datetime) -> None:

@@ -62,16 +62,17 @@ class AttemptSync(models.Model):
     """How far ``sync_attempts`` has read one backend's attempts. One row for a backend.
 
     ``done_until``: everything before was read. ``window_end`` and ``page``: where an unfinished run stands.
-    ``leased_until``: until when a run holds it; another one leaves it alone.
+    ``leased_until``: until when a run holds it; another one leaves it alone. ``lease``: which run (host, process and a
+    random part).
     """
 
     backend = models.CharField(_("backend"), max_length=64, unique=True)
     done_until = models.DateTimeField(_("read until"), null=True)
-    window_start = models.DateTimeField(null=True)
-    window_end = models.DateTimeField(null=True)
-    page = models.CharField(max_length=1000, blank=True)
-    leased_until = models.DateTimeField(null=True)
-    lease = models.CharField(max_length=36, blank=True)
+    window_start = models.DateTimeField(_("reads from"), null=True)
+    window_end = models.DateTimeField(_("reads until"), null=True)
+    page = models.CharField(max_length=1000, blank=True, editable=False)
+    leased_until = models.DateTimeField(_("held until"), null=True)
+    lease = models.CharField(_("held by"), max_length=36, blank=True)
 
     class Meta:
         verbose_name = _("attempt synchronisation")

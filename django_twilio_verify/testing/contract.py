@@ -210,16 +210,16 @@ class BackendContract:
             return
         start = datetime.now(UTC)
         sent = [backend.start(self.recipient(), Channel.SMS) for _ in range(5)]
-        between = {"after": start - timedelta(minutes=1), "before": start + timedelta(minutes=1)}
-        page = backend.attempts_page(**between, size=2)
+        after, before = start - timedelta(minutes=1), start + timedelta(minutes=1)
+        page = backend.attempts_page(after=after, before=before, size=2)
         found = [*page.attempts]
         while page.next_page:
             assert len(page.attempts) <= 2
-            page = backend.attempts_page(**between, page=page.next_page, size=2)
+            page = backend.attempts_page(after=after, before=before, page=page.next_page, size=2)
             found += page.attempts
         assert sorted(one.sid for one in found) == sorted(one.attempt_sid for one in sent), "one missed, or twice"
         assert {one.verification_sid for one in found} == {one.sid for one in sent}
-        assert {one.sid for one in backend.attempts(**between)} == {one.sid for one in found}
+        assert {one.sid for one in backend.attempts(after=after, before=before)} == {one.sid for one in found}
         assert {one.channel for one in found} == {"sms"}
 
     def test_a_strangers_request_is_not_authentic(self) -> None:

@@ -32,6 +32,11 @@ def named(word: str, channels: Iterable[Channel]) -> Channel:
     raise Http404
 
 
+def button_of(channel: Channel) -> str:
+    """What the button says that begins by ``channel`` (``_send.html``), in English, as consent is recorded with it."""
+    return {Channel.SNA: "Start the check", Channel.AUTO: "Continue"}.get(channel, "Send code")
+
+
 def act(button: str) -> Act:
     """The box under a disclosure was ticked and ``button`` pressed."""
     return Act(ConsentMedium.WEB, control="checkbox", default=False, final=True, button=str(button))
@@ -54,7 +59,6 @@ class EnrolRecipientView(PersonMixin, FormPage):
 
     template_name = "twilio_verify/enrol_recipient.html"
     channel: Channel
-    button = "Send code"
     call_instead = False
     """Whether the number turned out to be a landline."""
 
@@ -95,7 +99,7 @@ class EnrolRecipientView(PersonMixin, FormPage):
                 user=self.person,
                 disclosure=form.cleaned_data["disclosure"],
                 purpose=Purpose.ENROL,
-                act=act(self.button),
+                act=act(button_of(self.channel)),
             )
             started = verifications.start(
                 recipient=recipient,

@@ -16,7 +16,7 @@ from ..forms.recipients import ConsentForm
 from ..models import Factor
 from ..recipients import Recipient
 from .base import FormPage, code_url
-from .enrol import act
+from .enrol import act, button_of
 
 
 class SendPage(FormPage):
@@ -25,7 +25,6 @@ class SendPage(FormPage):
     Where no live consent covers this way, the page shows its disclosure and an unticked box above the button.
     """
 
-    button = "Send code"
     channel: Channel
     recipient: Recipient
     purpose: Purpose
@@ -86,7 +85,7 @@ class SendPage(FormPage):
             user=self.sending_for(),
             disclosure=form.cleaned_data["disclosure"],
             purpose=self.purpose,
-            act=act(self.button),
+            act=act(button_of(self.channel)),
         )
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -5,16 +5,24 @@ Written by hand, the page would be wrong after the first change of that table.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from twilio_error_texts import texts
 
-from django_twilio_verify.backends.errors import TABLE, Reaction, Row
+from django_twilio_verify.backends.error_table import TABLE, Row
 
-HEAD = ("Twilio's number", "Meaning, as the operator's log says it", "On a send, the caller gets", "Log")
+HEAD = (
+    "Twilio's number",
+    "Meaning, as the operator's log says it",
+    "The caller gets",
+    "The person reads",
+    "Another way?",
+    "Again",
+    "Log",
+)
 
 
 class TwilioErrors(SphinxDirective):
@@ -24,7 +32,7 @@ class TwilioErrors(SphinxDirective):
         body = [_cells(code, row) for code, row in sorted(TABLE.items())]
         table = nodes.table()
         group = nodes.tgroup(cols=len(HEAD))
-        group += [nodes.colspec(colwidth=width) for width in (10, 50, 30, 10)]
+        group += [nodes.colspec(colwidth=width) for width in (8, 30, 16, 26, 10, 10, 8)]
         group += nodes.thead("", _line([nodes.paragraph(text=word) for word in HEAD]))
         group += nodes.tbody("", *[_line(cells) for cells in body])
         table += group
@@ -32,19 +40,8 @@ class TwilioErrors(SphinxDirective):
 
 
 def _cells(code: int, row: Row) -> list[nodes.paragraph]:
-    number = nodes.paragraph("", "", nodes.literal(text=str(code)))
-    level = logging.getLevelName(row.reaction.level)
-    return [number, nodes.paragraph(text=row.sentence), _answer(row.reaction), nodes.paragraph(text=level)]
-
-
-def _answer(reaction: Reaction) -> nodes.paragraph:
-    if reaction is Reaction.TRANSIENT:
-        return nodes.paragraph("", "", nodes.literal(text="BackendUnavailable"))
-    if reaction is Reaction.PARAMETER:
-        text = ", depending on the parameter that Twilio names: recipient, code or cannot_send"
-        return nodes.paragraph("", "", nodes.literal(text="BackendRejected"), nodes.Text(text))
-    name, code = nodes.literal(text="BackendRejected"), nodes.literal(text=reaction.key)
-    return nodes.paragraph("", "", name, nodes.Text(", "), code)
+    number, *others = texts(code, row)
+    return [nodes.paragraph("", "", nodes.literal(text=number)), *[nodes.paragraph(text=text) for text in others]]
 
 
 def _line(cells: Iterable[nodes.paragraph]) -> nodes.row:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-CONSOLE = {"BACKEND": "django_twilio_verify.backends.console.ConsoleBackend"}
+CONSOLE = {"BACKEND": "shop.phone.PhoneBackend"}
 TWILIO = "django_twilio_verify.backends.twilio.TwilioBackend"
 
 PREFIXES = {"TWILIO_ACCOUNT_SID": "AC", "TWILIO_API_KEY": "SK", "VERIFY_SERVICE_SID": "VA"}

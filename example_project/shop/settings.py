@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from shop.environment import verify_backend
+from shop.environment import CONSOLE, verify_backend
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -84,7 +84,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # With nothing set in the environment, messages are not sent: the page /phone/ shows them.
 TWILIO_VERIFY_BACKENDS = {"default": verify_backend(os.environ)}
-TWILIO_VERIFY_CHANNELS = ["sms", "call", "whatsapp", "email"]
+TWILIO_VERIFY_CHANNELS = ["sms", "call", "whatsapp", "email", "sna", "auto"]
+# Codes for a payment name amount and payee. A real Service must be set to PSD2 for that, and then takes nothing else.
+TWILIO_VERIFY_PSD2 = ["default"] if TWILIO_VERIFY_BACKENDS["default"] == CONSOLE else []
 TWILIO_VERIFY_REQUIRED_FOR = "enrolled"
 TWILIO_VERIFY_PROGRAM = {
     "name": "Corner Shop",

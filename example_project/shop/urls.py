@@ -10,6 +10,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("basket/add/<slug:product>/", views.add_to_basket, name="add_to_basket"),
     path("checkout/", views.checkout, name="checkout"),
+    path("checkout/paid/", views.paid, name="paid"),
     path("account/", views.account, name="account"),
     path("sign-up/", views.sign_up, name="sign_up"),
     path("sign-up/finish/", views.sign_up_finish, name="sign_up_finish"),
@@ -18,6 +19,7 @@ urlpatterns = [
     path("terms/", views.terms, name="terms"),
     path("privacy/", views.privacy, name="privacy"),
     path("phone/", views.phone, name="phone"),
+    path("phone/link/<str:token>", views.phone_link, name="phone_link"),
     path("verify/", include("django_twilio_verify.urls")),
     path("admin/", admin.site.urls),
 ]

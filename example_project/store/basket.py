@@ -50,6 +50,11 @@ def total(request: HttpRequest) -> Decimal:
     return sum((line.price for line in lines(request)), Decimal())
 
 
+def amount(request: HttpRequest) -> str:
+    """What the basket costs at this moment, as the person reads it and approves it."""
+    return f"{total(request):.2f} EUR"
+
+
 def empty(request: HttpRequest) -> None:
     request.session.pop("basket", None)
 

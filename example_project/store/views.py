@@ -1,4 +1,4 @@
-"""The pages of the shop. Of verification speak ``sign_up``, ``sign_up_finish`` and ``verification_exempt``."""
+"""The pages of the shop. Of verification speak ``checkout``, ``paid``, ``sign_up`` and ``sign_up_finish``."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -22,11 +22,13 @@ from django_twilio_verify.flows.consent import Act
 from django_twilio_verify.forms.recipients import PhoneForm
 from django_twilio_verify.models import Verification
 from django_twilio_verify.results import Started
-from django_twilio_verify.web import access
+from django_twilio_verify.web import access, payments
 from django_twilio_verify.web.client import client_from, region_of
 from django_twilio_verify.web.signup import sign_up as attach_and_sign_in
 
 from . import basket
+
+PAYEE = "The Corner Shop"
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -44,12 +46,26 @@ def add_to_basket(request: HttpRequest, product: str) -> HttpResponse:
 
 @login_required
 def checkout(request: HttpRequest) -> HttpResponse:
-    if request.method == "POST":
-        basket.empty(request)
-        messages.success(request, "Thank you! We are packing your bag.")
-        return redirect("home")
+    if request.method == "POST" and basket.lines(request):
+        # To the pages of django-twilio-verify, and from there, approved, to paid().
+        return payments.begin(request, amount=basket.amount(request), payee=PAYEE, next=reverse("paid"))
     context = {"lines": basket.lines(request), "total": basket.total(request)}
     return render(request, "store/checkout.html", context)
+
+
+@login_required
+def paid(request: HttpRequest) -> HttpResponse:
+    """Take the money for what is in the basket now, if that is what was approved: once, however often this is loaded."""
+    if not basket.lines(request):
+        return redirect("home")
+    approval = payments.redeem(request, amount=basket.amount(request), payee=PAYEE)
+    if not approval:
+        context = {"problem": approval.sentence, "amount": basket.amount(request)}
+        return render(request, "store/not_paid.html", context, status=409)
+    # Here a real shop charges the card and writes the order, in one transaction with redeem().
+    messages.success(request, f"Thank you! {basket.amount(request)} are paid. We are packing your bag.")
+    basket.empty(request)
+    return redirect("home")
 
 
 @login_required
@@ -147,3 +163,13 @@ def phone(request: HttpRequest) -> HttpResponse:
     if not settings.DEBUG or not isinstance(backend, ConsoleBackend):
         raise Http404
     return render(request, "store/phone.html", {"received": reversed(list(backend.sent))})
+
+
+@verification_exempt
+def phone_link(request: HttpRequest, token: str) -> HttpResponse:
+    """The carrier, played: whoever opens a link of the silent check proves the number that it was made for."""
+    backend = backends["default"]
+    if not settings.DEBUG or not isinstance(backend, ConsoleBackend):
+        raise Http404
+    answer = backend.simulator.open_link(request.path)
+    return render(request, "store/phone_link.html", {"answer": answer, "is_done": answer.startswith("ErrorCode=0")})

@@ -254,6 +254,18 @@ def test_a_send_that_is_under_way_waits_for_its_own_answer_unless_its_tag_tells(
 
 
 @pytest.mark.django_db
+def test_what_comes_when_the_record_is_gone_or_never_at_rest_is_not_lost_silently(monkeypatch):
+    ours, now = make_attempt(), timezone.now()
+    with monkeypatch.context() as patched:
+        patched.setattr(attempts, "_TRIES", 0)
+        with pytest.raises(attempts.Contended):
+            attempts.settle(news_of(ours, "delivered"), ours, now)
+    Verification.objects.all().delete()
+    assert attempts.settle(news_of(ours, "delivered"), ours, now) == Outcome.STRANGER
+    assert tell(ProviderAttempt("", "", "", None, message_status="delivered")) == [Outcome.STRANGER]
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("status", ["refused", "not_sent"])
 def test_what_was_never_sent_stays_so(status):
     never = lost_attempt(status=status)

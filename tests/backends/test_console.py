@@ -8,6 +8,7 @@ import pytest
 
 from django_twilio_verify.backends.console import KEPT, ConsoleBackend
 from django_twilio_verify.choices import Channel
+from django_twilio_verify.options import SendOptions
 from django_twilio_verify.recipients import Recipient
 from django_twilio_verify.results import ProviderStatus
 from django_twilio_verify.testing import outbox
@@ -24,6 +25,24 @@ def test_it_prints_what_it_would_have_sent(recipient: Recipient) -> None:
         f"Your code is {message.code}. It can be used for 5 minutes.",
         "-" * 64,
     ]
+
+
+def test_it_prints_a_link_that_plays_the_phone(recipient: Recipient) -> None:
+    stream = io.StringIO()
+    backend = ConsoleBackend("shop", stream=stream, link_base="http://127.0.0.1:8000/phone/")
+    sent = backend.start(recipient, Channel.SNA)
+    assert sent.link.startswith("http://127.0.0.1:8000/phone/")
+    assert f"The phone opens {sent.link}, once, over its mobile network." in stream.getvalue()
+    assert backend.sent[0].link == sent.link
+    backend.simulator.open_link(sent.link)
+    assert backend.check(recipient, "", sid=sent.sid).status is ProviderStatus.APPROVED
+
+
+def test_it_prints_what_a_code_is_for(recipient: Recipient) -> None:
+    stream = io.StringIO()
+    backend = ConsoleBackend("shop", stream=stream)
+    backend.start(recipient, Channel.SMS, SendOptions(amount="39.90 EUR", payee="Acme"))
+    assert f"Your code for 39.90 EUR to Acme is {backend.sent[0].code}." in stream.getvalue()
 
 
 def test_it_prints_to_the_standard_output_of_the_moment(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -17,8 +19,9 @@ from django_twilio_verify.backends.console import ConsoleBackend
 from django_twilio_verify.backends.locmem import LocMemBackend
 from django_twilio_verify.backends.twilio import TwilioBackend
 from django_twilio_verify.choices import Channel
+from django_twilio_verify.options import NO_OPTIONS, SendOptions
 from django_twilio_verify.recipients import Recipient
-from django_twilio_verify.results import ProviderCheck, ProviderSend, ProviderStatus
+from django_twilio_verify.results import AttemptsPage, ProviderCheck, ProviderSend, ProviderStatus
 from django_twilio_verify.testing import BackendContract, Message, VerifyServer, outbox
 
 START = "2026-11-20T12:00:00Z"
@@ -112,24 +115,42 @@ class TestInAUnittestClass(BackendContract, SimpleTestCase):
 class ForgetfulBackend(LocMemBackend):
     """Opens a new verification at each send."""
 
-    def start(self, recipient: Recipient, channel: Channel, **more: object) -> ProviderSend:
+    def start(self, recipient: Recipient, channel: Channel, options: SendOptions = NO_OPTIONS) -> ProviderSend:
         self.simulator.reset()
-        return super().start(recipient, channel)
+        return super().start(recipient, channel, options)
 
 
 class CredulousBackend(LocMemBackend):
     """Believes everybody."""
 
-    def check(self, recipient: Recipient, code: str, *, sid: str = "") -> ProviderCheck:
+    def check(self, recipient: Recipient, code: str, *, sid: str = "", **more: str) -> ProviderCheck:
         return ProviderCheck(ProviderStatus.APPROVED, sid)
+
+    def approve(self, sid: str) -> ProviderCheck:
+        return ProviderCheck(ProviderStatus.APPROVED, sid)
+
+    def is_authentic(self, **request: object) -> bool:
+        return True
+
+
+class CarelessBackend(LocMemBackend):
+    """Drops what it is told beside recipient and channel, and all but the first page."""
+
+    def start(self, recipient: Recipient, channel: Channel, options: SendOptions = NO_OPTIONS) -> ProviderSend:
+        if options.template_sid:
+            return ProviderSend("VE1", ProviderStatus.UNKNOWN)
+        return super().start(recipient, channel)
+
+    def attempts_page(self, **asked: Any) -> AttemptsPage:
+        return replace(super().attempts_page(**asked), next_page="")
 
 
 class TalkativeBackend(LocMemBackend):
     """Logs codes."""
 
-    def check(self, recipient: Recipient, code: str, *, sid: str = "") -> ProviderCheck:
+    def check(self, recipient: Recipient, code: str, *, sid: str = "", **more: str) -> ProviderCheck:
         logging.getLogger("talk").debug("asked about %s", code)
-        return super().check(recipient, code, sid=sid)
+        return super().check(recipient, code, sid=sid, **more)
 
 
 @pytest.mark.parametrize(
@@ -145,16 +166,30 @@ class TalkativeBackend(LocMemBackend):
         (CredulousBackend, "test_what_was_never_there_is_gone"),
         (CredulousBackend, "test_what_is_no_code_is_rejected"),
         (CredulousBackend, "test_of_answers_that_race_one_is_accepted"),
+        (CredulousBackend, "test_a_link_that_is_not_opened_proves_nothing"),
+        (CredulousBackend, "test_a_link_with_a_token_needs_it"),
+        (CredulousBackend, "test_a_code_of_the_sites_own_is_reported"),
+        (CredulousBackend, "test_a_payment_is_bound_to_its_amount_and_payee"),
+        (CredulousBackend, "test_a_strangers_request_is_not_authentic"),
+        (ForgetfulBackend, "test_after_a_link_a_code_will_do"),
+        (CarelessBackend, "test_every_feature_is_carried"),
+        (CarelessBackend, "test_a_link_with_a_token_needs_it"),
+        (CarelessBackend, "test_a_payment_is_bound_to_its_amount_and_payee"),
+        (CarelessBackend, "test_attempts_come_in_pages"),
         (TalkativeBackend, "test_nothing_secret_is_logged_or_shown"),
     ],
 )
 def test_the_contract_notices(kind: type[LocMemBackend], test: str) -> None:
     class Case(BackendContract):
         def make_backend(self) -> BaseBackend:
-            return kind("default")
+            self.backend = kind("default")
+            return self.backend
 
         def last_code(self, recipient: Recipient) -> str:
             return last(outbox, recipient)
+
+        def open_link(self, url: str) -> str:
+            return token_of(self.backend.simulator.open_link(url))
 
     with pytest.raises(AssertionError):
         getattr(Case(), test)()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +15,15 @@ from django_twilio_verify.backends.errors import (
     Unanswered,
     VerifyError,
     called,
+    delivery_meaning,
     error_for,
+    in_some_language,
     judged,
     standing,
     status_of,
 )
-from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable
+from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable, Retry
+from django_twilio_verify.options import SendOptions
 from django_twilio_verify.results import ProviderCheck, ProviderStatus
 
 
@@ -164,3 +170,149 @@ def test_an_answer_names_the_verification_and_the_error() -> None:
 def test_a_refusal_does_not_show_the_message() -> None:
     error = VerifyError(400, 60200, "Invalid parameter `To`: +12025550143")
     assert "2025550143" not in f"{error} {error!r} {error.args}"
+
+
+# ------------------------------------------------------------------------------------ where it leads
+
+NUMBERS = """
+20003 20005 20006 20008 20010 20403 20404 20409 20410 20422 20423 20429 20500 20503 21211 21217 21408 21608 21610 21614
+30003-30008 30034 575001 60001-60008 60200-60243 60245 60247 60248 60250 60252 60253 60300-60302 60304-60306
+60308-60315 60317 60318 60322-60331 60333-60335 60361-60388 60390-60393 60401-60412 60420-60441 60500 60510-60535
+60540 60550 60600 60602-60626 63003 63016 63018 63024 63036 68001-68008
+"""
+"""Every number of Verify's own list of errors, and of the layers below it."""
+
+
+def documented() -> Iterator[int]:
+    for word in NUMBERS.split():
+        first, _, last = word.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+def test_every_number_that_twilio_documents_is_in_the_table() -> None:
+    assert [code for code in documented() if code not in TABLE] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "channel", "another", "off", "retry"),
+    [
+        (20003, "sms", False, False, Retry.NEVER),
+        (20404, "sms", False, False, Retry.NOW),
+        (20429, "sms", False, False, Retry.AFTER_WAIT),
+        (21211, "sms", False, False, Retry.NEVER),
+        (21610, "sms", True, False, Retry.NEVER),
+        (21614, "sms", True, False, Retry.NEVER),
+        (60202, "sms", False, False, Retry.AFTER_EXPIRY),
+        (60203, "sms", False, False, Retry.AFTER_EXPIRY),
+        (60204, "sms", True, False, Retry.NEVER),
+        (60204, "sna", True, True, Retry.NEVER),
+        (60204, "auto", True, True, Retry.NEVER),
+        (60204, "", True, False, Retry.NEVER),
+        (60205, "sms", True, False, Retry.NEVER),
+        (60212, "sms", False, False, Retry.AFTER_WAIT),
+        (60214, "call", True, True, Retry.NEVER),
+        (60217, "email", True, True, Retry.NEVER),
+        (60217, "sms", True, False, Retry.NEVER),
+        (60223, "sms", True, True, Retry.NEVER),
+        (60223, "whatsapp", True, True, Retry.NEVER),
+        (60238, "sms", False, False, Retry.NEVER),
+        (60242, "whatsapp", True, True, Retry.NEVER),
+        (60253, "email", True, True, Retry.NEVER),
+        (60329, "sna", True, True, Retry.NEVER),
+        (60410, "sms", True, False, Retry.AFTER_WAIT),
+        (60500, "sna", True, False, Retry.NEVER),
+        (60529, "sna", True, False, Retry.NEVER),
+        (60545, "sna", True, False, Retry.NEVER),  # not in the table, and of the family
+        (60540, "sna", False, False, Retry.NEVER),
+        (60550, "auto", True, True, Retry.NEVER),
+        (60603, "email", True, True, Retry.NEVER),
+        (60605, "sms", True, False, Retry.NEVER),
+        (68008, "whatsapp", True, True, Retry.NEVER),
+        (99999, "sms", True, False, Retry.NEVER),
+    ],
+)
+def test_where_a_refusal_leads(code: int, channel: str, another: bool, off: bool, retry: Retry) -> None:
+    error = error_for(400, code, channel=channel)
+    assert (error.try_another_way, error.channel_off, error.retry) == (another, off, retry)
+
+
+def test_a_provider_that_is_down_may_be_asked_again() -> None:
+    error = error_for(503, 20503, channel="sms")
+    assert (error.try_another_way, error.channel_off, error.retry) == (True, False, Retry.NOW)
+
+
+@pytest.mark.parametrize(
+    ("message", "key", "another"),
+    [("Invalid parameter `To`", "recipient", False), ("Invalid parameter `AppHash`", "cannot_send", True)],
+)
+def test_the_parameter_decides_whether_another_way_helps(message: str, key: str, another: bool) -> None:
+    error = error_for(400, 60200, message)
+    assert (error.code, error.try_another_way) == (key, another)
+
+
+def test_a_person_is_never_left_without_a_word() -> None:
+    for code, row in TABLE.items():
+        error = error_for(400, code)
+        assert error.sentence
+        if error.code in ("misconfigured", "silent", "landline", "undelivered", "device"):
+            assert "another way" in error.sentence or "Choose" in error.sentence or "Get a code" in error.sentence
+        if row.off:
+            assert row.another_way, f"{code}: the channel is off, and no other is offered"
+            assert row.reaction is Reaction.OPERATOR
+
+
+@pytest.mark.parametrize(
+    ("code", "opted_out", "another", "sentence"),
+    [
+        (21610, True, True, "opted_out"),
+        (30003, False, True, "undelivered"),
+        (30004, False, True, "undelivered"),
+        (30005, False, False, "recipient"),
+        (30006, False, True, "landline"),
+        (30007, False, True, "undelivered"),
+        (30034, False, True, "misconfigured"),
+        (60005, False, True, "undelivered"),
+        (63018, False, True, "wait"),
+        (63024, False, True, "undelivered"),
+        (12345, False, True, "undelivered"),
+        (0, False, True, "undelivered"),
+    ],
+)
+def test_what_a_report_of_delivery_means(code: int, opted_out: bool, another: bool, sentence: str) -> None:
+    meaning = delivery_meaning(code)
+    assert (meaning.opted_out, meaning.try_another_way) == (opted_out, another)
+    assert str(meaning.sentence) == str(BackendRejected.sentences[sentence])
+    assert meaning.operator.endswith(".")
+
+
+def test_only_one_number_is_an_opt_out() -> None:
+    assert [code for code in range(100_000) if delivery_meaning(code).opted_out] == [21610]
+
+
+def test_a_language_is_left_out_once() -> None:
+    asked = []
+
+    def send(options: SendOptions) -> str:
+        asked.append(options.locale)
+        raise VerifyError(400, 60331)
+
+    with pytest.raises(VerifyError):
+        in_some_language(send, SendOptions(locale="tlh"))
+    assert asked == ["tlh", ""]
+
+
+# --------------------------------------------------------------------------------------- the reference
+
+
+def test_the_reference_has_a_line_for_each_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "docs" / "_ext"))
+    docs = importlib.import_module("twilio_error_texts")
+    for code, row in TABLE.items():
+        number, meaning, gets, reads, *others = docs.texts(code, row)
+        assert (number, meaning) == (str(code), row.sentence)
+        error = error_for(400, code)
+        assert reads == error.sentence
+        assert gets.startswith(type(error).__name__) and gets.endswith(
+            error.code if row.reaction.key else "Unavailable"
+        )
+        assert all(others)

@@ -161,3 +161,33 @@ def test_it_says_what_it_is(backend: LocMemBackend) -> None:
     assert backend.channels == {*VERIFICATION_CHANNELS}
     assert backend.features == {*Feature}
     assert backend.system_checks() == []
+
+
+def test_attempts_come_in_pages(backend: LocMemBackend) -> None:
+    for number in range(100, 103):
+        backend.start(Recipient.phone(f"+12025550{number}"), Channel.SMS)
+    now = datetime.now(UTC)
+    bounds = {"after": now - timedelta(hours=1), "before": now + timedelta(hours=1)}
+    first = backend.attempts_page(**bounds, size=2)
+    second = backend.attempts_page(**bounds, page=first.next_page, size=2)
+    assert [*first.attempts, *second.attempts] == [*backend.attempts(**bounds)]
+    assert second.next_page == ""
+    assert backend.attempts_page(**bounds, page="PAVL1", size=2) == first, "of another backend"
+    backend.fail_next(status=503)
+    with pytest.raises(BackendUnavailable):
+        backend.attempts_page(**bounds)
+
+
+def test_news_of_an_attempt(backend: LocMemBackend, recipient: Recipient) -> None:
+    backend.simulator.rcs_numbers.add(recipient.value)
+    sid = backend.start(recipient, Channel.SMS).attempt_sid
+    backend.simulator.report(sid, "undelivered", error_code=30003)
+    (told,) = backend.attempts(after=datetime.now(UTC) - timedelta(hours=1))
+    assert (told.channel, told.message_status, told.error_code, told.country) == ("rbm", "undelivered", 30003, "US")
+    assert told.at is not None
+
+
+def test_a_language_that_is_not_spoken(backend: LocMemBackend, recipient: Recipient) -> None:
+    backend.simulator.locales = frozenset({"de"})
+    backend.start(recipient, Channel.SMS, SendOptions(locale="tlh", custom_friendly_name="Acme"))
+    assert [(one.locale, one.options.custom_friendly_name) for one in outbox] == [("", "Acme")]

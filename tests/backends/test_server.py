@@ -233,3 +233,103 @@ def test_it_stands_in_for_twilio_by_one_setting(
     assert answer.status is ProviderStatus.APPROVED
     printed = capfd.readouterr()
     assert printed.out + printed.err == "", "a server that logs requests would log numbers"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Tags", "{"),
+        ("Tags", "[]"),
+        ("RateLimits", "1"),
+        ("ChannelConfiguration", '"x"'),
+        ("TemplateCustomSubstitutions", "null"),
+        ("Templates", "{}"),
+    ],
+)
+def test_a_parameter_that_is_not_the_json_it_should_be(
+    server: VerifyServer, twilio: Twilio, exchanges_are_as_described: list[str], name: str, text: str
+) -> None:
+    data = {"To": "+12025550143", "Channel": "sms", name: text}
+    status, body = twilio("POST", "Verifications", data=data)
+    assert (status, body["code"]) == (400, 60200)
+    assert name in body["message"]
+    assert server.sent == []
+    exchanges_are_as_described.clear()
+
+
+def test_a_silent_check_looks_like_twilios(server: VerifyServer, twilio: Twilio) -> None:
+    server.simulator.lookup_enabled = True
+    body = start(twilio, channel="sna")
+    assert set(body["sna"]) == {"url"}
+    assert body["lookup"]["carrier"]["type"] == "mobile"
+    attempt = body["send_code_attempts"][0]["attempt_sid"]
+    asked = {"VerificationSid": body["sid"]}
+    status, waiting = twilio("POST", "VerificationCheck", data=asked)
+    assert (status, waiting["status"]) == (201, "pending")
+    assert waiting["sna_attempts_error_codes"] == [{"attempt_sid": attempt, "code": 60519}]
+    opened = requests.post(body["sna"]["url"], timeout=5)  # the phone has no credentials
+    assert (opened.status_code, opened.headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
+    assert twilio("POST", "VerificationCheck", data=asked)[1]["status"] == "approved"
+    assert requests.get(body["sna"]["url"], timeout=5).text.startswith("ErrorCode=-10")
+
+
+def test_a_payment_is_repeated_in_the_answers(server: VerifyServer, twilio: Twilio) -> None:
+    payment = {"Amount": "39.90", "Payee": "Acme"}
+    data = {"To": "+12025550143", "Channel": "sms", **payment}
+    status, body = twilio("POST", "Verifications", data=data)
+    assert (status, body["amount"], body["payee"]) == (201, "39.90", "Acme")
+    answer = {"To": "+12025550143", "Code": server.sent[0].code}
+    assert twilio("POST", "VerificationCheck", data=answer)[1]["code"] == 60206
+    approved = twilio("POST", "VerificationCheck", data={**answer, **payment})[1]
+    assert (approved["status"], approved["amount"], approved["payee"]) == ("approved", "39.90", "Acme")
+
+
+def test_attempts_tell_what_became_of_them(server: VerifyServer, twilio: Twilio) -> None:
+    server.simulator.rcs_numbers.add("+12025550143")
+    server.simulator.undelivered["+12025550144"] = 21610
+    start(twilio)
+    start(twilio, "+12025550144")
+    start(twilio, "+12025550145", "call")
+    start(twilio, "+12025550146", "sna")
+    listed = twilio("GET", "/v2/Attempts")[1]["attempts"]
+    told = [
+        (one["channel"], one["channel_data"].get("message_status"), one["channel_data"]["error_code"]) for one in listed
+    ]
+    assert told == [("call", None, None), ("sms", "undelivered", "21610"), ("rbm", "delivered", None)]
+    assert listed[0]["channel_data"]["call_status"] == "completed"
+
+
+def test_a_token_that_was_never_given_is_refused(twilio: Twilio) -> None:
+    status, body = twilio("GET", "/v2/Attempts", params={"PageToken": "PAVL1"})
+    assert (status, body["code"]) == (400, 60200)
+
+
+def test_pages_go_back_as_well(server: VerifyServer, twilio: Twilio) -> None:
+    for number in range(100, 104):
+        server.simulator.create(f"+12025550{number}", "sms")
+    first = twilio("GET", "/v2/Attempts?PageSize=2")[1]
+    second = twilio("GET", first["meta"]["next_page_url"].removeprefix(server.url))[1]
+    back = twilio("GET", second["meta"]["previous_page_url"].removeprefix(server.url))[1]
+    assert back["attempts"] == first["attempts"]
+
+
+def test_other_paths_are_for_extensions(monkeypatch: pytest.MonkeyPatch, exchanges_are_as_described: list[str]) -> None:
+    class Weather:
+        def __init__(self, server: VerifyServer) -> None:
+            self.server = server
+
+        def answer(self, request: Request) -> tuple[int, Any] | None:
+            if request.path != "/v2/Weather":
+                return None
+            return 200, {"of": self.server.account_sid, "said": request.body.decode()}
+
+    monkeypatch.setattr(VerifyServer, "extensions", [*VerifyServer.extensions, Weather])
+    with VerifyServer() as server:
+        client = Twilio(server)
+        with client.session:
+            told = client("POST", "/v2/Weather", json=["rain"])
+            assert told == (200, {"of": server.account_sid, "said": '["rain"]'})
+            assert client("GET", "/v2/Elsewhere")[0] == 404
+            client.session.auth = None
+            assert client("POST", "/v2/Weather")[0] == 401
+    exchanges_are_as_described.clear()

@@ -32,6 +32,8 @@ from django_twilio_verify.results import ProviderAttempt, ProviderStatus
 from django_twilio_verify.testing import VerifyServer
 
 CODE = "918273"
+TOKEN = "a-token-of-the-phone"
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SID = "VE" + "a" * 32
 GOOD: dict[str, Any] = {
     "account_sid": "AC" + "1" * 32,
@@ -513,14 +515,18 @@ def test_failures_tell_no_secret(
 ) -> None:
     caplog.set_level(0)
     backend = make(timeout=1.5)
+    options = SendOptions(custom_code=CODE, locale="de")
+    token = {"sid": SID, "sna_client_token": TOKEN}
     calls: list[Callable[[], object]] = [
-        lambda: backend.start(recipient, Channel.SMS),
+        lambda: backend.start(recipient, Channel.SMS, options),
         lambda: backend.check(recipient, CODE, sid=SID),
+        lambda: backend.check(recipient, "", **token),
     ]
     if asynchronous:
         calls = [
-            lambda: async_to_sync(backend.astart)(recipient, Channel.SMS),
+            lambda: async_to_sync(backend.astart)(recipient, Channel.SMS, options),
             lambda: async_to_sync(backend.acheck)(recipient, CODE, sid=SID),
+            lambda: async_to_sync(backend.acheck)(recipient, "", **token),
         ]
     shown = repr(backend)
     for call in calls:
@@ -531,8 +537,56 @@ def test_failures_tell_no_secret(
             assert error.__context__ is None or asynchronous
             shown += everything_shown(error)
     shown += caplog.text
-    for secret in ("2025550143", CODE, server.password):
+    for secret in ("2025550143", CODE, TOKEN, server.password):
         assert secret not in shown
+
+
+REFUSED = json.dumps({"status": 401, "code": 20003, "message": "Authenticate", "more_info": "https://example.com"})
+REFUSED_ANEW = json.dumps({"type": "https://example.com", "title": "No", "status": 401, "code": 20003})
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised", "perhaps_done"),
+    [
+        (lambda server: server.fail_next(status=401, body=REFUSED), BackendRejected, None),
+        (lambda server: server.fail_next(status=401, body=REFUSED_ANEW), BackendRejected, None),
+        (lambda server: server.fail_next(status=502, body="<html>"), BackendUnavailable, True),
+        (lambda server: server.fail_next(status=200, body="[]"), BackendUnavailable, None),
+        (lambda server: server.garble_next(carried_out=False), BackendUnavailable, None),
+        (lambda server: server.reset_next(), BackendUnavailable, None),
+        (lambda server: server.drop_next(), BackendUnavailable, None),
+    ],
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda backend, who: backend.start(who, Channel.SNA),
+        lambda backend, who: backend.start(who, Channel.AUTO, SendOptions(device_ip="192.0.2.1")),
+        lambda backend, who: backend.check(who, "", sid=SID),
+        lambda backend, who: backend.check(who, CODE, sid=SID, amount="1", payee="Acme"),
+        lambda backend, who: backend.approve(SID),
+        lambda backend, who: backend.cancel(SID),
+        lambda backend, who: backend.fetch(SID),
+        lambda backend, who: backend.attempts_page(after=NOON, before=NOON),
+    ],
+    ids=["link", "auto", "ask", "pay", "approve", "cancel", "fetch", "attempts"],
+)
+def test_every_call_turns_every_failure_into_ours(
+    backend: TwilioBackend,
+    server: VerifyServer,
+    recipient: Recipient,
+    call: Callable[[TwilioBackend, Recipient], object],
+    fault: Plan,
+    raised: type[BackendError],
+    perhaps_done: bool | None,
+) -> None:
+    fault(server)
+    with pytest.raises(raised) as caught:
+        call(backend, recipient)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    if perhaps_done is not None:
+        assert getattr(caught.value, "perhaps_done", None) is perhaps_done
+    assert len(server.requests) <= 1, "nothing is tried again"
 
 
 @pytest.mark.parametrize("url", ["https", "http"])

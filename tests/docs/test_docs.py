@@ -19,12 +19,20 @@ import django_twilio_verify
 from django_twilio_verify import choices, conf, exceptions, signals, urls
 from django_twilio_verify.exceptions import TwilioVerifyError
 from django_twilio_verify.flows import (
+    attemptsync,
     consent,
+    declaration,
     delivery,
     disclosures,
+    events,
     factors,
+    handover,
     linter,
+    outages,
+    plan,
+    provisioning,
     recovery,
+    routing,
     verifications,
     withdrawal,
 )
@@ -103,7 +111,8 @@ def test_every_exception_has_its_answer_in_the_reference() -> None:
 
 def test_every_system_check_is_in_the_reference_with_its_level() -> None:
     # The literal ids, and those that are put together: "E013" in a table, f"twilio_verify.{check_id}" beside it.
-    sources = "".join((PACKAGE / name).read_text(encoding="utf-8") for name in ("checks.py", "backends/twilio.py"))
+    files = ("checks.py", "flows/declaration.py", "backends/twilio.py")
+    sources = "".join((PACKAGE / name).read_text(encoding="utf-8") for name in files)
     ids = {f"twilio_verify.{number}" for number in re.findall(r"\"(?:twilio_verify\.)?([EW]\d{3})\"", sources)}
     levels = {row[0]: row[1] for row in rows("reference/checks") if row[0].startswith("twilio_verify.")}
     assert ids == {*levels}
@@ -137,7 +146,27 @@ def test_every_tag_and_filter_is_in_the_reference() -> None:
     assert [name for name in register.filters if f"\\|{name}`" not in text] == []
 
 
-@pytest.mark.parametrize("flow", [consent, delivery, disclosures, factors, linter, recovery, verifications, withdrawal])
+FLOWS = [
+    attemptsync,
+    consent,
+    declaration,
+    delivery,
+    disclosures,
+    events,
+    factors,
+    handover,
+    linter,
+    outages,
+    plan,
+    provisioning,
+    recovery,
+    routing,
+    verifications,
+    withdrawal,
+]
+
+
+@pytest.mark.parametrize("flow", FLOWS)
 def test_every_public_function_of_the_flows_is_in_the_reference(flow: ModuleType) -> None:
     text = page("reference/flows")
     functions = [one for one in vars(flow).values() if inspect.isfunction(one) and one.__module__ == flow.__name__]
@@ -152,7 +181,7 @@ def test_every_model_is_in_the_reference() -> None:
 def test_every_choice_is_in_the_reference() -> None:
     text = page("reference/choices")
     lists = [one for one in vars(choices).values() if isinstance(one, type) and one.__module__ == choices.__name__]
-    assert len(lists) == 12
+    assert len(lists) == 13
     for one in lists:
         section = text.partition(f"\n## {one.__name__}\n")[2].partition("\n## ")[0]
         assert [word.value for word in one if f"`{word.value}`" not in section] == []

@@ -17,6 +17,7 @@ from django.test import override_settings
 from django_twilio_verify import checks
 from django_twilio_verify.backends import twilio
 from django_twilio_verify.backends.base import BaseBackend
+from django_twilio_verify.flows import declaration
 from django_twilio_verify.middleware import TwoFactorMiddleware
 
 OURS = "django_twilio_verify.middleware.TwoFactorMiddleware"
@@ -279,6 +280,10 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
         },
         ["E043", "E044", "site.E001"],
     ),
+    # ---- E030
+    ({"ROUTER": policy, "TENANT": f"{__name__}.policy"}, []),
+    ({"ROUTER": "nowhere.router"}, ["E030"]),
+    ({"ROUTER": 5, "TENANT": 5}, ["E030", "E030"]),
     # ---- E020, W004 (what can be wrong with a key is in tests/seals)
     ({"SIGNING_KEYS": [("k2", SECRET), ("k1", SECRET.encode())]}, []),
     ({"SIGNING_KEYS": [("k1", "short")]}, ["E020"]),
@@ -319,6 +324,13 @@ BACKENDS: list[tuple[Any, list[str]]] = [
     ({"default": {"BACKEND": TWILIO}}, ["E007"]),
     ({"default": {"BACKEND": LOCMEM}, "brand": {"BACKEND": "nowhere.Backend"}}, ["E007", "W001"]),
     ({"default": {"BACKEND": f"{__name__}.SpeakingBackend"}}, ["W001", "site.E001"]),
+    # ---- E031 to E034, W030 (what can be wrong with a declared Service is in tests/service)
+    ({"default": {"BACKEND": LOCMEM, "SERVICE": {"ttl": 600}}}, ["E031", "W001"]),
+    ({"default": {"BACKEND": LOCMEM, "SERVICE": {"code_length": 3}}}, ["E032", "W001"]),
+    ({"default": {"BACKEND": LOCMEM, "SERVICE": []}}, ["E032", "W001"]),
+    ({"default": {"BACKEND": LOCMEM, "SERVICE": {"skip_sms_to_landlines": True}}}, ["E033", "W001"]),
+    ({"default": {"BACKEND": LOCMEM, "SERVICE": {"code_length": 8}}}, ["E034", "W001"]),
+    ({"default": {"BACKEND": LOCMEM, "SERVICE": {"psd2_enabled": True}}}, ["W001", "W030", "W030"]),
     (options(account_sid="AC1"), ["E010"]),
     (options(service_sid=""), ["E011"]),
     (options(username="ann"), ["E012"]),
@@ -400,10 +412,12 @@ def ids_in(module: Any) -> list[str]:
 
 
 def test_every_id_is_tested_here() -> None:
-    known = {*ids_in(checks), *ids_in(twilio)}
+    known = {*ids_in(checks), *ids_in(declaration), *ids_in(twilio)}
     fired = {name for _, said in [*CASES, *BACKENDS] for name in said if "." not in name} | {"W003"}
     assert fired == known
-    assert known == {f"E{number:03}" for number in range(1, 21)} | {"W001", "W002", "W003", "W004", "W005"}
+    errors = (*range(1, 21), *range(30, 35), *range(40, 45), 50)
+    warnings = (*range(1, 6), 30, 40, 50)
+    assert known == {f"E{number:03}" for number in errors} | {f"W{number:03}" for number in warnings}
 
 
 def test_no_id_serves_two_files() -> None:

@@ -212,7 +212,7 @@ def test_whoever_proves_a_number_stops_everything_that_goes_there(client):
     shown = client.get(page)
     assert "+1 501-712-2661" in text(shown)
     assert shown.content.decode().count("checked") == 4  # all that goes there, unless it is taken out
-    done = client.post(page, {"channels": ["sms", "call", "whatsapp"]})
+    done = client.post(page, {"channels": ["sms", "call", "whatsapp", "sna"]})
     assert done["Location"] == page
     events = ConsentEvent.objects.filter(event="opted_out").order_by("id")
     assert [event.channel for event in events] == ["sms", "call", "whatsapp", "sna"]

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import socket
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import requests
+import time_machine
+from asgiref.sync import async_to_sync
 
+from django_twilio_verify.flows import handover, verifications
 from django_twilio_verify.testing import VerifyServer
+
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
 def _closed_port() -> int:
@@ -53,6 +60,14 @@ class Provider:
         return self.server.sent[-1].code
 
     @property
+    def simulator(self) -> Any:
+        return self.server.simulator
+
+    def open(self, link: str) -> str:
+        """Play the phone that opens ``link`` over its mobile network; what it is answered."""
+        return str(requests.get(link, timeout=10).text)
+
+    @property
     def last_form(self) -> dict[str, str]:
         return dict(self.server.requests[-1].form)
 
@@ -61,3 +76,26 @@ class Provider:
 def server(settings):
     with VerifyServer() as running:
         yield Provider(settings, running)
+
+
+class Flows:
+    """The verbs of ``verifications`` and ``handover``, as they are or through their twins."""
+
+    def __init__(self, twin: str) -> None:
+        self._prefix = "" if twin == "sync" else "a"
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(handover if name in ("accept", "finish") else verifications, self._prefix + name)
+        return async_to_sync(found) if self._prefix else found
+
+
+@pytest.fixture(params=["sync", "async"])
+def flows(request: Any) -> Flows:
+    """Both twins, with the same cases."""
+    return Flows(request.param)
+
+
+@pytest.fixture
+def clock() -> Any:
+    with time_machine.travel(NOON, tick=False) as traveller:
+        yield traveller

@@ -250,3 +250,51 @@ def test_signals_tell_approval_once_and_refusals_each():
         verification_approved.disconnect(approved)
         verification_refused.disconnect(refused)
     assert heard == ["wrong", "approved"]
+
+
+def with_sid_of(verification, status) -> None:
+    """Another session's row of the same verification at the provider, which has one for each recipient."""
+    other = verifications.start(recipient=PHONE, channel="sms", client=make_client("session-2")).verification
+    assert other.sid == verification.sid
+    Verification.objects.filter(pk=other.pk).update(status=status)
+
+
+# A 404 of the provider's, by what our own record has of it.
+@pytest.mark.parametrize(
+    ("status", "outcome", "ends"),
+    [
+        (None, CheckOutcome.EXPIRED, VerificationStatus.EXPIRED),
+        (VerificationStatus.EXPIRED, CheckOutcome.EXPIRED, VerificationStatus.EXPIRED),
+        (VerificationStatus.APPROVED, CheckOutcome.CLOSED, VerificationStatus.CANCELED),
+        (VerificationStatus.CANCELED, CheckOutcome.CLOSED, VerificationStatus.CANCELED),
+        (VerificationStatus.MAX_ATTEMPTS_REACHED, CheckOutcome.USED_UP, VerificationStatus.MAX_ATTEMPTS_REACHED),
+    ],
+)
+def test_a_404_is_told_apart_by_our_own_record(check, server, status, outcome, ends):
+    verification = begin()
+    if status is not None:
+        agree(client=make_client("session-2"))
+        with_sid_of(verification, status)
+    server.fail({"status": 404, "code": 20404})
+    assert check(verification, server.last_code).outcome == outcome
+    verification.refresh_from_db()
+    assert verification.status == ends
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (VerificationStatus.APPROVED, CheckOutcome.ALREADY_VERIFIED),
+        (VerificationStatus.EXPIRED, CheckOutcome.EXPIRED),
+        (VerificationStatus.MAX_ATTEMPTS_REACHED, CheckOutcome.USED_UP),
+        (VerificationStatus.CANCELED, CheckOutcome.CLOSED),
+        (VerificationStatus.DENIED, CheckOutcome.CLOSED),
+        (VerificationStatus.FAILED, CheckOutcome.CLOSED),
+    ],
+)
+def test_what_is_over_here_is_not_asked_for_there(check, server, status, outcome):
+    verification = begin()
+    Verification.objects.update(status=status)
+    before = server.count
+    assert check(verification, server.last_code).outcome == outcome
+    assert server.count == before

@@ -6,14 +6,18 @@ import copy
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from django_twilio_verify.backends.errors import row_for
+from django_twilio_verify.flows import provisioning
 
 from .conftest import FULL, Site
 
@@ -510,19 +514,28 @@ TWILIO_VERIFY_CHANNELS = ["sms", "email"]
 """
 
 
-def run_as_a_program(site: Site, tmp_path: Path, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+def program(site: Site, tmp_path: Path, *arguments: str) -> dict[str, Any]:
     module = tmp_path / "settings_for_verify_service.py"
     module.write_text(SETTINGS % {"options": dict(site.options), "service": FULL})
     environ = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}", "DJANGO_SETTINGS_MODULE": module.stem}
-    return subprocess.run(
-        [sys.executable, "-m", "django", "verify_service", *arguments],
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        **more,
-    )
+    return {"args": [sys.executable, "-m", "django", "verify_service", *arguments], "env": environ}
+
+
+def run_as_a_program(site: Site, tmp_path: Path, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    command = program(site, tmp_path, *arguments)
+    return subprocess.run(**command, capture_output=True, text=True, check=False, timeout=120, **more)
+
+
+def start_as_a_program(site: Site, tmp_path: Path, *arguments: str, **more: Any) -> subprocess.Popen[bytes]:
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(**program(site, tmp_path, *arguments), **{**quiet, **more})
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_as_a_program_its_status_tells(site: Site, tmp_path: Path) -> None:
@@ -545,3 +558,67 @@ def test_on_a_terminal_it_asks(site: Site, tmp_path: Path, answer: bytes, status
     assert ran.returncode == status, ran.stderr
     assert f"Carry out {STEPS} steps at Twilio? [y/N]" in ran.stdout
     assert site.writes() == (STEPS if status == 0 else 0)
+
+
+def test_a_run_that_was_killed_is_finished_by_the_next(site: Site, tmp_path: Path) -> None:
+    site.server.delay(0, times=4 + 3)
+    site.server.delay(60)
+    killed = start_as_a_program(site, tmp_path, "apply", "--yes")
+    wait_until(lambda: site.writes() == 4)
+    killed.kill()
+    killed.wait(30)
+    assert run_as_a_program(site, tmp_path, "apply", "--yes").returncode == 0
+    assert site.writes() == STEPS
+    assert site.run("check").status == 0
+
+
+def test_control_c_at_the_question_changes_nothing(site: Site, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    asked = start_as_a_program(site, tmp_path, "apply", stdin=theirs, stdout=subprocess.PIPE)
+    assert asked.stdout is not None
+    while b"[y/N]" not in (line := asked.stdout.read1()):
+        assert line
+    asked.send_signal(signal.SIGINT)
+    assert asked.wait(30) == 1
+    asked.stdout.close()
+    os.close(theirs)
+    os.close(ours)
+    assert site.writes() == 0
+
+
+def test_progress_is_drawn_on_a_terminal_and_taken_away(site: Site, tmp_path: Path) -> None:
+    site.server.delay(0.25, times=4)
+    ours, theirs = pty.openpty()
+    drawn = start_as_a_program(site, tmp_path, "check", stderr=theirs)
+    drawn.wait(60)
+    shown = os.read(ours, 10_000).decode()
+    os.close(theirs)
+    os.close(ours)
+    assert -1 < shown.find("parts of the Service read") < shown.find("differences")
+
+
+# Somebody else at the same time
+
+
+def test_what_somebody_else_removed_meanwhile_is_gone_all_the_same(site: Site) -> None:
+    site.run("apply", "--yes")
+    site.declare({"messaging_configurations": {"all": "MG" + "f" * 32}, "rate_limits": {}, "webhooks": []})
+    site.server.delay(0, times=6)  # the Service, its limits, two times buckets, senders, webhooks
+    site.server.fail_next(status=404, code=20404, carried_out=True)
+    assert site.run("apply", "--yes", "--prune").status == 0
+    assert site.run("check", "--prune").status == 0
+
+
+def test_an_answer_that_names_nothing_stops_the_run(site: Site) -> None:
+    site.server.delay(0, times=5)
+    site.server.fail_next(status=201, body="{}")
+    ran = site.run("apply", "--yes")
+    assert (ran.status, "does not name what was made" in ran.err) == (3, True)
+    assert site.run("apply", "--yes").status == 0
+
+
+def test_a_service_is_never_removed(site: Site) -> None:
+    admin = provisioning.administration("default")
+    with pytest.raises(ValueError, match="Console"):
+        admin.remove(provisioning.look(admin)[0])
+    assert site.writes() == 0

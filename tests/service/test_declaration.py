@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import inspect
+from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.core.checks import CheckMessage
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from twilio.rest.verify.v2.service import ServiceContext, ServiceList
 
@@ -18,6 +20,7 @@ from django_twilio_verify.flows import declaration
 
 from .conftest import FULL
 
+ROOT = Path(__file__).resolve().parents[2]
 BUCKET = {"max": 1, "interval": 60}
 HOOK = FULL["webhooks"][0]
 
@@ -239,8 +242,15 @@ JSON = st.recursive(
 KEYS = st.sampled_from([*SERVICE_PARAMETERS, *declaration.RELATED, *declaration.NO_PARAMETERS, "other"])
 
 
+@hypothesis.settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(KEYS, JSON | st.sampled_from([HOOK, [HOOK], {"ip": {"buckets": [BUCKET]}}]), max_size=6))
 def test_nothing_that_can_be_written_in_settings_is_a_traceback(declared: Any) -> None:
     if not declaration.problems(declared):
         kinds = [one.kind for one in declaration.resources(declared)]
         assert kinds[0] is Kind.SERVICE and Kind.SERVICE not in kinds[1:]
+
+
+def test_every_parameter_is_in_the_reference() -> None:
+    text = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
+    section = text.partition("\n### SERVICE\n")[2].partition("\n## ")[0]
+    assert [name for name in (*SERVICE_PARAMETERS, *declaration.RELATED) if f"`{name}`" not in section] == []

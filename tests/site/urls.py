@@ -23,4 +23,6 @@ urlpatterns = [
     path("signup/<uuid:verification>/", views.signup),
     path("start/", views.start),
     path("set-cart/", views.set_cart),
+    path("pay/", views.pay),
+    path("paid/", views.paid),
 ]

@@ -19,6 +19,7 @@ from django.shortcuts import render
 
 from django_twilio_verify.decorators import verification_exempt
 from django_twilio_verify.flows import verifications
+from django_twilio_verify.web import payments
 from django_twilio_verify.web.client import client_from
 from django_twilio_verify.web.signup import sign_up
 
@@ -98,6 +99,21 @@ def start(request: HttpRequest) -> HttpResponse:
     return HttpResponse(str(started.verification.pk))
 
 
+@login_required
+def pay(request: HttpRequest) -> HttpResponse:
+    """A checkout: the basket, kept in the session, is what is posted."""
+    request.session["cart"] = [request.POST["amount"], request.POST["payee"]]
+    return payments.begin(request, amount=request.POST["amount"], payee=request.POST["payee"], next="/paid/")
+
+
+@login_required
+def paid(request: HttpRequest) -> HttpResponse:
+    """Pays what is in the basket now."""
+    amount, payee = request.session["cart"]
+    approval = payments.redeem(request, amount=amount, payee=payee)
+    return HttpResponse("paid" if approval else approval.sentence, status=200 if approval else 409)
+
+
 def set_cart(request: HttpRequest) -> HttpResponse:
-    request.session["cart"] = [1]
+    request.session["cart"] = request.POST.getlist("cart") or [1]
     return HttpResponse("ok")

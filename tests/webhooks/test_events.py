@@ -14,10 +14,11 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from django_twilio_verify.flows import attempts, events
+from django_twilio_verify.flows import attempts, events, verifications
 from django_twilio_verify.models import ConsentEvent, ProviderEvent, Verification, VerificationAttempt
+from django_twilio_verify.testing import VerifyServer
 from tests.attempts.support import NOON, fate, lost_attempt, make_attempt, make_verification, sid
-from tests.support import PHONE, agree, race
+from tests.support import PHONE, agree, make_client, race
 
 from .cloud import SERVICE, backend, deliver, event, of_message, of_verification
 
@@ -436,3 +437,32 @@ def test_an_end_that_comes_while_the_right_code_is_accepted_takes_nothing_back()
 
 def test_an_event_that_no_backend_has_a_service_for_is_kept(ours):
     assert take(event("message.delivered", {}), trusted=()).stored == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_first_send_whose_answer_was_lost_is_found_and_answered_by_its_sid(settings):
+    """From the send to the proof, over HTTP: only the event says which verification of the provider's it is."""
+    client = make_client()
+    agree(client=client)
+    with VerifyServer() as server:
+        settings.TWILIO_VERIFY_BACKENDS = server.setting()
+        server.reset_next(carried_out=True)
+        started = verifications.start(recipient=PHONE, channel="sms", client=client)
+        assert started.perhaps_sent
+        lost, message = started.verification.attempts.get(), server.sent[-1]
+        (known,) = server.simulator.attempts()
+        told = of_verification(lost, word="pending", service_sid=server.service_sid, verification_sid=message.sid)
+        sent = {"attempt_sid": known.sid, "channel": "SMS", "tags": dict(message.options.tags)}
+        told["data"]["send_code_attempts"] = {"count": 1, "attempts": [sent]}
+        assert deliver([told]).json() == NEW
+        assert (fate(lost)["status"], fate(lost)["sid"]) == ("sent", known.sid)
+        checked = verifications.check(started.verification.pk, code=message.code, client=client)
+        assert checked.approved
+        assert dict(server.requests[-1].form)["VerificationSid"] == message.sid
+
+
+def test_names_that_differ_in_capitals_alone_are_no_trouble(ours):
+    """MariaDB calls them the same; nothing breaks, whichever it is."""
+    assert deliver([of_message(ours, "sent", id="Event")]).json() == NEW
+    answer = deliver([of_message(ours, "delivered", id="EVENT"), of_message(ours, "read", id="event")])
+    assert (answer.status_code, answer.json()["left"]) == (200, 0)

@@ -107,7 +107,7 @@ class Command(BaseCommand):
         plan = provisioning.plan(self._alias, self._look(admin), prune=prune)
         self._show_plan(plan)
         if plan.steps:
-            self._fail(f"{_differences(plan.steps)} to what is declared. `apply` mends it.", DIFFERS)
+            self._fail(f"{_differences(plan.steps)} from what is declared. `apply` mends it.", DIFFERS)
         self._line(self.style.SUCCESS(f"The Service {admin.service_sid} is as declared."))
 
     def _apply(self, admin: Administration, *, prune: bool) -> None:
@@ -139,10 +139,16 @@ class Command(BaseCommand):
             return
         if self._json or not sys.stdin.isatty():
             self._fail("Nothing was changed: --yes carries the plan out.", DIFFERS)
-        self.stdout.write(f"Carry out {_steps(plan.steps)} at Twilio? [y/N] ", ending="")
-        self.stdout.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        if not self._says_yes(f"Carry out {_steps(plan.steps)} at Twilio? [y/N] "):
             self._fail("Nothing was changed.", DIFFERS)
+
+    def _says_yes(self, question: str) -> bool:
+        try:
+            self.stdout.write(question, ending="")
+            self.stdout.flush()
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
+        except KeyboardInterrupt:
+            return False
 
     def _carry_out(self, run: Run, steps: Sequence[Step]) -> None:
         done: list[str] = self._said.setdefault("done", [])  # type: ignore[assignment]

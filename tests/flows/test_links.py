@@ -1,0 +1,380 @@
+"""Silent network authentication, and the automatic choice: a link opened on the phone proves the number, and whatever
+fails goes on by another way.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+
+from django_twilio_verify.choices import Channel, CheckOutcome, VerificationStatus
+from django_twilio_verify.exceptions import (
+    BackendUnavailable,
+    ConsentRequired,
+    RateLimited,
+    VerificationNotFound,
+)
+from django_twilio_verify.flows import verifications
+from django_twilio_verify.flows.checking import MAX_LINK_CHECKS
+from django_twilio_verify.models import Verification, VerificationCheck
+from django_twilio_verify.results import Checked, Started
+from django_twilio_verify.signals import verification_approved, verification_refused
+from tests.flows.conftest import NOON
+from tests.support import PHONE, agree, make_client, make_user, race, wrong_code
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def every_way(settings):
+    settings.TWILIO_VERIFY_CHANNELS = ["auto", "sna", "sms", "call", "email"]
+
+
+def begin(flows=verifications, channel: str = "sna", **values) -> Started:
+    for way in {Channel(channel).consent_channel.value, "sms"}:
+        agree(PHONE, way, user=values.get("user"))
+    return flows.start(recipient=PHONE, channel=channel, client=make_client(), **values)
+
+
+def checks() -> list[str]:
+    return list(VerificationCheck.objects.order_by("id").values_list("outcome", flat=True))
+
+
+@pytest.mark.parametrize("channel", ["sna", "auto"])
+def test_an_opened_link_proves_the_number_without_a_code(flows, server, channel):
+    server.simulator.sna_numbers.add(PHONE)
+    started = begin(flows, channel)
+    assert started.link.startswith("http") and started.channel == channel
+    assert verifications.link(started.verification, client=make_client()) == started.link
+    server.open(started.link)
+    checked = flows.check_link(started.verification, client=make_client())
+    assert checked.approved
+    verification = Verification.objects.get()
+    assert (verification.status, verification.link, verification.checks) == (VerificationStatus.APPROVED, "", 0)
+    assert "Code" not in server.last_form and checks() == ["approved"]
+    assert flows.check_link(started.verification, client=make_client()).outcome == CheckOutcome.ALREADY_VERIFIED
+    assert verifications.link(started.verification, client=make_client()) == ""
+
+
+def test_auto_that_came_as_a_text_message_is_one(flows, server):
+    started = begin(flows, "auto")
+    assert (started.channel, started.link) == (Channel.SMS, "")
+    assert flows.check_link(started.verification, client=make_client()).outcome == CheckOutcome.NOT_THIS_WAY
+    assert flows.check(started.verification, code=server.last_code, client=make_client()).approved
+
+
+@pytest.mark.parametrize(
+    ("channel", "agreed", "asks"), [("sna", "sms", True), ("auto", "sna", True), ("auto", "sms", False)]
+)
+def test_each_goes_by_its_own_consent(flows, channel, agreed, asks):
+    agree(PHONE, agreed)
+    if asks:
+        with pytest.raises(ConsentRequired):
+            flows.start(recipient=PHONE, channel=channel, client=make_client())
+    else:
+        assert flows.start(recipient=PHONE, channel=channel, client=make_client()).sends_left == 4
+
+
+def test_a_link_that_was_not_opened_yet_costs_no_answer(flows, server):
+    started = begin(flows)
+    told = flows.check_link(started.verification, client=make_client())
+    assert (told.outcome, told.checks_left, told.next_way) == (CheckOutcome.NOT_OPENED, 5, None)
+    server.open(started.link)
+    assert flows.check_link(started.verification, client=make_client()).approved
+
+
+def test_but_it_is_not_asked_about_for_ever(flows, server):
+    started = begin(flows)
+    told = [flows.check_link(started.verification, client=make_client()) for _ in range(5)]
+    outcomes = [CheckOutcome.NOT_OPENED] * 2 + [CheckOutcome.LINK_FAILED] * 3
+    assert [one.outcome for one in told] == outcomes
+    assert server.server.count("VerificationCheck") == MAX_LINK_CHECKS
+    assert told[-1].next_way == Channel.SMS
+
+
+# The errors with which opening a link fails (605xx): a stranger's SIM, Wi-Fi, two SIMs, an invalid number.
+FAILURES = [60500, 60510, 60520, 60530, 60534, 60540]
+
+
+@pytest.mark.parametrize("code", FAILURES)
+def test_any_failure_goes_on_by_the_next_way_at_once(flows, server, clock, code):
+    server.simulator.sna_failures[PHONE] = code
+    started = begin(flows)
+    server.open(started.link)
+    failed = flows.check_link(started.verification, client=make_client())
+    assert (failed.outcome, failed.next_way) == (CheckOutcome.LINK_FAILED, Channel.SMS)
+    assert VerificationCheck.objects.get().error_code == code
+    after = flows.start(recipient=PHONE, channel=failed.next_way, client=make_client())
+    assert after.verification == started.verification and not after.reused and after.link == ""
+    assert flows.check(after.verification, code=server.last_code, client=make_client()).approved
+    assert [one.channel for one in after.verification.attempts.order_by("id")] == ["sna", "sms"]
+
+
+def test_who_does_not_want_to_open_it_goes_on_at_once(flows, server, clock):
+    started = begin(flows)
+    after = flows.start(recipient=PHONE, channel="sms", client=make_client())
+    assert after.verification == started.verification
+    assert flows.check_link(started.verification, client=make_client()).outcome == CheckOutcome.NOT_THIS_WAY
+    assert verifications.link(started.verification, client=make_client()) == ""
+    agree(PHONE, "call")
+    with pytest.raises(RateLimited):  # and a second message waits its turn
+        flows.start(recipient=PHONE, channel="call", client=make_client())
+
+
+def test_a_wrong_token_proves_nothing(flows, server):
+    started = begin(flows, options={"enable_sna_client_token": True})
+    server.open(started.link)
+    told = flows.check_link(started.verification, client=make_client(), sna_client_token="guessed")
+    assert (told.outcome, told.next_way) == (CheckOutcome.LINK_FAILED, Channel.SMS)
+    assert Verification.objects.get().status == VerificationStatus.PENDING
+
+
+def test_the_right_token_is_passed_on(flows, server):
+    started = begin(flows, options={"enable_sna_client_token": True})
+    pending = server.simulator._by_link[started.link]
+    server.open(started.link)
+    assert flows.check_link(
+        started.verification, client=make_client(), sna_client_token=pending.links[0].token
+    ).approved
+
+
+def test_a_code_typed_to_a_link_reaches_nobody(flows, server):
+    started = begin(flows)
+    before = server.count
+    told = flows.check(started.verification, code="123456", client=make_client())
+    assert (told.outcome, told.checks_left, server.count) == (CheckOutcome.NOT_THIS_WAY, 5, before)
+
+
+@pytest.mark.parametrize("channel", ["sms", "call"])
+def test_a_link_is_not_asked_for_where_a_code_was_sent(flows, server, channel):
+    started = begin(flows, channel)
+    before = server.count
+    assert flows.check_link(started.verification, client=make_client()).outcome == CheckOutcome.NOT_THIS_WAY
+    assert server.count == before
+
+
+@pytest.mark.parametrize("other", ["session", "person", "unknown"])
+def test_other_peoples_links_are_not_there(flows, server, other):
+    ann, bob = make_user("ann"), make_user("bob")
+    started = begin(flows, user=ann)
+    target = uuid.uuid4() if other == "unknown" else started.verification
+    values = {"client": make_client("stolen" if other == "session" else "session-1")}
+    if other == "person":
+        values["user"] = bob
+    for ask in (flows.check_link, verifications.link, flows.status):
+        with pytest.raises(VerificationNotFound):
+            ask(target, **values)
+    assert checks() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "asked"),
+    [("reset", 1), ("500", 1), ("garble", 1), ("unreachable", 0)],
+)
+def test_a_provider_that_does_not_say_may_be_asked_again(flows, server, fault, asked):
+    started = begin(flows)
+    server.open(started.link)
+    server.fail(fault)
+    with pytest.raises(BackendUnavailable):
+        flows.check_link(started.verification, client=make_client())
+    verification = Verification.objects.get()
+    assert (verification.link_checks, verification.checking_until) == (asked, None)
+    assert verification.link == started.link
+    server.restart()
+    if fault != "garble":  # that one was carried out: the approval was lost with the answer
+        assert flows.check_link(started.verification, client=make_client()).approved
+
+
+def test_what_the_provider_refuses_is_a_link_that_failed(flows, server):
+    started = begin(flows)
+    server.fail({"status": 400, "code": 60200})
+    told = flows.check_link(started.verification, client=make_client())
+    assert (told.outcome, told.next_way) == (CheckOutcome.LINK_FAILED, Channel.SMS)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "outcome"),
+    [(404, 20404, CheckOutcome.EXPIRED), (429, 60202, CheckOutcome.USED_UP)],
+)
+def test_what_is_over_at_the_provider_is_over_here(flows, server, status, code, outcome):
+    started = begin(flows)
+    server.fail({"status": status, "code": code})
+    assert flows.check_link(started.verification, client=make_client()).outcome == outcome
+    assert Verification.objects.get().link == ""
+
+
+def test_a_status_nobody_has_heard_of_proves_nothing(flows, server):
+    started = begin(flows)
+    server.open(started.link)
+    body = f'{{"sid": "{started.verification.sid}", "status": "approvedish", "valid": true}}'
+    server.server.fail_next(status=200, body=body)
+    assert flows.check_link(started.verification, client=make_client()).outcome == CheckOutcome.NOT_OPENED
+
+
+def test_a_link_whose_address_was_lost_goes_on_another_way(flows, server):
+    agree(PHONE, "sna")
+    agree()
+    server.fail("reset after")
+    started = flows.start(recipient=PHONE, channel="sna", client=make_client())
+    assert started.perhaps_sent and started.link == ""
+    told = flows.check_link(started.verification, client=make_client())
+    assert (told.outcome, told.next_way) == (CheckOutcome.LINK_FAILED, Channel.SMS)
+    assert flows.start(recipient=PHONE, channel="sms", client=make_client()).verification == started.verification
+
+
+def test_an_expired_link_is_over(flows, server, clock):
+    started = begin(flows)
+    clock.shift(601)
+    assert verifications.link(started.verification, client=make_client()) == ""
+    assert flows.status(started.verification, client=make_client()).status == VerificationStatus.EXPIRED
+    assert flows.check_link(started.verification, client=make_client()).outcome == CheckOutcome.EXPIRED
+    assert Verification.objects.get().link == ""
+
+
+def test_a_second_link_takes_the_place_of_the_first(flows, server, clock):
+    first = begin(flows)
+    clock.shift(30)
+    second = flows.start(recipient=PHONE, channel="sna", client=make_client(), resend=True)
+    assert second.verification == first.verification and second.link not in ("", first.link)
+    server.open(second.link)
+    assert flows.check_link(second.verification, client=make_client()).approved
+
+
+def test_a_refused_way_out_leaves_the_link_usable(flows, server, clock):
+    """Two tabs on two channels: the one that is refused takes nothing from the other."""
+    started = begin(flows)
+    server.simulator.fraud_prefixes.add(PHONE[:6])
+    with pytest.raises(Exception, match="cannot send"):
+        flows.start(recipient=PHONE, channel="sms", client=make_client())
+    assert verifications.link(started.verification, client=make_client()) == started.link
+    server.open(started.link)
+    assert flows.check_link(started.verification, client=make_client()).approved
+
+
+def test_two_tabs_on_two_channels_are_told_to_wait_and_lose_nothing(flows, server, clock):
+    agree(PHONE, "call")
+    started = begin(flows, "sms")
+    with pytest.raises(RateLimited) as told:
+        flows.start(recipient=PHONE, channel="call", client=make_client())
+    assert (told.value.code, told.value.retry_at) == ("resend_too_early", NOON + timedelta(seconds=30))
+    agree(PHONE, "sna")
+    with pytest.raises(RateLimited):
+        flows.start(recipient=PHONE, channel="sna", client=make_client())
+    assert flows.check(started.verification, code=server.last_code, client=make_client()).approved
+
+
+PROGRESS = [
+    ("start", (VerificationStatus.PENDING, True, False, False)),
+    ("fail", (VerificationStatus.PENDING, False, True, False)),
+    ("approve", (VerificationStatus.APPROVED, False, False, False)),
+    ("redeem", (VerificationStatus.APPROVED, False, False, True)),
+]
+
+
+@pytest.mark.parametrize(("until", "expected"), PROGRESS)
+def test_the_waiting_page_reads_our_own_row(flows, server, django_assert_num_queries, until, expected):
+    started = begin(flows)
+    if until == "fail":
+        server.simulator.sna_failures[PHONE] = 60500
+    if until != "start":
+        server.open(started.link)
+        flows.check_link(started.verification, client=make_client())
+    if until == "redeem":
+        assert flows.redeem(started.verification, client=make_client(), purpose="verify")
+    before = server.count
+    with django_assert_num_queries(1):
+        told = verifications.status(started.verification, client=make_client())
+    assert (told.status, told.waits_for_link, told.link_failed, told.redeemed) == expected
+    assert flows.status(started.verification, client=make_client()) == told
+    assert told.approved is (until in ("approve", "redeem")) and server.count == before
+
+
+def test_signals_tell_of_links(server):
+    heard = []
+
+    def approved(sender, verification, **kwargs):
+        heard.append("approved")
+
+    def refused(sender, verification, outcome, **kwargs):
+        heard.append(outcome.value)
+
+    verification_approved.connect(approved)
+    verification_refused.connect(refused)
+    try:
+        started = begin()
+        verifications.check_link(started.verification, client=make_client())  # nothing was answered yet
+        server.open(started.link)
+        verifications.check_link(started.verification, client=make_client())
+    finally:
+        verification_approved.disconnect(approved)
+        verification_refused.disconnect(refused)
+    assert heard == ["approved"]
+
+
+def test_within_a_transaction_of_the_sites_no_link_is_asked_for(server):
+    started = begin()
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        verifications.check_link(started.verification, client=make_client())
+    assert Verification.objects.get().link_checks == 0
+
+
+def test_links_do_not_show_in_what_is_printed(server):
+    started = begin()
+    token = started.link.rsplit("/", 1)[-1]
+    assert token not in repr(started) and token not in repr(started.verification)
+
+
+@pytest.mark.race
+def test_the_questions_of_a_race_are_judged_once_and_approved_once(server):
+    started = begin()
+    server.open(started.link)
+    server.server.delay(0.2)
+    results = race(20, lambda index: verifications.check_link(started.verification, client=make_client()))
+    outcomes = Counter(result.outcome.value for result in results if isinstance(result, Checked))
+    assert outcomes == {"approved": 1, "already_verified": 19}
+    assert server.server.count("VerificationCheck") == 1
+
+
+@pytest.mark.race
+def test_a_race_for_an_unopened_link_asks_no_more_often_than_it_may(server):
+    started = begin()
+    results = race(20, lambda index: verifications.check_link(started.verification, client=make_client()))
+    outcomes = Counter(result.outcome.value for result in results if isinstance(result, Checked))
+    assert outcomes == {"not_opened": 2, "link_failed": 18}
+    assert server.server.count("VerificationCheck") == MAX_LINK_CHECKS
+    assert checks() == ["not_opened", "not_opened", "link_failed"]
+
+
+@pytest.mark.race
+def test_links_and_codes_in_a_race_never_share_an_answer(server):
+    """Half ask about the link, half have moved on to a text message: one proof, whoever was right."""
+    server.simulator.sna_numbers.add(PHONE)
+    started = begin()
+    server.open(started.link)
+
+    def work(index):
+        if index % 2:
+            return verifications.check_link(started.verification, client=make_client())
+        return verifications.start(recipient=PHONE, channel="sms", client=make_client())
+
+    results = race(10, work)
+    approved = [result for result in results if isinstance(result, Checked) and result.approved]
+    verification = Verification.objects.get(pk=started.verification.pk)
+    assert len(approved) <= 1 and (verification.status == VerificationStatus.APPROVED) is bool(approved)
+    assert verification.link == ""
+
+
+def test_wrong_codes_after_a_failed_link_have_all_their_tries(flows, server, clock):
+    server.simulator.sna_failures[PHONE] = 60500
+    started = begin(flows)
+    server.open(started.link)
+    flows.check_link(started.verification, client=make_client())
+    flows.start(recipient=PHONE, channel="sms", client=make_client())
+    told = [
+        flows.check(started.verification, code=wrong_code(server.last_code), client=make_client()) for _ in range(5)
+    ]
+    assert [one.checks_left for one in told] == [4, 3, 2, 1, 0]
