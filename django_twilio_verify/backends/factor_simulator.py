@@ -129,6 +129,14 @@ class FactorSimulator:
     def __repr__(self) -> str:
         return f"<FactorSimulator {self.alias}: {len(self._entities)} entities>"
 
+    def configure(self, service: Mapping[str, Any]) -> None:
+        """Take over what a Service (Twilio's JSON) says in ``totp``, ``passkeys`` and ``friendly_name``."""
+        apps = service["totp"]
+        with self._lock:
+            self.issuer = apps["issuer"] or service["friendly_name"]
+            self.time_step, self.code_length = apps["time_step"], apps["code_length"]
+            self.skew, self.passkeys = apps["skew"], read_passkey_config(service["passkeys"])
+
     def reset(self) -> None:
         """Forget every person, factor, challenge, token and event; the settings stay."""
         with self._lock:

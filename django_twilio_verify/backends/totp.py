@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 from collections.abc import Iterable
 
@@ -19,7 +18,7 @@ def key_of(secret: str) -> bytes:
     text = "".join(secret.split()).upper().rstrip("=")
     try:
         return base64.b32decode(text + "=" * (-len(text) % 8))
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one
         raise ValueError("not base32") from None
 
 

@@ -26,6 +26,7 @@ from ..backends.factor_records import Place
 from ..backends.factor_rules import invalid
 from ..backends.factor_simulator import FactorSimulator
 from .server import DEFAULT_PAGE_SIZE, Request, VerifyServer
+from .services import AccountServices
 
 Body = dict[str, Any]
 Answer = tuple[int, Any]
@@ -72,18 +73,32 @@ class _Visit:
 
 class FactorRoutes:
     """``simulator``: the factors of the Service. ``password``: the account's Auth Token, which webhooks are signed
-    with.
+    with. ``service``: tells the Service as it is set up (Twilio's JSON); what changes there about authenticator apps
+    and passkeys takes effect.
     """
 
-    def __init__(self, simulator: FactorSimulator, *, password: str = "") -> None:
+    def __init__(
+        self,
+        simulator: FactorSimulator,
+        *,
+        password: str = "",
+        service: Callable[[], Body] | None = None,
+    ) -> None:
         self.simulator = simulator
         self._password = password
+        self._service = service
+        self._settings: Body = {}
 
     @classmethod
     def of(cls, server: VerifyServer) -> FactorRoutes:
         """Those of a server: what ``VerifyServer.extensions`` holds."""
         place = Place(server.account_sid, server.service_sid, server.url)
-        return cls(FactorSimulator(place=place), password=server.password)
+
+        def service() -> Body:
+            several = server.extension(AccountServices).bodies("Services")
+            return next(one for one in several if one["sid"] == server.service_sid)
+
+        return cls(FactorSimulator(place=place), password=server.password, service=service)
 
     def answer(self, request: Request) -> Answer | None:
         """As ``server.Extension`` has it. Raises ``VerifyError`` to refuse."""
@@ -91,6 +106,7 @@ class FactorRoutes:
         if not request.path.startswith(prefix):
             return None
         path = request.path.removeprefix(prefix)
+        self._set_up()
         for method, pattern, serve in _ROUTES:
             found = re.fullmatch(pattern, path)
             if method == request.method and found:
@@ -123,6 +139,15 @@ class FactorRoutes:
         body = json.dumps(dict(event)).encode()
         signed = f"{url}{'&' if '?' in url else '?'}bodySHA256={_sha256(body)}"
         return body, {"Content-Type": "application/json", **self._signature(signed, signed)}
+
+    def _set_up(self) -> None:
+        service = self._service() if self._service else {}
+        settings = {name: service[name] for name in ("totp", "passkeys", "friendly_name") if name in service}
+        if settings != self._settings:
+            # What it was when the server began is no change: a test sets the simulator itself.
+            if self._settings:
+                self.simulator.configure(settings)
+            self._settings = settings
 
     def _signature(self, text: str, url: str) -> dict[str, str]:
         digest = hmac.digest(self._password.encode(), text.encode(), "sha1")
