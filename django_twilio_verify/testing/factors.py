@@ -142,7 +142,7 @@ class FactorRoutes:
 
     def _set_up(self) -> None:
         service = self._service() if self._service else {}
-        settings = {name: service[name] for name in ("totp", "passkeys", "friendly_name") if name in service}
+        settings: Body = {name: service[name] for name in ("totp", "passkeys", "friendly_name") if name in service}
         if settings != self._settings:
             # What it was when the server began is no change: a test sets the simulator itself.
             if self._settings:
