@@ -25,9 +25,9 @@ TYPES: Mapping[FactorKind, str] = {kind: word for word, kind in KINDS.items()}
 
 _NOT_FOUND = frozenset({20404, 60390, 60391, 60392})
 """Factor, challenge, entity; the documentation has the general number and, newer, one for each."""
-_UNACCEPTABLE = frozenset({*range(60374, 60384), *range(60385, 60389)})
-"""What a browser's answer can be wrong in: id, attachment, authenticator data, client data, signature, relying party,
-attestation. The settings of the relying party (60371 to 60373, 60384, 60393) are the operator's and not among them.
+_UNACCEPTABLE = frozenset({*range(60374, 60384), *range(60385, 60389)} - {60382})
+"""What a browser's answer can be wrong in: id, attachment, authenticator data, client data, signature, attestation. The
+settings of the relying party (60371 to 60373, 60382, 60384, 60393) are the operator's and not among them.
 """
 _WRONG = frozenset({60311, 60324}) | _UNACCEPTABLE
 

@@ -55,7 +55,7 @@ def signed_sid(answer: Mapping[str, Any]) -> str:
     try:
         client = json.loads(es256.decoded(str(response_of(answer).get("clientDataJSON") or "")))
         return es256.decoded(client["challenge"]).decode("ascii")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise VerifyError(400, 60378, "Authenticator response invalid or not provided") from None
 
 

@@ -172,6 +172,7 @@ class FactorContract:
                 assert backend.factor(identity, sid).status is FactorStatus.GONE
                 assert backend.confirm(identity, sid, "123456").status is FactorStatus.GONE
                 assert not backend.remove(identity, sid)
+                assert backend.challenge(identity, FactorKind.PASSKEY, factor_sid=sid).status is ChallengeStatus.GONE
             for sid in (NO_CHALLENGE, "no-sid", "../Services"):
                 assert backend.poll(identity, sid).status is ChallengeStatus.GONE
                 assert backend.answer(identity, sid, "123456").status is ChallengeStatus.GONE
@@ -220,10 +221,14 @@ class FactorContract:
         assert found == asked[:0:-1]
         assert backend.challenges(identity, status=ChallengeStatus.APPROVED) == ()
 
-    def test_a_factor_can_be_renamed(self) -> None:
-        backend, identity, made, _ = self._totp()
+    def test_a_factor_can_be_renamed_and_set_otherwise(self) -> None:
+        backend, identity, made, app = self._totp()
         assert backend.update_factor(identity, made.sid, name="work").name == "work"
         assert backend.factor(identity, made.sid).verified
+        assert backend.update_factor(identity, made.sid, options=TotpOptions(skew=0)).name == "work"
+        early = backend.challenge(identity, FactorKind.TOTP, factor_sid=made.sid, code=app.code(steps=1))
+        assert not early.approved, "another skew must be heeded"
+        assert backend.update_factor(identity, NO_FACTOR, name="work").status is FactorStatus.GONE
 
     # ------------------------------------------------------------------------------------------------------- push
 
@@ -372,6 +377,7 @@ class FactorContract:
         asked = async_to_sync(backend.achallenge)(identity, FactorKind.TOTP, factor_sid=made.sid)
         assert async_to_sync(backend.aanswer)(identity, asked.sid, app.code()).approved
         assert async_to_sync(backend.apoll)(identity, asked.sid).approved
+        assert _rejection(lambda: async_to_sync(backend.anotify)(identity, NO_CHALLENGE)) == 20404
         assert async_to_sync(backend.aremove)(identity, made.sid)
         assert async_to_sync(backend.aaccess_token)(identity).identity == identity
 

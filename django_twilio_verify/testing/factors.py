@@ -45,6 +45,24 @@ _CONFIG = {
 
 
 @dataclass(frozen=True, slots=True)
+class SignedWebhook:
+    """A request of Twilio's to a site: a POST of ``body`` to ``url``, with these two headers.
+
+    ``url`` is the one that was asked for; as JSON, with ``bodySHA256`` in its query.
+    """
+
+    url: str
+    body: bytes
+    content_type: str
+    signature: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """``Content-Type`` and ``X-Twilio-Signature``."""
+        return {"Content-Type": self.content_type, "X-Twilio-Signature": self.signature}
+
+
+@dataclass(frozen=True, slots=True)
 class _Visit:
     """One request, read: parts of its path, its parameters (the last of each name), and all values of each."""
 
@@ -127,18 +145,15 @@ class FactorRoutes:
             raise VerifyError(403, 60313, "Unauthorized factor")
         return True
 
-    def webhook(self, event: Mapping[str, str], url: str, *, as_json: bool = False) -> tuple[bytes, dict[str, str]]:
-        """Body and headers with which Twilio would post ``event`` to ``url``, signed; as a form, or as JSON.
-
-        As JSON, the request goes to ``url`` with ``bodySHA256`` added to its query: ``X-Signed-Url`` says how.
-        """
+    def webhook(self, event: Mapping[str, str], url: str, *, as_json: bool = False) -> SignedWebhook:
+        """What Twilio would post of ``event`` to ``url``, signed; as a form, or as JSON."""
         if not as_json:
             text = url + "".join(f"{name}{event[name]}" for name in sorted(event))
             kind = "application/x-www-form-urlencoded"
-            return urlencode(event).encode(), {"Content-Type": kind, **self._signature(text, url)}
+            return SignedWebhook(url, urlencode(event).encode(), kind, self._signature(text))
         body = json.dumps(dict(event)).encode()
-        signed = f"{url}{'&' if '?' in url else '?'}bodySHA256={_sha256(body)}"
-        return body, {"Content-Type": "application/json", **self._signature(signed, signed)}
+        hashed = f"{url}{'&' if '?' in url else '?'}bodySHA256={hashlib.sha256(body).hexdigest()}"
+        return SignedWebhook(hashed, body, "application/json", self._signature(hashed))
 
     def _set_up(self) -> None:
         service = self._service() if self._service else {}
@@ -149,9 +164,8 @@ class FactorRoutes:
                 self.simulator.configure(settings)
             self._settings = settings
 
-    def _signature(self, text: str, url: str) -> dict[str, str]:
-        digest = hmac.digest(self._password.encode(), text.encode(), "sha1")
-        return {"X-Twilio-Signature": base64.b64encode(digest).decode(), "X-Signed-Url": url}
+    def _signature(self, text: str) -> str:
+        return base64.b64encode(hmac.digest(self._password.encode(), text.encode(), "sha1")).decode()
 
     def _may(self, request: Request, identity: str, factor_sid: str, reached: str) -> bool:
         if not factor_sid:
@@ -326,7 +340,7 @@ def _read(request: Request, parts: Mapping[str, str]) -> _Visit:
 def _object(text: str, name: str) -> Body:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise invalid(name) from None
     if not isinstance(value, dict):
         raise invalid(name)
@@ -348,7 +362,3 @@ def _credentials(request: Request) -> tuple[str, str]:
     except ValueError:
         return "", ""
     return (user, secret) if kind == "Basic" else ("", "")
-
-
-def _sha256(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()

@@ -202,14 +202,14 @@ def test_an_event_is_signed_and_read_in_both_encodings(
 ) -> None:
     routes = signed_events(server)
     for event in routes.simulator.events:
-        body, headers = routes.webhook(event, URL, as_json=as_json)
-        lower = {name.lower(): value for name, value in headers.items()}
-        url = lower.pop("x-signed-url")
-        assert backend.is_authentic(url=url, body=body, headers=lower)
-        assert not backend.is_authentic(url=url, body=body.replace(b"denied", b"approved") + b" ", headers=lower)
-        content = body.decode() if as_json else dict(event)
-        assert RequestValidator(server.password).validate(url, content, headers["X-Twilio-Signature"])
-        read = read_event(body, headers["Content-Type"])
+        posted = routes.webhook(event, URL, as_json=as_json)
+        headers = {name.lower(): value for name, value in posted.headers.items()}
+        assert backend.is_authentic(url=posted.url, body=posted.body, headers=headers)
+        forged = posted.body.replace(b"denied", b"approved") + b" "
+        assert not backend.is_authentic(url=posted.url, body=forged, headers=headers)
+        content = posted.body.decode() if as_json else dict(event)
+        assert RequestValidator(server.password).validate(posted.url, content, posted.signature)
+        read = read_event(posted.body, posted.content_type)
         assert (read.uuid, read.type, read.service_sid) == (event["uuid"], event["type"], server.service_sid)
     assert (read.type, read.identity, read.factor_type) == ("challenge.denied", ANN, "push")
     assert read.challenge_sid.startswith("YC")

@@ -176,7 +176,6 @@ CHALLENGE_ERRORS = [
     (60324, 403, ChallengeStatus.PENDING),
     (60378, 400, ChallengeStatus.PENDING),
     (60381, 400, ChallengeStatus.PENDING),
-    (60382, 400, ChallengeStatus.PENDING),
     (60308, 429, ChallengeStatus.EXHAUSTED),
     (60318, 403, ChallengeStatus.GONE),
     (60535, 403, ChallengeStatus.GONE),
@@ -210,7 +209,13 @@ def test_errors_that_are_answers_about_a_challenge(
 @pytest.mark.parametrize("ask", [*ABOUT_A_FACTOR.values(), *ABOUT_A_CHALLENGE.values(), *CREATING.values()])
 @pytest.mark.parametrize(
     ("code", "http", "key"),
-    [(60312, 429, "wait"), (60371, 400, "misconfigured"), (60393, 400, "misconfigured"), (20003, 401, "misconfigured")],
+    [
+        (60312, 429, "wait"),
+        (60382, 400, "misconfigured"),
+        (60371, 400, "misconfigured"),
+        (60393, 400, "misconfigured"),
+        (20003, 401, "misconfigured"),
+    ],
 )
 def test_errors_that_are_refusals(
     backend: TwilioBackend, server: VerifyServer, ask: Ask, code: int, http: int, key: str
