@@ -154,7 +154,7 @@ def _is_webhook_url(url: str) -> bool:
 def _can_authenticate() -> bool:
     if settings.webhook.has_credentials:
         return True
-    if check_backends():
+    if any(message.is_serious() for message in check_backends()):
         return True  # that check speaks of backends that cannot be made
     return any(backends[alias].can_authenticate for alias in backends)
 

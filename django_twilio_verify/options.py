@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from django.utils.functional import Promise
+from django.views.decorators.debug import sensitive_variables
 
 from .choices import Channel, Feature, Purpose
 from .clientinfo import ClientInfo
@@ -77,6 +78,7 @@ class SendOptions:
     tags: Mapping[str, str] = field(default_factory=_nothing)
 
     @classmethod
+    @sensitive_variables("given", "values")
     def of(cls, given: SendOptions | Mapping[str, Any] | None) -> SendOptions:
         """``given`` as options. Raises ``IncompatibleOptions`` for a name that is none, and for a value of the wrong
         type.
@@ -177,6 +179,7 @@ class SendRequest:
     backend: str
 
 
+@sensitive_variables("value")
 def _typed(name: str, value: Any, default: Any) -> Any:
     """``value``, if it is of the kind that the option takes. SECURITY: the text of the error does not show it."""
     if isinstance(default, str) and isinstance(value, str | Promise):

@@ -48,7 +48,7 @@ def is_signed(
 ) -> bool:
     """Whether the signature in ``headers`` (by lower-case name) is that of ``url`` and the raw ``body``."""
     signature = headers.get(SIGNATURE)
-    if not signature or not isinstance(signature, str):
+    if not isinstance(signature, str):
         return False
     try:
         content = _signed_content(url, body, headers.get("content-type") or "")

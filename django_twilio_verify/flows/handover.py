@@ -47,6 +47,7 @@ def offer(
     return Handover(_token(found), numbers.match, numbers.choices)
 
 
+@sensitive_variables("token")
 def read(token: str) -> Offered:
     """What the phone that scanned the code shows before anything else.
 
@@ -62,6 +63,7 @@ def read(token: str) -> Offered:
     )
 
 
+@sensitive_variables("token", "match")
 def accept(token: str, match: str) -> str:
     """The link for the phone to open, if ``match`` is the number on the asking screen.
 
@@ -91,9 +93,11 @@ async def afinish(token: str, *, sna_client_token: str = "") -> Checked:
     return await answering.alink_checked(LinkQuestion(_read(token).verification_id, None, token=sna_client_token))
 
 
+@sensitive_variables("token", "match")
 async def aaccept(token: str, match: str) -> str:
     """As ``accept``."""
-    return await sync_to_async(accept)(token, match)
+    # SECURITY: a closure: arguments would stand in asgiref's frames, and so in an error report.
+    return await sync_to_async(sensitive_variables()(lambda: accept(token, match)))()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,7 @@ def _token(verification: Verification) -> str:
     return signing.dumps([verification.pk.hex, _digest(verification.link)], salt=_SALT)
 
 
+@sensitive_variables("token")
 def _read(token: str) -> _Content:
     try:
         verification_id, link = signing.loads(token, salt=_SALT, max_age=LIFETIME)
@@ -134,6 +139,7 @@ def _read(token: str) -> _Content:
     return _Content(uuid.UUID(hex=verification_id), link)
 
 
+@sensitive_variables("token")
 def _found(token: str) -> Verification:
     content = _read(token)
     found = Verification.objects.filter(pk=content.verification_id).first()

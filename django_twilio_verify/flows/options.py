@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import to_locale
+from django.views.decorators.debug import sensitive_variables
 
 from ..backends.handler import backends
 from ..choices import Channel, Feature, Purpose
@@ -42,6 +43,7 @@ class Gathered:
     insists: bool = False
 
 
+@sensitive_variables("given")
 def gather(request: SendRequest, given: GivenOptions, payment: Payment) -> Gathered:
     """The options of ``request``: those of the call, over those of the site that fit the channel, over ours.
 
@@ -65,6 +67,7 @@ def tagged(options: SendOptions, verification_id: object) -> SendOptions:
     return SendOptions(tags={**options.tags, OUR_TAG: str(verification_id)}).over(options)
 
 
+@sensitive_variables("given", "setting")
 def of_setting(request: SendRequest) -> SendOptions:
     """What ``TWILIO_VERIFY_SEND_OPTIONS`` has for ``request``, its callables called.
 

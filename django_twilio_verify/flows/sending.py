@@ -15,6 +15,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import IntegrityError
 from django.db.models import F
+from django.views.decorators.debug import sensitive_variables
 
 from ..backends.handler import backends
 from ..choices import VERIFICATION_CHANNELS, AttemptStatus, Channel, Feature, Purpose, VerificationStatus
@@ -219,15 +220,21 @@ def _standing(current: Verification, wanted: Wanted, now: datetime) -> Started |
     if current.status == VerificationStatus.MAX_ATTEMPTS_REACHED:
         raise RateLimited("checks_used_up", retry_at=current.expires_at)
     used_up = current.sends >= MAX_SENDS
+    same_way = wanted.channel.value in _asked_as(current)
     # A link sends no message: who cannot open it goes on by another way at once.
-    from_link = current.channel in _BY_LINK and current.channel != wanted.channel
+    from_link = current.channel in _BY_LINK and not same_way
     if (current.resend_at <= now or from_link) and not used_up:
         return None
-    if wanted.resend or current.channel != wanted.channel:
+    if wanted.resend or not same_way:
         if used_up:
             raise RateLimited("sends_used_up", retry_at=current.expires_at)
         raise RateLimited("resend_too_early", retry_at=current.resend_at)
     return started(current, reused=True)
+
+
+def _asked_as(current: Verification) -> tuple[str, ...]:
+    """The channels that ``current`` is the answer to: ``auto`` may have become a text message."""
+    return (Channel.SMS, Channel.AUTO) if current.channel == Channel.SMS else (current.channel,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +246,7 @@ class _Coded:
     digest: str = ""
 
 
+@sensitive_variables("code")
 def _coded(wanted: Wanted, current: Verification | None, now: datetime) -> _Coded:
     """Verify sends a pending verification's own code again, whatever it is told: so the first one stays.
 
@@ -362,8 +370,9 @@ def settle_sent(reserved: Reserved, sent: ProviderSend, now: datetime) -> Starte
 
 
 def _came_by(asked: Channel, sent: ProviderSend) -> Channel:
-    """The way that the verification goes on by: an ``auto`` that brought no link was a text message."""
-    return Channel.SMS if asked == Channel.AUTO and not sent.link else asked
+    """The way that the verification goes on by: an ``auto`` that was no silent check was a text message."""
+    silent = sent.link or sent.channel == Channel.SNA
+    return Channel.SMS if asked == Channel.AUTO and not silent else asked
 
 
 def settle_failed(reserved: Reserved, error: BackendError, now: datetime) -> Started:

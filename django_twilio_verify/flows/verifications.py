@@ -29,10 +29,11 @@ from . import answering, checking, redeeming, routing, sending
 from .checking import Answer, LinkQuestion
 from .options import GivenOptions, Payment
 from .redeeming import REDEEM_WITHIN
+from .routing import RouteRequest
 from .sending import Ask, Reserved
 
 
-@sensitive_variables("options", "ask", "reserved")
+@sensitive_variables("recipient", "options", "ask", "reserved")
 def start(
     *,
     recipient: str | Recipient,
@@ -82,7 +83,7 @@ def start(
     return _announce_start(reserved, sending.settle_sent(reserved, sent, timezone.now()))
 
 
-@sensitive_variables("options", "ask", "reserved")
+@sensitive_variables("recipient", "options", "ask", "reserved")
 async def astart(
     *,
     recipient: str | Recipient,
@@ -255,15 +256,26 @@ async def aredeem(
     )
 
 
+@sensitive_variables("recipient")
 def validate(
-    *, recipient: str | Recipient, channel: str, region: str | None = None, backend: str = routing.DEFAULT
+    *,
+    recipient: str | Recipient,
+    channel: str,
+    region: str | None = None,
+    backend: str | None = None,
+    purpose: str = Purpose.VERIFY,
+    client: ClientInfo | None = None,
+    user: AbstractBaseUser | None = None,
 ) -> Recipient:
     """The recipient, if a code can be sent to it by ``channel`` at all: for asking before consent is recorded.
 
-    ``backend``: an alias. Errors as ``start`` raises them for its input: ``InvalidRecipient`` and ``ValueError``.
+    ``backend``: an alias; ``None`` asks ``TWILIO_VERIFY_ROUTER``, with ``purpose``, ``client`` and ``user`` as for
+    ``start``. Errors as ``start`` raises them for its input: ``InvalidRecipient``, ``ValueError`` and
+    ``ImproperlyConfigured``.
     """
-    parsed = Recipient.parse(recipient, region=region or settings.default_region or None)
-    sending.check_sendable(parsed, Channel.parse(channel), backend)
+    parsed, way = Recipient.parse(recipient, region=region or settings.default_region or None), Channel.parse(channel)
+    wanted = RouteRequest(parsed, way, Purpose(purpose), user, client or ClientInfo())
+    sending.check_sendable(parsed, way, backend or routing.choose(wanted))
     return parsed
 
 

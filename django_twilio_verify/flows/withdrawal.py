@@ -102,7 +102,7 @@ def ask(*, recipient: Recipient, channel: str, disclosure: DisclosureText, clien
     ``disclosure``: the words of ``disclosures.compose_once`` that were agreed to by ``act``. The answer is the same
     whether anything is on record of ``recipient`` or not. Raises as ``verifications.start``.
     """
-    verifications.validate(recipient=recipient, channel=channel)
+    verifications.validate(recipient=recipient, channel=channel, client=client)
     consent.grant(recipient=recipient, channel=channel, client=client, disclosure=disclosure, act=act)
     return verifications.start(recipient=recipient, channel=channel, client=client, purpose=Purpose.VERIFY)
 

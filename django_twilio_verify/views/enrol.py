@@ -91,7 +91,9 @@ class EnrolRecipientView(PersonMixin, FormPage):
     def form_valid(self, form: forms.Form) -> HttpResponse:
         client, recipient = self.client, form.cleaned_data["recipient"]
         try:
-            verifications.validate(recipient=recipient, channel=self.channel)
+            verifications.validate(
+                recipient=recipient, channel=self.channel, purpose=Purpose.ENROL, client=client, user=self.person
+            )
             consent.grant(
                 recipient=recipient,
                 channel=self.channel,

@@ -236,6 +236,12 @@ def test_where_a_refusal_leads(code: int, channel: str, another: bool, off: bool
     assert (error.try_another_way, error.channel_off, error.retry) == (another, off, retry)
 
 
+@pytest.mark.parametrize("code", [60500, 60501, 60519, 60525, 60545])
+def test_a_silent_check_that_failed_for_whatever_reason_leads_to_a_code(code: int) -> None:
+    error = error_for(400, code)
+    assert (error.code, error.try_another_way) == ("silent", True)
+
+
 def test_a_provider_that_is_down_may_be_asked_again() -> None:
     error = error_for(503, 20503, channel="sms")
     assert (error.try_another_way, error.channel_off, error.retry) == (True, False, Retry.NOW)

@@ -10,14 +10,17 @@ from django.test import override_settings
 from django.utils.translation import gettext_lazy
 
 from django_twilio_verify import conf
-from django_twilio_verify.choices import Channel
-from django_twilio_verify.conf import Program, Settings, settings
+from django_twilio_verify.choices import Channel, Purpose
+from django_twilio_verify.conf import PlanRule, Program, Settings, settings
 
 OURS = sorted(name for name, found in vars(Settings).items() if isinstance(found, property))
 DEFAULTS: dict[str, Any] = {
     "backends": {},
     "channels": (Channel.SMS, Channel.CALL, Channel.EMAIL),
     "raw_channels": ("sms", "call", "email"),
+    "channel_plan": (),
+    "send_options": {},
+    "psd2": (),
     "required_for": "enrolled",
     "program": Program(),
     "limits": {"person_hour": 10, "recipient_hour": 10, "ip_hour": 60, "recovery_hour": 10},
@@ -82,6 +85,18 @@ def test_none_is_as_good_as_unset(name: str) -> None:
         ("channels", ["voice", "call", "rcs"], (Channel.CALL, Channel.SMS)),
         ("channels", ["pigeon", "sms", "totp"], (Channel.SMS,)),
         ("raw_channels", ["pigeon", "sms"], ("pigeon", "sms")),
+        ("channels", ["sna", "auto", "sms"], (Channel.SNA, Channel.AUTO, Channel.SMS)),
+        ("channel_plan", [], ()),
+        ("channel_plan", [{"channels": ["voice", "sms", "call"]}], (PlanRule((Channel.CALL, Channel.SMS)),)),
+        (
+            "channel_plan",
+            ({"channels": ("sms",), "countries": {"at"}, "purposes": ["Payment"], "line_types": ["Mobile"]},),
+            (PlanRule((Channel.SMS,), frozenset({"AT"}), frozenset({Purpose.PAYMENT}), frozenset({"mobile"})),),
+        ),
+        ("send_options", {"app_hash": "x"}, {"app_hash": "x"}),
+        ("send_options", callable_policy, callable_policy),
+        ("send_options", f"{__name__}.callable_policy", callable_policy),
+        ("psd2", ["payments"], ("payments",)),
         ("required_for", "staff", "staff"),
         ("required_for", "everyone", "everyone"),
         ("required_for", callable_policy, callable_policy),
@@ -117,6 +132,19 @@ def test_each_setting_is_read_when_it_is_asked_for(name: str, given: Any, read: 
         ("channels", {"sms": True}, "TWILIO_VERIFY_CHANNELS must be a list."),
         ("channels", 5, "TWILIO_VERIFY_CHANNELS must be a list."),
         ("raw_channels", "sms", "TWILIO_VERIFY_CHANNELS must be a list."),
+        ("channel_plan", "sms", "TWILIO_VERIFY_CHANNEL_PLAN must be a list."),
+        ("channel_plan", ["sms"], "TWILIO_VERIFY_CHANNEL_PLAN, rule 1: a rule is a dict"),
+        ("channel_plan", [{"channels": ["sms"]}, {}], "TWILIO_VERIFY_CHANNEL_PLAN, rule 2: channels must name"),
+        ("channel_plan", [{"channels": ["recovery"]}], "TWILIO_VERIFY_CHANNEL_PLAN, rule 1: channels must name"),
+        ("channel_plan", [{"chanels": ["sms"]}], "TWILIO_VERIFY_CHANNEL_PLAN, rule 1: 'chanels' is none of"),
+        ("channel_plan", [{"channels": ["pigeon"]}], "TWILIO_VERIFY_CHANNEL_PLAN, rule 1: 'pigeon' is not"),
+        ("channel_plan", [{"channels": ["sms"], "purposes": ["fun"]}], "TWILIO_VERIFY_CHANNEL_PLAN, rule 1: 'fun'"),
+        ("channel_plan", [{"channels": ["sms"], "countries": "AT"}], "TWILIO_VERIFY_CHANNEL_PLAN, rule 1: countries"),
+        ("channel_plan", [{"channels": ["sms", 5]}], "TWILIO_VERIFY_CHANNEL_PLAN, rule 1: channels must be a list"),
+        ("send_options", ["app_hash"], "TWILIO_VERIFY_SEND_OPTIONS must be a dict, a callable"),
+        ("send_options", "nowhere.options", "TWILIO_VERIFY_SEND_OPTIONS: No module named 'nowhere'"),
+        ("send_options", f"{__name__}.OURS", "TWILIO_VERIFY_SEND_OPTIONS must be a dict, a callable"),
+        ("psd2", "default", "TWILIO_VERIFY_PSD2 must be a list."),
         ("required_for", None, "TWILIO_VERIFY_REQUIRED_FOR must be"),
         ("required_for", "nobody", "TWILIO_VERIFY_REQUIRED_FOR must be"),
         ("required_for", "", "TWILIO_VERIFY_REQUIRED_FOR must be"),

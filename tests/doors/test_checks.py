@@ -239,6 +239,12 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"EXEMPT_URL_NAMES": [policy]}, ["E019"]),
     ({"EXEMPT_URL_NAMES": [""]}, ["E019"]),
     ({"EXEMPT_URL_NAMES": "status", "REQUIRED_FOR": "nobody"}, ["E003", "E019"]),
+    # ---- E050, W050 (what can be wrong with it is in tests/webhooks)
+    ({"WEBHOOK": {}}, []),
+    ({"WEBHOOK": {"username": "sink", "password": "x"}}, []),
+    ({"WEBHOOK": {"username": "sink"}}, ["E050"]),
+    ({"WEBHOOK": "https://shop.example/"}, ["E050"]),
+    ({"WEBHOOK": {"max_age": 86_400}}, ["W050"]),
     # ---- E040, E041, W040
     ({"CHANNEL_PLAN": [{"countries": ["at"], "channels": ["call", "voice"]}, {"channels": ["sms"]}]}, []),
     ({"CHANNEL_PLAN": [{"line_types": ["landline"], "purposes": ["login"], "channels": ["call"]}]}, []),

@@ -67,6 +67,18 @@ def test_auto_that_came_as_a_text_message_is_one(flows, server):
     assert flows.check(started.verification, code=server.last_code, client=make_client()).approved
 
 
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_second_press_on_auto_is_the_first_one(flows, server, clock, silent):
+    if silent:
+        server.simulator.sna_numbers.add(PHONE)
+    first, second = (begin(flows, "auto") for _ in range(2))
+    assert second.reused and (second.channel, second.link) == (first.channel, first.link)
+    assert server.server.count("Verifications") == 1
+    clock.shift(30)
+    again = flows.start(recipient=PHONE, channel=first.channel, client=make_client(), resend=True)
+    assert again.verification == first.verification and not again.reused
+
+
 @pytest.mark.parametrize(
     ("channel", "agreed", "asks"), [("sna", "sms", True), ("auto", "sna", True), ("auto", "sms", False)]
 )
@@ -326,6 +338,17 @@ def test_links_do_not_show_in_what_is_printed(server):
     started = begin()
     token = started.link.rsplit("/", 1)[-1]
     assert token not in repr(started) and token not in repr(started.verification)
+
+
+@pytest.mark.race
+@pytest.mark.parametrize("silent", [True, False])
+def test_of_twenty_presses_on_auto_one_sends(server, silent):
+    if silent:
+        server.simulator.sna_numbers.add(PHONE)
+    agree()
+    results = race(20, lambda index: verifications.start(recipient=PHONE, channel="auto", client=make_client()))
+    assert Counter(result.reused for result in results if isinstance(result, Started)) == {False: 1, True: 19}
+    assert server.server.count("Verifications") == 1
 
 
 @pytest.mark.race

@@ -16,8 +16,9 @@ from django.utils import timezone
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.flows import verifications
 from django_twilio_verify.flows.routing import RouteRequest
-from django_twilio_verify.models import Verification, VerificationAttempt
+from django_twilio_verify.models import ConsentEvent, Verification, VerificationAttempt
 from django_twilio_verify.testing import VerifyServer
+from tests.faces.test_enrol import form
 from tests.support import PHONE, agree, code_path, make_client, make_factor, make_user, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -116,3 +117,18 @@ def test_on_the_pages_resend_other_way_and_answer_stay_with_the_service(
         assert servers["default"].sent == []
         assert client.post(page, {"code": servers["shop"].sent[-1].code}).status_code == 302
         assert client.get("/account/").status_code == 200
+
+
+def test_a_router_that_is_wrong_leaves_no_consent_behind(
+    servers: dict[str, VerifyServer], settings: Any, client: Client
+) -> None:
+    settings.TWILIO_VERIFY_CHANNELS = ["sms", "call"]
+    make_user()
+    sign_in(client)
+    settings.TWILIO_VERIFY_ROUTER = lambda wanted: "nobody"
+    client.raise_request_exception = False
+    assert client.post("/verify/enrol/sms/", form()).status_code == 500
+    assert not ConsentEvent.objects.exists() and not Verification.objects.exists()
+    settings.TWILIO_VERIFY_ROUTER = lambda wanted: "shop" if wanted.purpose == "enrol" else "default"
+    assert client.post("/verify/enrol/sms/", form()).status_code == 302
+    assert Verification.objects.get().backend == "shop"

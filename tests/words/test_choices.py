@@ -10,7 +10,9 @@ from django.db.models import TextChoices
 from django_twilio_verify import choices
 from django_twilio_verify.choices import (
     CODE_CHANNELS,
+    CONSENT_CHANNELS,
     LIVE_CONSENT,
+    VERIFICATION_CHANNELS,
     Channel,
     ConsentEventType,
     RecipientKind,
@@ -62,6 +64,13 @@ def test_channels_carry_to_a_phone_an_inbox_or_nowhere() -> None:
     assert {channel for channel, kind in carried.items() if kind == RecipientKind.PHONE} == phone
     assert {channel for channel, kind in carried.items() if kind == RecipientKind.EMAIL} == {Channel.EMAIL}
     assert all(channel.recipient_kind is not None for channel in CODE_CHANNELS)
+
+
+def test_auto_goes_by_the_consent_to_text_messages_and_every_other_by_its_own() -> None:
+    others = {channel: channel.consent_channel for channel in Channel if channel != Channel.AUTO}
+    assert Channel.AUTO.consent_channel is Channel.SMS
+    assert all(channel is agreed for channel, agreed in others.items())
+    assert {channel.consent_channel for channel in VERIFICATION_CHANNELS} == {*CONSENT_CHANNELS}
 
 
 def test_only_what_was_agreed_to_is_live() -> None:

@@ -104,3 +104,36 @@ def test_whatever_is_typed_gives_digits_or_a_problem(typed: str, length: int) ->
 def test_noise_between_the_digits_changes_nothing(code: str, noise: list[str]) -> None:
     typed = "".join(mark + digit for mark, digit in zip([*noise, *[""] * 6], code, strict=False))
     assert TypedCode.parse(typed, length=6).digits == code
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("4711", "4711"),
+        ("ab47Xy", "AB47XY"),
+        (" ab-47.Xy ", "AB47XY"),
+        ("G123", "G123"),
+        ("\uff14\uff17\uff11\uff11", "4711"),
+        ("a" * 10, "A" * 10),
+    ],
+)
+def test_a_code_of_the_sites_own_is_read_in_capitals(typed: str, read: str) -> None:
+    assert TypedCode.parse_custom(typed) == TypedCode(read)
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ("", CodeProblem.MISSING),
+        (" - ", CodeProblem.MISSING),
+        ("123", CodeProblem.NOT_LIKE_OURS),
+        ("a" * 11, CodeProblem.NOT_LIKE_OURS),
+        ("a" * 5000, CodeProblem.NOT_LIKE_OURS),
+        ("caf\u00e9", CodeProblem.NOT_LIKE_OURS),
+        ("\u0664\u0662\u0664\u0662", CodeProblem.NOT_LIKE_OURS),
+        ("ab_47", CodeProblem.NOT_LIKE_OURS),
+        ("1234\0", CodeProblem.NOT_LIKE_OURS),
+    ],
+)
+def test_what_is_no_code_of_the_sites_own(typed: str, problem: CodeProblem) -> None:
+    assert TypedCode.parse_custom(typed) == TypedCode("", problem)

@@ -16,6 +16,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, override
 
 from django_twilio_verify import exceptions
+from django_twilio_verify.choices import Channel
 from django_twilio_verify.exceptions import (
     BackendError,
     BackendRejected,
@@ -173,3 +174,10 @@ def test_what_errors_know_besides() -> None:
 def test_a_block_for_fraud_reads_like_any_refusal() -> None:
     words = str(BackendRejected.sentences["cannot_send"]).lower()
     assert not any(word in words for word in ("fraud", "block", "country", "limit"))
+
+
+def test_a_refusal_names_the_other_ways_that_a_flow_knows() -> None:
+    error = BackendRejected("misconfigured")
+    plain = error.sentence
+    error.other_ways = (Channel.CALL, Channel.EMAIL)
+    assert error.sentence == f"{plain} Possible now: phone call, email." == str(error)
