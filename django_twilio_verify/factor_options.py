@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -65,11 +65,6 @@ class _Checked:
 
     def _problems(self) -> Iterator[str]:
         raise NotImplementedError
-
-    def given(self) -> dict[str, Any]:
-        """The options that are not empty, by name; 0 is not empty where it is a value."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
-        return {name: value for name, value in values.items() if value not in ("", None, ()) and value != {}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -523,6 +525,29 @@ def test_hostile_attestations(service: FactorSimulator, change: dict[str, Any]) 
     assert service.verify_passkey(given)["status"] == "verified"
 
 
+def test_what_is_no_kind_of_answer(service: FactorSimulator, clock: Clock) -> None:
+    key_of(service, Browser(ORIGIN))
+    key, _ = asked(service, ANN)
+    assert refused(service.update_challenge, ANN, key, auth_payload="123456") == (400, 60306)
+    sid, _app = app_of(service, clock)
+    codes = service.create_challenge(ANN, sid)["sid"]
+    for challenge in (key, codes):
+        assert refused(service.notify, ANN, challenge) == (400, 60307)
+    service.delete_factor(ANN, sid)
+    assert refused(service.update_challenge, ANN, codes, auth_payload="123456") == (404, 20404)
+    service.delete_entity(ANN)
+    assert refused(service.challenge, ANN, key) == (404, 20404)
+
+
+def test_the_relying_party_is_the_one_that_was_asked_for(service: FactorSimulator) -> None:
+    browser = Browser(ORIGIN)
+    key_of(service, browser)
+    service.passkeys = PasskeyOptions("other.example", "Other", (ORIGIN,), "any", "preferred", "preferred")
+    _, options = asked(service)
+    given = browser.get({**options, "rpId": "shop.example"})
+    assert refused(service.approve_passkey, given) == (400, 60382)
+
+
 def test_a_registration_from_another_origin(service: FactorSimulator) -> None:
     options = service.create_passkey(ANN, "key")["options"]["publicKey"]
     assert refused(service.verify_passkey, Browser("https://evil.test").create(options)) == (400, 60386)
@@ -592,3 +617,51 @@ def test_who_is_told_may_ask_back(service: FactorSimulator, clock: Clock) -> Non
     service.happened = lambda event: seen.append(service.factor(ANN, event["factor_sid"])["status"])
     app_of(service, clock)
     assert seen == ["unverified", "verified"]
+
+
+# ------------------------------------------------------------------------------------------------------ races
+
+
+def outcomes(calls: list[Callable[[], Any]]) -> list[Any]:
+    """What each call gave, or Twilio's error; all begin at the same instant."""
+    barrier = Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> Any:
+        barrier.wait(timeout=30)
+        try:
+            return call()["status"]
+        except VerifyError as error:
+            return error.code
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [*pool.map(run, calls)]
+
+
+@pytest.mark.race
+def test_of_equal_assertions_one_is_accepted(service: FactorSimulator) -> None:
+    browser = Browser(ORIGIN)
+    key_of(service, browser)
+    given = browser.get(asked(service, ANN)[1])
+    found = outcomes([lambda: service.approve_passkey(given)] * 8)
+    assert sorted(map(str, found)) == ["60322"] * 7 + ["approved"]
+
+
+@pytest.mark.race
+def test_of_a_yes_and_a_no_one_counts(service: FactorSimulator, clock: Clock) -> None:
+    phone = phone_of(service, clock)
+    sid = push(service, phone)
+    body = service.challenge(ANN, sid)
+    answers = [phone.signed(body, word) for word in ("approved", "denied") * 4]
+    found = outcomes(
+        [lambda answer=answer: service.update_challenge(ANN, sid, auth_payload=answer) for answer in answers]
+    )
+    (settled,) = [one for one in found if one != 60322]
+    assert service.challenge(ANN, sid)["status"] == settled
+
+
+@pytest.mark.race
+def test_of_one_code_on_two_challenges_one_counts(service: FactorSimulator, clock: Clock) -> None:
+    sid, app = app_of(service, clock)
+    code = app.code()
+    found = outcomes([lambda: service.create_challenge(ANN, sid, auth_payload=code)] * 8)
+    assert sorted(found) == ["approved"] + ["pending"] * 7
