@@ -62,8 +62,8 @@ class ProviderAttempt:
     ``channel``: the way it used, as it spells it, lower case; ``rbm`` is RCS. ``converted``: whether a right answer
     came of it, ``None`` if this source does not say. ``price``: a decimal number as text, in ``currency`` (ISO 4217).
     ``message_status``: of the message or call: ``queued sent delivered undelivered failed read`` …; ``error_code``: why
-    it was not delivered, 0 if there is none. ``at``: when the provider made or last changed it, if it says. ``tag``: our
-    own id of the verification, if the source repeats the tags of the send.
+    it was not delivered, 0 if there is none. ``at``: when the provider made or last changed it, if it says. ``tag``:
+    our own id of the verification, if the source repeats the tags of the send.
     """
 
     sid: str
@@ -197,5 +197,3 @@ class Offered:
     choices: tuple[str, ...]
     recipient: str
     purpose: Purpose
-    amount: str = ""
-    payee: str = ""

@@ -58,8 +58,6 @@ def read(token: str) -> Offered:
         choices=_Numbers.of(found).choices,
         recipient=found.recipient.masked,
         purpose=Purpose(found.purpose),
-        amount=found.amount,
-        payee=found.payee,
     )
 
 

@@ -172,9 +172,12 @@ def _is_usable(asked: Asked, channel: Channel, out: Outages) -> bool:
 
 
 def _carries(alias: str, channel: Channel, purpose: Purpose) -> bool:
-    # PSD2: Verify tells amount and payee in text messages only (60214, 60329).
-    by_text_only = purpose == Purpose.PAYMENT and alias in settings.psd2
-    return channel in backends[alias].channels and (channel == Channel.SMS or not by_text_only)
+    if channel not in backends[alias].channels:
+        return False
+    if purpose != Purpose.PAYMENT:
+        return True
+    # A link shows nobody what is paid. With PSD2, Verify tells amount and payee in text messages only (60214, 60329).
+    return channel == Channel.SMS if alias in settings.psd2 else channel not in _BY_LINK
 
 
 def _first(wanted: str, channels: Iterable[Channel]) -> list[Channel]:

@@ -144,6 +144,9 @@ def wanted(ask: Ask) -> Wanted:
     alias = ask.backend or routing.choose(RouteRequest(recipient, channel, purpose, ask.user, ask.client))
     check_sendable(recipient, channel, alias)
     payment = _payment(purpose, ask.amount, ask.payee)
+    if purpose == Purpose.PAYMENT and channel in _BY_LINK:
+        # SECURITY: whoever opens a link approves no amount. Verify refuses it with PSD2 too (60329).
+        raise ValueError("A payment is approved by a code: a link shows nobody what is paid to whom.")
     gathered = gather(SendRequest(recipient, channel, purpose, ask.user, ask.client, alias), ask.options, payment)
     return Wanted(
         recipient=recipient,

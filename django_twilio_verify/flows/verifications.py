@@ -67,9 +67,9 @@ def start(
     A provider that does not answer in time is not an error: ``Started.perhaps_sent`` is true, and the send counts.
     Raises ``ConsentRequired`` (``auto`` needs that of ``sms``), ``InvalidRecipient``, ``RateLimited`` (nothing sent),
     ``BackendRejected`` (with ``other_ways`` where the channel is off or the number is a landline) and
-    ``BackendUnavailable`` (nothing sent, recorded), ``ValueError`` for a channel that carries no code here or a payment
-    without its two, ``IncompatibleOptions`` (a ``ValueError``) for options that do not go together, with the channel or
-    with the backend, and ``RuntimeError`` within a transaction of the caller's.
+    ``BackendUnavailable`` (nothing sent, recorded), ``ValueError`` for a channel that carries no code here, a payment
+    without its two or by a link, ``IncompatibleOptions`` (a ``ValueError``) for options that do not go together, with
+    the channel or with the backend, and ``RuntimeError`` within a transaction of the caller's.
     """
     ask = Ask(recipient, channel, client, user, purpose, factor, resend, region, backend, options, amount, payee)
     reserved = _begin(ask)

@@ -53,7 +53,6 @@ class PageMixin(ContextMixin, View):
 
     twilio_verify_exempt = True
     http_method_names: Sequence[str] = ("get", "post", "head", "options")
-    referrer_policy = "same-origin"
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
@@ -67,7 +66,8 @@ class PageMixin(ContextMixin, View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = super().dispatch(request, *args, **kwargs)
         patch_cache_control(response, no_store=True, private=True)
-        response.headers.setdefault("Referrer-Policy", self.referrer_policy)
+        # Not "no-referrer": browsers then post with "Origin: null", which Django's CSRF check refuses.
+        response.headers.setdefault("Referrer-Policy", "same-origin")
         return response
 
     @property

@@ -67,7 +67,7 @@ class CodeView(ProofMixin, FormPage):
             verification=self.verification,
             recipient=self.verification.recipient,
             is_open=verifications.is_open(self.verification),
-            is_enrolling=self.verification.purpose != Purpose.LOGIN,
+            is_enrolling=self.verification.purpose in (Purpose.ENROL, Purpose.VERIFY),
             started=started,
             can_resend=started.resend_at is None or started.resend_at <= timezone.now(),
             other_channels=others,

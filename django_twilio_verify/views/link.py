@@ -1,7 +1,7 @@
 """The check without a code: the phone opens a link over its mobile network, and the page goes on by itself.
 
 SECURITY: whoever opens the link first proves the number. It stands on these two pages only, which no cache keeps and
-no ``Referer`` names, and nothing but a press follows it.
+no ``Referer`` names to the carrier, and nothing but a press follows it.
 """
 
 from __future__ import annotations
@@ -23,17 +23,11 @@ from ..results import Checked, Progress, RedeemProblem
 from ..web import session
 from ..web.qr import svg
 from ..web.wording import redeem_sentence, sentence_for
-from .base import BY_LINK, FormPage, PageMixin
+from .base import BY_LINK, FormPage
 from .proof import ProofMixin, VerificationMixin
 
 
-class LinkMixin(PageMixin):
-    """Pages that show a link."""
-
-    referrer_policy = "no-referrer"
-
-
-class LinkView(LinkMixin, ProofMixin, FormPage):
+class LinkView(ProofMixin, FormPage):
     """Open the link on this phone, or hand it to the phone by a QR code. POST asks what came of it."""
 
     template_name = "twilio_verify/link.html"
@@ -94,7 +88,7 @@ class LinkView(LinkMixin, ProofMixin, FormPage):
         return super().get_context_data(
             verification=verification,
             recipient=verification.recipient,
-            is_enrolling=verification.purpose != Purpose.LOGIN,
+            is_enrolling=verification.purpose in (Purpose.ENROL, Purpose.VERIFY),
             progress=self.progress,
             link=link,
             next_way=others[0] if others else None,
@@ -138,7 +132,7 @@ class StatusView(VerificationMixin):
         return JsonResponse({"status": status, "next": going_on})
 
 
-class HandoverView(LinkMixin, FormPage):
+class HandoverView(FormPage):
     """On the phone that scanned the code: pick the number that the other screen shows, open the link, say so.
 
     For whoever has the token. SECURITY: it lets in nobody here: the proof is for the other screen's session.

@@ -55,7 +55,7 @@ def checkout(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def paid(request: HttpRequest) -> HttpResponse:
-    """Take the money for what is in the basket now, if that is what was approved: once, however often this is loaded."""
+    """Take the money for what is in the basket now, if that was approved: once, however often this is loaded."""
     if not basket.lines(request):
         return redirect("home")
     approval = payments.redeem(request, amount=basket.amount(request), payee=PAYEE)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from datetime import timedelta
 from decimal import Decimal
@@ -10,6 +13,7 @@ from itertools import count
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from django_twilio_verify.backends.handler import backends
@@ -280,6 +284,35 @@ def test_a_run_that_lost_its_power_holds_the_row_for_five_minutes(server, seven,
     assert (held.value.holder, held.value.until) == (row.lease, row.leased_until)
     AttemptSync.objects.update(leased_until=timezone.now())
     assert run().resumed
+
+
+def test_a_process_that_is_killed_loses_nothing_but_its_page(server, run, tmp_path):
+    """The command itself, in a process of its own, and SIGKILL while it waits for the third page."""
+    for number in range(2 * attemptsync.PAGE + 1):
+        server.simulator.create(f"+1501{7_120_000 + number}", "sms")
+    (tmp_path / "killed.py").write_text(
+        "from tests.settings import *\n"
+        f"DATABASES['default']['NAME'] = {str(connection.settings_dict['NAME'])!r}\n"
+        f"TWILIO_VERIFY_BACKENDS = {server.setting(timeout=60)!r}\n"
+    )
+    server.delay(0, times=2)
+    server.delay(60)
+    environ = {**os.environ, "DJANGO_SETTINGS_MODULE": "killed", "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}"}
+    arguments = [sys.executable, "-W", "ignore", "-m", "django", "sync_attempts"]
+    with subprocess.Popen(arguments, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        deadline = time.monotonic() + 60
+        while server.count("Attempts") < 3 and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert process.poll() is None, process.stdout.read()
+        process.kill()
+    row = AttemptSync.objects.get()
+    assert (row.done_until, row.lease.split(":")[1]) == (None, str(process.pid))
+    with pytest.raises(Held):
+        run()
+    AttemptSync.objects.update(leased_until=timezone.now())
+    done = run()
+    assert (done.resumed, done.pages, done.seen) == (True, 1, 1)
+    assert (done.since, done.until) == (row.window_start, row.window_end)
 
 
 def test_a_run_that_was_taken_over_stops(server, seven, run):

@@ -110,6 +110,14 @@ def visitor(chromium: Browser, shop: str, axe: str, screenshots: Path) -> Iterat
 
 
 @pytest.fixture
+def phone(chromium: Browser, shop: str, axe: str, screenshots: Path) -> Iterator[Visitor]:
+    """As ``visitor``, at a phone that says so: by touch, and by what its browser tells of itself."""
+    visitor = Visitor(chromium, shop, axe, screenshots, mobile=True)
+    yield visitor
+    visitor.leave()
+
+
+@pytest.fixture
 def visitor_without_scripts(chromium: Browser, shop: str, axe: str, screenshots: Path) -> Iterator[Visitor]:
     """As ``visitor``, with JavaScript switched off."""
     visitor = Visitor(chromium, shop, axe, screenshots, scripts=False)

@@ -8,6 +8,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
+from tests import qr
+
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 NARROW = {"width": 320, "height": 640}
@@ -54,7 +56,9 @@ AXE = """async () => {
 class Visitor:
     """One browser profile, with the shop open in one tab and the phone in another."""
 
-    def __init__(self, browser: Browser, shop: str, axe: str, pictures: Path, *, scripts: bool = True) -> None:
+    def __init__(
+        self, browser: Browser, shop: str, axe: str, pictures: Path, *, scripts: bool = True, mobile: bool = False
+    ) -> None:
         self.shop = shop
         self.complaints: list[str] = []
         self.posts: list[str] = []
@@ -63,6 +67,8 @@ class Visitor:
             viewport=PHONE,  # type: ignore[arg-type]
             locale="en-GB",
             java_script_enabled=scripts,
+            is_mobile=mobile,
+            has_touch=mobile,
         )
         self.profile.add_init_script(WATCH_POLICY)
         self.page = self._tab()
@@ -78,8 +84,10 @@ class Visitor:
         return page
 
     def _heard(self, message: ConsoleMessage) -> None:
-        # A page with the status 429 or 503 is no mistake of the page's; nor that the admin's pages name no icon.
-        expected = re.search(r"status of (429|503)", message.text) or message.location["url"].endswith("/favicon.ico")
+        # A page with such a status is no mistake of the page's; nor that the admin's pages name no icon.
+        expected = re.search(r"status of (404|409|429|503)", message.text) or message.location["url"].endswith(
+            "/favicon.ico"
+        )
         if message.type == "error" and not expected:
             self.complaints.append(message.text)
 
@@ -119,6 +127,26 @@ class Visitor:
 
     def agree(self) -> None:
         self.page.get_by_role("checkbox").check()
+
+    def come_back(self) -> None:
+        """Back from another tab: a headless browser shows all of them at once, so the page is told."""
+        self.page.bring_to_front()
+        self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    def read_qr(self) -> str:
+        """What a camera reads of the QR code on the page."""
+        return qr.read(self.page.locator(".tv-qr").inner_html())
+
+    def play_the_phone(self) -> str:
+        """Open the newest link on the page that plays the phone; what the carrier says."""
+        tab = self._tab()
+        tab.goto(f"{self.shop}/phone/")
+        with self.profile.expect_page() as opened:
+            tab.get_by_role("link", name="the link of the check").first.click()
+        said = opened.value.get_by_role("heading", level=1).inner_text()
+        opened.value.close()
+        tab.close()
+        return said
 
     def messages(self) -> list[str]:
         """What is on the phone, newest first; read in a tab of its own."""

@@ -18,7 +18,7 @@ from django_twilio_verify.clientinfo import ClientInfo
 from django_twilio_verify.exceptions import BackendUnavailable
 from django_twilio_verify.flows import disclosures, handover
 from django_twilio_verify.models import ConsentEvent, Factor, Verification, VerificationAttempt, VerificationCheck
-from django_twilio_verify.testing import outbox
+from django_twilio_verify.testing import VerifyServer, outbox
 from django_twilio_verify.web.qr import svg
 from tests.faces.test_enrol import form, text
 from tests.support import PHONE, agree, last_code, make_factor, make_user, race, sign_in
@@ -79,7 +79,7 @@ def test_the_phone_opens_the_link_and_is_in(client, ann):
 def test_nothing_tells_others_of_the_link(client, ann):
     page = begin(client)
     response = client.get(page)
-    assert response["Referrer-Policy"] == "no-referrer"
+    assert response["Referrer-Policy"] == "same-origin"
     assert "no-store" in response["Cache-Control"] and "private" in response["Cache-Control"]
     html = response.content.decode()
     [anchor] = [one for one in re.findall(r"<a [^>]*>", html) if outbox[-1].link in one]
@@ -248,7 +248,7 @@ def test_a_phone_does_it_for_a_computer(client, ann, phone):
     path, match, wrong = hand_over(client)
     shown = phone.get(path)
     assert (
-        shown.status_code == 200 and shown["Referrer-Policy"] == "no-referrer" and "no-store" in shown["Cache-Control"]
+        shown.status_code == 200 and shown["Referrer-Policy"] == "same-origin" and "no-store" in shown["Cache-Control"]
     )
     words = text(shown)
     assert "Acme (testserver)" in words and "It is for signing in there." in words
@@ -416,3 +416,35 @@ def test_an_approval_that_was_used_signs_nobody_in_again(client, ann):
     assert response.status_code in (302, 404) and not signed_in(client)
     stale.post(page)
     assert not signed_in(stale)
+
+
+def test_the_same_over_http_with_the_real_sdk(client, phone, settings):
+    with VerifyServer() as server:
+        settings.TWILIO_VERIFY_BACKENDS = server.setting()
+        user = make_user()
+        make_factor(user, channel="sna")
+        agree(user=user)
+        sign_in(client)
+        page = begin(client)
+        path, match, _ = hand_over(client)
+        phone.post(path, {"match": match})
+        link = Verification.objects.get().link
+        assert "has not confirmed anything yet" in text(phone.post(path, {"match": match, "opened": "1"}))
+        server.simulator.open_link(link)
+        assert "Done" in text(phone.post(path, {"match": match, "opened": "1"}))
+        assert client.post(page)["Location"] == "/account/" and signed_in(client)
+
+
+def test_falling_back_over_http_with_the_real_sdk(client, settings):
+    with VerifyServer() as server:
+        settings.TWILIO_VERIFY_BACKENDS = server.setting()
+        user = make_user()
+        make_factor(user, channel="sna")
+        agree(user=user)
+        sign_in(client)
+        page = begin(client)
+        server.simulator.open_link(Verification.objects.get().link, error=60520)
+        assert "could not confirm the number" in text(client.post(page))
+        code = client.post(f"/verify/code/{Verification.objects.get().pk}/sms/")["Location"]
+        client.post(code, {"code": server.simulator.last_code(PHONE)})
+        assert signed_in(client)

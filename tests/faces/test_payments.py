@@ -80,6 +80,18 @@ def test_a_service_for_psd2_is_told_amount_and_payee(client, ann, settings):
     assert client.post(f"{page.partition('?')[0]}{factor.pk}/call/").status_code == 404
 
 
+@pytest.mark.parametrize("channel", ["sna", "auto"])
+def test_a_link_that_shows_nobody_what_is_paid_is_not_offered(client, ann, settings, channel):
+    settings.TWILIO_VERIFY_CHANNELS = [channel, "sms"]
+    Factor.objects.update(channel=channel)
+    page = begin(client)
+    assert "text a code" in text(client.get(page))
+    assert client.post(f"{page.partition('?')[0]}{Factor.objects.get().pk}/{channel}/").status_code == 404
+    client.post(page)
+    assert outbox[-1].channel == "sms"
+    assert client.post(f"/verify/code/{Verification.objects.latest('created_at').pk}/{channel}/").status_code == 404
+
+
 @pytest.mark.parametrize(
     "changed",
     [

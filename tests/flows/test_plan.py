@@ -53,6 +53,8 @@ CASES = [
     (PLAN, PHONE, {}, ["sms", "call", "whatsapp", "sna", "auto"]),
     (PLAN, PHONE, {"line_type": "nonFixedVoip"}, ["call"]),
     (PLAN, PHONE, {"line_type": "mobile"}, ["sms", "call", "whatsapp", "sna", "auto"]),
+    # A link shows nobody what is paid.
+    (None, PHONE, {"purpose": "payment", "preferred": "auto"}, ["sms", "call", "whatsapp"]),
     # A landline is called, and never sent a text message.
     (None, LANDLINE, {}, ["call", "whatsapp"]),
     (None, LANDLINE, {"preferred": "sms"}, ["call", "whatsapp"]),

@@ -157,6 +157,14 @@ def test_a_payment_says_what_and_to_whom(flows, values, why):
     assert Verification.objects.count() == 0 and outbox == []
 
 
+@pytest.mark.parametrize("channel", ["sna", "auto"])
+def test_a_link_approves_no_amount(flows, channel):
+    agree(PHONE, "sna")
+    with pytest.raises(ValueError, match="approved by a code"):
+        pay(flows, channel=channel)
+    assert Verification.objects.count() == 0
+
+
 def test_another_amount_is_another_verification(flows):
     first = pay(flows)
     second = pay(flows, amount="59.90 EUR")

@@ -8,18 +8,21 @@ import logging
 from io import BytesIO
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.core.checks import run_checks
 from django.db import connection
 from django.test import AsyncClient, Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
+from twilio.request_validator import RequestValidator
 
+from django_twilio_verify import conf
 from django_twilio_verify.models import ProviderEvent
 from django_twilio_verify.webhooks import views
 from tests.attempts.support import fate, make_attempt
 from tests.support import PHONE, make_factor, sign_in
 
-from .cloud import CREDENTIALS, PATH, SERVICE, TOKEN, backend, basic, deliver, of_message, signed
+from .cloud import CREDENTIALS, PATH, TOKEN, backend, basic, deliver, of_message, signed
 
 pytestmark = pytest.mark.django_db
 URL = "http://testserver" + PATH
@@ -60,8 +63,6 @@ def test_a_signature_over_the_raw_body_opens(ours, by_signature):
 
 
 def test_the_sdks_own_validator_agrees_with_how_these_tests_sign():
-    from twilio.request_validator import RequestValidator  # noqa: PLC0415  kept out of the collection of all tests
-
     body = b'[{"id": "\xc3\xbc"}]'
     query, signature = signed(body, url=URL)
     assert RequestValidator(TOKEN).validate(f"{URL}?{query}", body.decode(), signature)
@@ -356,8 +357,6 @@ async def _arrives(body: bytes):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_webhook_works_under_asgi(ours):
-    from asgiref.sync import async_to_sync  # noqa: PLC0415
-
     body = json.dumps([of_message(ours, "delivered")]).encode()
     assert async_to_sync(_arrives)(body).status_code == 200
     assert async_to_sync(_arrives)(b" " * (views.MAX_BODY + 1)).status_code == 413
@@ -412,8 +411,6 @@ def test_a_webhook_that_refuses_everybody_is_warned_of(settings):
 
 
 def test_the_password_is_not_shown(settings):
-    from django_twilio_verify.conf import settings as ours  # noqa: PLC0415
-
     settings.TWILIO_VERIFY_WEBHOOK = {**CREDENTIALS, "max_age": "86400"}
-    assert CREDENTIALS["password"] not in repr(ours.webhook)
-    assert (ours.webhook.max_age, SERVICE) == (86_400, SERVICE)
+    assert CREDENTIALS["password"] not in repr(conf.settings.webhook)
+    assert conf.settings.webhook.max_age == 86_400

@@ -16,17 +16,19 @@ for (const time of document.querySelectorAll("time[data-tv-clock]")) {
 const PATIENCE = 15000; // ms until another try is let through, should the network have swallowed the first
 
 function sentOnce(form) {
+  // The forms of one check ask for one thing: a second one sent would take the place of the first one's answer.
+  const group = form.closest("[data-tv-status]") ?? form;
   const buttons = form.querySelectorAll("button");
   const release = () => {
-    delete form.dataset.tvSent;
+    delete group.dataset.tvSent;
     for (const button of buttons) button.removeAttribute("aria-disabled");
   };
   form.addEventListener("submit", (event) => {
-    if (form.dataset.tvSent) {
+    if (group.dataset.tvSent) {
       event.preventDefault();
       return;
     }
-    form.dataset.tvSent = "yes";
+    group.dataset.tvSent = "yes";
     // Not "disabled": that would drop the focus and, in some browsers, the button from what is posted.
     for (const button of buttons) button.setAttribute("aria-disabled", "true");
     setTimeout(release, PATIENCE);
@@ -110,13 +112,14 @@ function waitForPhone(part) {
     else location.assign(next);
   };
   const ask = async (pause) => {
-    if (form.dataset.tvSent) return; // somebody was faster
+    if (part.dataset.tvSent) return; // the person was faster
     if (performance.now() > end) return tell(told.dataset.tvStopped);
     try {
       const answer = await fetch(tvStatus, { headers: { Accept: "application/json" }, cache: "no-store" });
       if (answer.status === 404) return tell(told.dataset.tvStopped); // no longer ours: signed out elsewhere
       if (answer.ok) {
         const state = await answer.json();
+        if (part.dataset.tvSent) return;
         if (state.next) return goOn(state);
       }
     } catch {
