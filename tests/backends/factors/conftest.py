@@ -1,29 +1,16 @@
-"""Backends that keep factors, and a clock to move."""
+"""Backends that keep factors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-import time_machine
 
 from django_twilio_verify.backends.locmem import LocMemBackend
 from django_twilio_verify.backends.twilio import TwilioBackend
-from django_twilio_verify.testing import FactorRoutes, VerifyServer
+from django_twilio_verify.testing import VerifyServer
 
 START = "2026-11-20T12:00:00Z"
-
-
-@pytest.fixture
-def clock() -> Iterator[time_machine.Coordinates]:
-    """The time of every side; ``clock.shift(seconds)`` moves it."""
-    with time_machine.travel(START, tick=False) as traveller:
-        yield traveller
-
-
-@pytest.fixture
-def routes(server: VerifyServer) -> FactorRoutes:
-    return server.extension(FactorRoutes)
 
 
 @pytest.fixture(params=["locmem", "twilio"])
