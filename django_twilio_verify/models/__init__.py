@@ -2,6 +2,7 @@
 
 from .audit import AuditEvent, LegalHold
 from .consent import ConsentEvent, ConsentEvidence, Disclosure
+from .entity import Entity, OfferRefusal, ProviderRemoval
 from .factor import Factor, RecoveryCode
 from .limits import LimitCounter
 from .provider import AttemptSync, ChannelOutage, ProviderEvent
@@ -16,10 +17,13 @@ __all__ = [
     "ConsentEvidence",
     "ConsentSeal",
     "Disclosure",
+    "Entity",
     "Factor",
     "LegalHold",
     "LimitCounter",
+    "OfferRefusal",
     "ProviderEvent",
+    "ProviderRemoval",
     "RecoveryCode",
     "Verification",
     "VerificationAttempt",
