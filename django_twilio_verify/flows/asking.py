@@ -339,6 +339,8 @@ def held(verification: Verification, factor: Factor, now: datetime) -> CheckOutc
 
     SECURITY: whoever removed it a moment ago removed it for this sign-in too.
     """
-    Verification.objects.filter(pk=verification.pk).update(factor=factor, user=factor.user_id)
     still = Factor.objects.filter(pk=factor.pk, user=factor.user_id, confirmed_at__isnull=False)
-    return None if still.update(last_used_at=now) else CheckOutcome.LOST
+    if not still.update(last_used_at=now):
+        return CheckOutcome.LOST
+    Verification.objects.filter(pk=verification.pk).update(factor=factor, user=factor.user_id)
+    return None

@@ -235,7 +235,7 @@ def _coded(given: Given) -> Steps[Checked]:
         now = timezone.now()
         if early := _refused_early(verification, given, now):
             return early
-        typed = _typed(given, verification)
+        typed = typed_code(given, verification)
         if typed.problem is not None:
             return checking.checked(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
         return _taken(verification, now)
@@ -243,11 +243,11 @@ def _coded(given: Given) -> Steps[Checked]:
     verification = yield from claimed(given, claim)
     if isinstance(verification, Checked):
         return answering.announced(verification)
-    factor, now = _factor_of(verification), timezone.now()
+    factor, now = factor_of(verification), timezone.now()
     if factor is None:
         return answering.announced(checking.settle_as(verification, CheckOutcome.LOST, now))
-    code = _typed(given, verification).digits
-    if replays.was_accepted(factor, code, now):
+    code = typed_code(given, verification).digits
+    if replays.was_accepted(factor.pk, code, now):
         return answering.announced(refused(verification, CheckOutcome.REPLAYED, now))
     try:
         told = yield from _judged_code(verification, factor, code)
@@ -256,9 +256,10 @@ def _coded(given: Given) -> Steps[Checked]:
     return answering.announced(_settle_code(verification, factor, code, told, timezone.now()))
 
 
-def _typed(given: Given, verification: Verification) -> TypedCode:
-    digits = verification.factor.digits if verification.factor else 0
-    return TypedCode.parse(given.code or "", length=digits or TOTP_DIGITS)
+def typed_code(given: Given, verification: Verification) -> TypedCode:
+    """What was typed, against the length that the codes of this factor have."""
+    factor = factor_of(verification)  # it may be removed at any moment, and a code is still a code
+    return TypedCode.parse(given.code or "", length=(factor.digits if factor else 0) or TOTP_DIGITS)
 
 
 def _judged_code(verification: Verification, factor: Factor, code: str) -> Steps[ProviderChallenge]:
@@ -287,6 +288,8 @@ def _settle_code(
         asking.lose(factor, now)
         return checking.settle_as(verification, CheckOutcome.LOST, now, told.provider_code)
     if not told.approved:
+        if replays.was_accepted(factor.pk, code, now):  # in another session, while this one was asked about
+            return refused(verification, CheckOutcome.REPLAYED, now, told.provider_code)
         return _not_approved(verification, told, now)
 
     def accepted() -> CheckOutcome | None:
@@ -401,7 +404,7 @@ def polling(given: Given) -> Steps[Checked]:
         return checking.checked(verification, CheckOutcome.NOT_THIS_WAY)
     if over := _over(verification, now):
         return checking.checked(verification, over)
-    factor = _factor_of(verification)
+    factor = factor_of(verification)
     if factor is None:
         return answering.announced(checking.settle_as(verification, CheckOutcome.LOST, now))
     if not may_ask(verification, now):
@@ -483,7 +486,7 @@ def _waiting(verification: Verification) -> Checked:
 
 def _reminding(given: Given) -> Steps[Challenged]:
     verification = checking.load(given.verification_id, given.client, given.user)
-    factor = _factor_of(verification)
+    factor = factor_of(verification)
     if not verification.is_open(timezone.now()) or factor is None or not verification.sid:
         raise BackendRejected("device")
     entity = _entity_of(factor)
@@ -538,12 +541,11 @@ def _not_approved(verification: Verification, told: ProviderChallenge, now: date
     return refused(verification, CheckOutcome.WRONG, now, told.provider_code)
 
 
-def _factor_of(verification: Verification) -> Factor | None:
-    """Its factor, if the person still has it."""
+def factor_of(verification: Verification) -> Factor | None:
+    """Its factor, with its entity, if that is still there; confirmed or not."""
     if verification.factor_id is None:
         return None
-    held = Factor.objects.select_related("entity").filter(confirmed_at__isnull=False, entity__isnull=False)
-    return held.filter(pk=verification.factor_id).first()
+    return Factor.objects.select_related("entity").filter(entity__isnull=False, pk=verification.factor_id).first()
 
 
 def _entity_of(factor: Factor) -> Entity:

@@ -16,14 +16,13 @@ from functools import partial
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import IntegrityError, router, transaction
+from django.db import IntegrityError
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from ..backends.handler import backends
 from ..choices import Channel, CheckOutcome, FactorKind, Purpose, VerificationStatus
 from ..clientinfo import ClientInfo
-from ..codes import TypedCode
 from ..exceptions import BackendError, RateLimited
 from ..factor_options import FactorOptions, PasskeyOptions, TotpOptions, check_name, options_for
 from ..factor_results import FactorStatus, ProviderFactor
@@ -175,16 +174,29 @@ def remove(user: AbstractBaseUser, factor_id: int) -> bool:
     """Remove a factor of ``user``, of any kind, here and at the provider; whether there was one, to one call alone.
 
     If it was the default, the strongest that is left is from here on. Whether it may go (the last one, a step-up
-    before) is for the caller to decide.
+    before) is for the caller to decide. Raises ``RuntimeError`` within a transaction of the caller's.
     """
-    with transaction.atomic(using=router.db_for_write(Factor)):
-        factor = Factor.objects.filter(pk=factor_id, user_id=user.pk).first()
-        if factor is None or not factor.delete()[0]:
-            return False
-    factor.pk = factor_id
+    for _ in range(_TRIES):
+        try:
+            factor = short_transaction(partial(_delete, user.pk, factor_id))
+            break
+        except IntegrityError:  # it has just proved something: a verification has come to point to it
+            continue
+    else:
+        raise RuntimeError("The factor is being used all the time.")
+    if factor is None:
+        return False
     factors.choose_default(user.pk)
     factor_removed.send(sender=Factor, factor=factor, user=user)
     return True
+
+
+def _delete(user_id: Any, factor_id: int) -> Factor | None:
+    factor = Factor.objects.filter(pk=factor_id, user_id=user_id).first()
+    if factor is None or not factor.delete()[1].get(Factor._meta.label):
+        return None
+    factor.pk = factor_id
+    return factor
 
 
 def _beginning(ask: _Ask) -> Steps[Enrolling]:
@@ -272,7 +284,7 @@ def _confirming(given: Given) -> Steps[Enrolled]:
     claimed = yield from challenges.claimed(given, partial(_claim, given))
     if isinstance(claimed, Checked):
         return _enrolled(answering.announced(claimed), first=False)
-    factor = claimed.factor
+    factor = challenges.factor_of(claimed)
     if factor is None or factor.entity is None or factor.confirmed_at is not None:
         # The provider never made it, or it was removed meanwhile.
         lost = checking.settle_as(claimed, CheckOutcome.LOST, timezone.now())
@@ -280,7 +292,7 @@ def _confirming(given: Given) -> Steps[Enrolled]:
     if _is_taken(given):
         wrong = challenges.refused(claimed, CheckOutcome.WRONG, timezone.now())
         return Enrolled(answering.announced(wrong))
-    answer = given.credential if given.code is None else _typed(given, factor).digits
+    answer = given.credential if given.code is None else challenges.typed_code(given, claimed).digits
     try:
         told = yield Call(claimed.backend, "confirm", (factor.entity.identity, factor.sid, answer))
     except BackendError as error:
@@ -299,18 +311,13 @@ def _claim(given: Given) -> Checked | Verification | None:
     if over := checking.ended_as(verification, now):
         return checking.checked(verification, over)
     if given.code is not None:
-        typed = _typed(given, verification.factor)
+        typed = challenges.typed_code(given, verification)
         if typed.problem is not None:
             return checking.checked(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
     elif not challenges.credential_digest(given.credential):
         return checking.checked(verification, CheckOutcome.MALFORMED, problem="not_a_passkey")
     taken = checking.take(verification, now)
     return verification if taken is True else taken
-
-
-def _typed(given: Given, factor: Factor | None) -> TypedCode:
-    digits = factor.digits if factor else 0
-    return TypedCode.parse(given.code or "", length=digits or challenges.TOTP_DIGITS)
 
 
 def _is_taken(given: Given) -> bool:
@@ -330,22 +337,23 @@ def _settle(given: Given, verification: Verification, factor: Factor, told: Prov
         wrong = challenges.refused(verification, CheckOutcome.WRONG, now, told.provider_code)
         return Enrolled(answering.announced(wrong))
     first = not Factor.objects.confirmed_for(factor.user_id).exists()
+    code = challenges.typed_code(given, verification).digits if given.code is not None else ""
     try:
-        checked = checking.approve(verification, now, partial(_confirmed, given, factor, now))
+        checked = checking.approve(verification, now, partial(_confirmed, given, factor, code, now))
     except IntegrityError:  # the same credential, confirmed by somebody else at this instant
         checked = challenges.refused(verification, CheckOutcome.WRONG, now)
     return _enrolled(answering.announced(checked), first=first)
 
 
-def _confirmed(given: Given, factor: Factor, now: datetime) -> CheckOutcome | None:
+def _confirmed(given: Given, factor: Factor, code: str, now: datetime) -> CheckOutcome | None:
     """In the transaction that approves."""
     values = {"confirmed_at": now, "credential_digest": challenges.credential_digest(given.credential) or None}
     # SECURITY: removed meanwhile is not enrolled.
     if not Factor.objects.filter(pk=factor.pk, confirmed_at=None).update(**values):
         return CheckOutcome.LOST
-    if given.code is not None:
+    if code:
         # SECURITY: the code that enrols is not the code that signs in.
-        replays.accept(factor.pk, _typed(given, factor).digits, now)
+        replays.accept(factor.pk, code, now)
     return None
 
 
@@ -394,13 +402,13 @@ def _phone_confirmed(verification: Verification, entity: Entity, made: ProviderF
 def _enrolled(checked: Checked, *, first: bool) -> Enrolled:
     """The answer for the person, once the receivers of signals have heard of it."""
     checked.verification.refresh_from_db(fields=["factor"])
-    factor = checked.verification.factor
+    factor = challenges.factor_of(checked.verification)
     if factor is None or (not checked.approved and factor.confirmed_at is None):
         return Enrolled(checked)
     if not checked.approved:
         return Enrolled(checked, factor if checked.outcome == CheckOutcome.ALREADY_VERIFIED else None)
     factors.choose_default(factor.user_id)
-    factor.refresh_from_db()
+    factor = challenges.factor_of(checked.verification) or factor
     factor_confirmed.send(sender=Factor, factor=factor, user=factor.user)
     return Enrolled(checked, factor, first)
 

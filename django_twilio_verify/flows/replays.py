@@ -19,9 +19,10 @@ _KEPT = 14
 _TRIES = 20
 
 
-def was_accepted(factor: Factor, code: str, now: datetime) -> bool:
-    """Whether ``code`` was accepted for ``factor`` a short while ago, as it was read."""
-    return bool(_digests(factor.pk, code) & {digest for _, digest in _remembered(factor.used_answers, now)})
+def was_accepted(factor_id: int, code: str, now: datetime) -> bool:
+    """Whether ``code`` was accepted for the factor a short while ago."""
+    read = Factor.objects.filter(pk=factor_id).values_list("used_answers", flat=True).first() or ""
+    return bool(_digests(factor_id, code) & {digest for _, digest in _remembered(read, now)})
 
 
 def accept(factor_id: int, code: str, now: datetime) -> bool:
