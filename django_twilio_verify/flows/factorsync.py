@@ -25,7 +25,8 @@ class Report:
     """What a run found and did; ``dry``: would have done.
 
     ``removed``: outstanding removals that are done; ``outstanding``: that are not; ``litter``: unfinished enrolments,
-    here and there; ``lost``: factors of ours that the provider does not know; ``strangers``: SIDs of confirmed factors
+    here and there; ``found``: factors of ours that were lost and are there after all, as when another Service was asked
+    by mistake; ``lost``: factors of ours that the provider does not know; ``strangers``: SIDs of confirmed factors
     at the provider that nobody has here; ``nobodies``: identities at the provider that are nobody here.
     """
 
@@ -35,6 +36,7 @@ class Report:
     removed: int = 0
     outstanding: int = 0
     litter: int = 0
+    found: int = 0
     lost: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
     nobodies: list[str] = field(default_factory=list)
@@ -89,6 +91,10 @@ def _compare(report: Report, entity: Entity, now: datetime) -> None:
     theirs = {one.sid: one for one in backends[report.backend].factors(entity.identity)}
     ours = {factor.sid: factor for factor in Factor.objects.filter(entity=entity).exclude(sid="")}
     for sid, factor in ours.items():
+        if sid in theirs and factor.lost_at is not None and theirs[sid].verified:
+            report.found += 1
+            if not report.dry:
+                Factor.objects.filter(pk=factor.pk).update(lost_at=None)
         if sid not in theirs and factor.confirmed_at is not None:
             report.lost.append(sid)
             if not report.dry:

@@ -180,6 +180,18 @@ def test_what_differs(world: World, ann: Any, ben: Any, clock: Any) -> None:
     assert lost.sid in said and stranger.sid in said and "nobody-of-ours" in said and "Something differs" in said
 
 
+def test_lost_by_mistake_is_found_again(world: World, ann: Any, clock: Any) -> None:
+    factor, _ = world.totp(ann)
+    Factor.objects.update(lost_at=timezone.now())
+    assert factorsync.sync("default", dry=True).found == 1
+    factor.refresh_from_db()
+    assert factor.lost_at is not None
+    assert "there after all: 1" in sync()
+    factor.refresh_from_db()
+    assert factor.lost_at is None
+    assert "after all" not in sync()
+
+
 def test_nothing_differs(world: World, ann: Any, clock: Any) -> None:
     world.totp(ann)
     assert "error" not in sync() and "1 people compared" in sync(backend="default")

@@ -63,6 +63,7 @@ def _lines(report: Report) -> list[str]:
         f"{report.backend}: {report.seen:,} people compared.",
         f"  Removals done: {report.removed:,}, outstanding: {report.outstanding:,}.",
         f"  Unfinished enrolments {would}removed: {report.litter:,}.",
+        *([f"  Lost, and there after all: {report.found:,}."] if report.found else []),
         *_listed("Enrolled here, unknown to the provider", report.lost),
         *_listed("Confirmed at the provider, unknown here", report.strangers),
         *_listed("People at the provider who are nobody here", report.nobodies),
