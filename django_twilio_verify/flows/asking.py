@@ -204,10 +204,6 @@ def _standing(current: Verification, now: datetime) -> Challenged | None:
 
 
 def _open(wanted: Wanted, over: Verification | None, now: datetime) -> Verification:
-    if wanted.entity is not None:
-        # SECURITY: the first statement writes the person's row, so that simultaneous challenges of one person wait for
-        # each other here, and each counts the ones before.
-        Entity.objects.filter(pk=wanted.entity.pk).update(challenged_at=now)
     if wanted.channel in _PUSHED:
         _spare(wanted, now)
     if over is not None:
@@ -235,7 +231,7 @@ def _open(wanted: Wanted, over: Verification | None, now: datetime) -> Verificat
 
 def _spare(wanted: Wanted, now: datetime) -> None:
     """SECURITY: prompts that nobody said yes to are limited: people who are asked often enough say yes to be left
-    alone.
+    alone. Simultaneous ones of one person count each other: they hold the person's counter (``limits.within``) by now.
     """
     recent = Verification.objects.filter(
         user=wanted.user.pk if wanted.user else None, channel__in=_PUSHED, created_at__gt=now - PROMPTS_WITHIN

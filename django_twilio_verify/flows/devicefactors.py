@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError
 from django.utils import timezone
@@ -191,10 +192,18 @@ def remove(user: AbstractBaseUser, factor_id: int) -> bool:
     return True
 
 
+async def aremove(user: AbstractBaseUser, factor_id: int) -> bool:
+    """As ``remove``, in the thread where Django allows queries, the provider's call after the commit too."""
+    return await sync_to_async(remove)(user, factor_id)
+
+
 def _delete(user_id: Any, factor_id: int) -> Factor | None:
-    factor = Factor.objects.filter(pk=factor_id, user_id=user_id).first()
-    if factor is None or not factor.delete()[1].get(Factor._meta.label):
+    own = Factor.objects.filter(pk=factor_id, user_id=user_id)
+    # The first statement writes, so that SQLite takes its lock at once and waits its turn, and one of several goes on.
+    if not own.update(default_for=None):
         return None
+    factor: Factor = own.get()
+    factor.delete()
     factor.pk = factor_id
     return factor
 

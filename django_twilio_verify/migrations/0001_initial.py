@@ -403,7 +403,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("created_at", models.DateTimeField(verbose_name="made")),
-                ("challenged_at", models.DateTimeField(null=True, verbose_name="last challenged")),
                 (
                     "user",
                     models.ForeignKey(

@@ -16,10 +16,7 @@ def new_identity() -> str:
 
 
 class Entity(models.Model):
-    """What the provider calls a person: one row for a person and a backend, made with the first factor, never changed.
-
-    ``challenged_at``: when the last challenge was begun; the row that challenges of one person queue up at.
-    """
+    """What the provider calls a person: one row for each and a backend, made with the first factor, never changed."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -30,7 +27,6 @@ class Entity(models.Model):
     backend = models.CharField(_("backend"), max_length=64)
     identity = models.CharField(_("identity"), max_length=36, unique=True, default=new_identity, editable=False)
     created_at = models.DateTimeField(_("made"))
-    challenged_at = models.DateTimeField(_("last challenged"), null=True)
 
     if TYPE_CHECKING:
         user_id: int

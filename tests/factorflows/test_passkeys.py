@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import CheckOutcome, FactorKind, VerificationStatus
 from django_twilio_verify.exceptions import BackendRejected, RateLimited, VerificationNotFound
+from django_twilio_verify.factor_results import ChallengeStatus, ProviderChallenge
 from django_twilio_verify.flows import devicefactors
 from django_twilio_verify.models import Entity, Factor, Verification
 from django_twilio_verify.testing import Browser
@@ -108,6 +110,25 @@ def test_hostile_answers(world: World, ann: Any, ben: Any, clock: Any) -> None:
     with pytest.raises(VerificationNotFound):
         answer(world, started, browser.get(started.options), "session-2")
     assert answer(world, started, browser.get(started.options)).approved
+
+
+@pytest.mark.parametrize("case", ["another person", "another factor", "another challenge", "another identity"])
+def test_a_credulous_provider(local: World, ann: Any, ben: Any, clock: Any, monkeypatch: Any, case: str) -> None:
+    """SECURITY: what a provider approves is still compared with who was asked, and with what."""
+    (anns_factor, anns), (bens_factor, bens) = local.passkey(ann), local.passkey(ben)
+    started = start(local, ann)
+    browser = bens if case == "another person" else anns
+    credential = browser.get({**started.options, "allowCredentials": []})
+    told = ProviderChallenge(
+        "YC" + "0" * 32 if case == "another challenge" else started.verification.sid,
+        ChallengeStatus.APPROVED,
+        factor_sid=bens_factor.sid if case == "another factor" else "",
+        identity="somebody-else" if case == "another identity" else "",
+    )
+    monkeypatch.setattr(backends["default"], "answer", lambda *args, **kwargs: told)
+    assert answer(local, started, credential).outcome == CheckOutcome.WRONG
+    told = ProviderChallenge(started.verification.sid, ChallengeStatus.APPROVED, factor_sid=anns_factor.sid)
+    assert answer(local, started, anns.get(started.options)).approved
 
 
 def test_a_clone_is_found_out(world: World, ann: Any, clock: Any) -> None:
