@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from django_twilio_verify.backends.handler import backends
-from django_twilio_verify.choices import Channel, CheckOutcome, VerificationStatus
+from django_twilio_verify.choices import Channel, CheckOutcome, FactorKind, VerificationStatus
 from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable, RateLimited, VerificationNotFound
+from django_twilio_verify.factor_results import FactorStatus, ProviderFactor
 from django_twilio_verify.flows import devicefactors
 from django_twilio_verify.models import Entity, Factor, Verification, VerificationCheck
 from django_twilio_verify.signals import login_denied
@@ -18,6 +21,7 @@ from ..support import make_client
 from .conftest import World
 
 pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def start(world: World, user: Any, session: str = "session-1", channel: str = "push", **more: Any) -> Any:
@@ -228,3 +232,30 @@ def test_phones_that_are_not_the_persons_new_one(world: World, ann: Any, clock: 
     assert (done.checked.outcome, done.factor) == (CheckOutcome.WAITING, None)
     assert begun.access_token not in repr(begun)
     assert Factor.objects.count() == Entity.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "is_enrolled"),
+    [
+        ({}, True),
+        ({"status": FactorStatus.UNVERIFIED}, False),
+        ({"status": FactorStatus.UNKNOWN}, False),
+        ({"kind": FactorKind.TOTP}, False),
+        ({"kind": None}, False),
+        ({"created_at": None}, False),
+        ({"created_at": datetime(2026, 11, 20, 11, 50, tzinfo=UTC)}, False),
+    ],
+)
+def test_what_counts_as_the_new_phone(
+    local: World, ann: Any, clock: Any, monkeypatch: Any, values: dict[str, Any], is_enrolled: bool
+) -> None:
+    """SECURITY: nothing but a push factor that showed its key, and that was made since the access token was."""
+    begun = local.flow("devicefactors.begin_push", ann, make_client(), name="Pixel")
+    made = ProviderFactor(
+        "YF" + "0" * 32, FactorStatus.VERIFIED, kind=FactorKind.PUSH, name="Pixel", platform="apn", created_at=NOW
+    )
+    told = (dataclasses.replace(made, **values),)
+    monkeypatch.setattr(backends["default"], "factors", lambda identity: told)
+    done = local.flow("devicefactors.confirm", begun.verification, client=make_client(), user=ann)
+    assert (done.factor is not None, Factor.objects.exists()) == (is_enrolled, is_enrolled)
+    assert done.checked.outcome == (CheckOutcome.APPROVED if is_enrolled else CheckOutcome.WAITING)
