@@ -14,7 +14,6 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.functional import cached_property
-from django.utils.translation import gettext as _
 
 from ..choices import CheckOutcome, Purpose
 from ..exceptions import BackendError, VerificationNotFound
@@ -22,7 +21,7 @@ from ..flows import handover, plan, verifications
 from ..results import Checked, Progress, RedeemProblem
 from ..web import session
 from ..web.qr import svg
-from ..web.wording import redeem_sentence, sentence_for
+from ..web.wording import link_sentence_for, redeem_sentence
 from .base import BY_LINK, FormPage
 from .proof import ProofMixin, VerificationMixin
 
@@ -73,8 +72,7 @@ class LinkView(ProofMixin, FormPage):
 
     def not_proved(self, form: forms.Form, checked: Checked) -> HttpResponse:
         """Not opened yet, or over: said above; the page offers what is left."""
-        expired = checked.outcome == CheckOutcome.EXPIRED
-        return self.told(form, _("This check has expired.") if expired else sentence_for(checked), checked)
+        return self.told(form, link_sentence_for(checked), checked)
 
     def told(self, form: forms.Form, problem: str, checked: Checked | None = None) -> HttpResponse:
         del self.progress  # has changed since it was read
@@ -165,7 +163,7 @@ class HandoverView(FormPage):
         except BackendError as error:
             return self.pick(error.sentence)
         if checked.outcome in (CheckOutcome.NOT_OPENED, CheckOutcome.BUSY):
-            return self.pick(sentence_for(checked))
+            return self.pick(link_sentence_for(checked))
         return self.shown(outcome=checked.outcome.value)
 
     def shown(self, **context: Any) -> HttpResponse:

@@ -33,6 +33,17 @@ def sentence_for(checked: Checked) -> str:
     }.get(checked.outcome, "")
 
 
+def link_sentence_for(checked: Checked) -> str:
+    """As ``sentence_for``, of a question after a link: nobody has typed anything."""
+    said = {
+        CheckOutcome.EXPIRED: _("This check has expired."),
+        CheckOutcome.USED_UP: _("There were too many tries. Try again later, or another way."),
+        CheckOutcome.CLOSED: _("This check is over. Start again, or go on another way."),
+        CheckOutcome.BUSY: _("We are still asking your mobile network. Wait a moment and try again."),
+    }.get(checked.outcome)
+    return said or sentence_for(checked)
+
+
 def redeem_sentence(problem: RedeemProblem) -> str:
     """Why an approval could not be used, in the active language."""
     return {

@@ -39,8 +39,8 @@ def page(browser: Client, path: str) -> str:
     return response.content.decode()
 
 
-def test_asked_used_delivered_and_paid_for(officer):
-    backends["default"].simulator.without_whatsapp.add(PHONE)
+def test_asked_used_delivered_and_paid_for(officer, monkeypatch):
+    monkeypatch.setattr(backends["default"].simulator, "without_whatsapp", {PHONE})
     verification = sent()
     VerificationAttempt.objects.update(delivery="delivered", price="0.05000", currency="USD")
     listed = page(officer, LIST)

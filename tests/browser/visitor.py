@@ -131,7 +131,7 @@ class Visitor:
     def come_back(self) -> None:
         """Back from another tab: a headless browser shows all of them at once, so the page is told."""
         self.page.bring_to_front()
-        self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        self.page.evaluate("for (const name of ['blur', 'focus']) window.dispatchEvent(new Event(name))")
 
     def read_qr(self) -> str:
         """What a camera reads of the QR code on the page."""

@@ -182,7 +182,7 @@ def test_a_provider_that_is_down_is_told_and_the_link_stays(client, ann):
     assert signed_in(client)
 
 
-def test_auto_leads_to_a_link_or_to_a_code(client):
+def test_auto_leads_to_a_link_or_to_a_code(client, monkeypatch):
     user = make_user()
     make_factor(user, channel="auto")
     sign_in(client)
@@ -190,7 +190,7 @@ def test_auto_leads_to_a_link_or_to_a_code(client):
     assert outbox[-1].code
     other = make_user("bea")
     make_factor(other, "+12025550150", channel="auto")
-    backends["default"].simulator.sna_numbers.add("+12025550150")
+    monkeypatch.setattr(backends["default"].simulator, "sna_numbers", {"+12025550150"})
     second = Client()
     sign_in(second, "bea")
     page = begin(second)
@@ -448,3 +448,45 @@ def test_falling_back_over_http_with_the_real_sdk(client, settings):
         code = client.post(f"/verify/code/{Verification.objects.get().pk}/sms/")["Location"]
         client.post(code, {"code": server.simulator.last_code(PHONE)})
         assert signed_in(client)
+
+
+@pytest.mark.parametrize(
+    ("status", "shown", "told", "left"),
+    [
+        ("canceled", "Nothing was confirmed", "This check is over. Start again", "Start the check again"),
+        ("denied", "Nothing was confirmed", "This check is over. Start again", "Start the check again"),
+        ("failed", "Nothing was confirmed", "This check is over. Start again", "Start the check again"),
+        ("expired", "There was time until", "This check has expired.", "Start the check again"),
+        ("max_attempts_reached", "There were too many tries", "There were too many tries.", "Use a recovery code"),
+    ],
+)
+def test_a_check_that_ended_elsewhere_says_how_and_what_is_left(client, ann, status, shown, told, left):
+    page = begin(client)
+    Verification.objects.update(status=status)
+    look = client.get(page)
+    assert look.status_code == 200 and shown in text(look) and left in text(look)
+    assert outbox[-1].link not in look.content.decode()
+    answer = client.post(page)
+    assert answer.status_code == 200 and told in text(answer) and left in text(answer)
+    assert client.get(f"{page}status/").json() == {"status": status, "next": page}
+
+
+@pytest.mark.race
+def test_of_presses_at_the_same_instant_one_goes_in_and_none_breaks(client, ann):
+    page = begin(client)
+    open_link()
+    browsers = [Client() for _ in range(8)]
+    for browser in browsers:
+        browser.cookies.update(client.cookies)
+    answers = race(8, lambda index: browsers[index].post(page))
+    assert all(getattr(one, "status_code", 500) in (200, 302) for one in answers), answers
+    assert sum(signed_in(browser) for browser in browsers) == 1
+
+
+def test_a_send_whose_answer_was_lost_leads_on(client, ann):
+    agree(user=ann)
+    backends["default"].fail_next(BackendUnavailable(perhaps_done=True), carried_out=True)
+    page = begin(client)
+    shown = text(client.get(page))
+    assert "could not confirm" in shown and "Send a text message instead" in shown
+    assert client.post(f"/verify/code/{Verification.objects.get().pk}/sms/").status_code == 302

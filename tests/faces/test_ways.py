@@ -149,8 +149,8 @@ def test_after_three_messages_a_call_is_offered_first(client, ann, clock):
 
 
 @pytest.mark.parametrize("number", [LANDLINE, MAYBE_LANDLINE])
-def test_a_landline_is_offered_a_call_with_the_number_kept(client, newcomer, number):
-    backends["default"].simulator.landlines.add(MAYBE_LANDLINE)
+def test_a_landline_is_offered_a_call_with_the_number_kept(client, newcomer, monkeypatch, number):
+    monkeypatch.setattr(backends["default"].simulator, "landlines", {MAYBE_LANDLINE})
     refused = client.post("/verify/enrol/sms/", form(number=number))
     assert "landline" in text(refused) and "Call this number instead" in text(refused)
     [action] = re.findall(r'formaction="([^"]*)"', refused.content.decode())
@@ -174,9 +174,9 @@ def test_a_landline_is_called_when_it_signs_in(client):
     assert "We will call" in text(page) and "sms" not in links(page, "challenge")
 
 
-def test_a_message_that_may_come_otherwise_names_no_channel(client, ann):
+def test_a_message_that_may_come_otherwise_names_no_channel(client, ann, monkeypatch):
     agree(PHONE, "whatsapp", user=ann)
-    backends["default"].simulator.without_whatsapp.add(PHONE)
+    monkeypatch.setattr(backends["default"].simulator, "without_whatsapp", {PHONE})
     page = code_path(client.post(f"/verify/challenge/{Factor.objects.get().pk}/whatsapp/"))
     assert outbox[-1].channel == "sms"  # WhatsApp fell back
     shown = text(client.get(page))

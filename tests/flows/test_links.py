@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import transaction
@@ -325,6 +325,24 @@ def test_signals_tell_of_links(server):
         verification_approved.disconnect(approved)
         verification_refused.disconnect(refused)
     assert heard == ["approved"]
+
+
+def test_a_question_waits_for_the_one_before_it_and_gives_up_politely(flows, settings):
+    locmem = "django_twilio_verify.backends.locmem.LocMemBackend"
+    settings.TWILIO_VERIFY_BACKENDS = {"default": {"BACKEND": locmem, "OPTIONS": {"timeout": 0.1}}}
+    started = begin(flows)
+    lease = datetime.now(UTC) + timedelta(minutes=1)
+    Verification.objects.update(checking_until=lease)
+    assert flows.check_link(started.verification, client=make_client()).outcome == CheckOutcome.BUSY
+    assert Verification.objects.get().link_checks == 0
+
+
+def test_a_last_question_that_was_cut_short_ends_the_link(flows, server):
+    started = begin(flows)
+    Verification.objects.update(link_checks=MAX_LINK_CHECKS)
+    before = server.count
+    told = flows.check_link(started.verification, client=make_client())
+    assert (told.outcome, told.next_way, server.count) == (CheckOutcome.LINK_FAILED, Channel.SMS, before)
 
 
 def test_within_a_transaction_of_the_sites_no_link_is_asked_for(server):

@@ -79,16 +79,22 @@ if (input && "OTPCredential" in window) {
 // The check without a code, on the phone itself: whoever comes back from the carrier's page need not press anything.
 function goOnAfter(opener) {
   const form = document.getElementById(opener.dataset.tvOpen);
-  let left = false;
+  let pressed = false;
+  let away = false;
   opener.addEventListener("click", () => {
-    left = true;
+    pressed = true;
+    away = false;
   });
+  const leave = () => {
+    away = true;
+  };
   const back = () => {
-    if (!left || document.visibilityState !== "visible") return;
-    left = false; // once for each press: the provider is not asked again and again
+    if (!pressed || !away) return;
+    pressed = false; // once for each press: the provider is not asked again and again
     form.requestSubmit(form.querySelector("button"));
   };
-  document.addEventListener("visibilitychange", back);
+  document.addEventListener("visibilitychange", () => (document.hidden ? leave() : back()));
+  window.addEventListener("blur", leave);
   window.addEventListener("focus", back);
 }
 
