@@ -23,7 +23,7 @@ help: ## say what there is
 	@echo "PYTHON=python3.13 chooses an interpreter."
 
 demo:
-	@$(BOOTSTRAP)
+	@$(BOOTSTRAP) --group demo
 	@$(VENV)/python example_project/manage.py demo $(ARGS)
 
 test:

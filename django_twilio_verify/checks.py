@@ -280,10 +280,13 @@ def _check_backend(alias: str) -> list[CheckMessage]:
 
 
 def check_routing(**kwargs: Any) -> list[CheckMessage]:
-    """E030: ``TWILIO_VERIFY_ROUTER`` or ``TWILIO_VERIFY_TENANT`` is no callable."""
+    """E030: ``TWILIO_VERIFY_ROUTER`` or ``TWILIO_VERIFY_TENANT`` is no callable. E060:
+    ``TWILIO_VERIFY_MINIMUM_ASSURANCE`` is neither one nor a word for a way.
+    """
     return [
         *_error_of(lambda: settings.router, "twilio_verify.E030"),
         *_error_of(lambda: settings.tenant, "twilio_verify.E030"),
+        *_error_of(lambda: settings.minimum_assurance, "twilio_verify.E060"),
     ]
 
 

@@ -73,6 +73,9 @@ VERIFICATION_CHANNELS = (*CODE_CHANNELS, Channel.SNA, Channel.AUTO)
 a text message.
 """
 
+FACTOR_CHANNELS = (Channel.TOTP, Channel.PUSH, Channel.SILENT, Channel.PASSKEY)
+"""The channels that ask a factor which the provider keeps. Nothing is sent to an address, so they need no consent."""
+
 
 class Feature(models.TextChoices):
     """What a backend can be told beside recipient and channel: the optional parameters of Verify's Verifications
@@ -157,6 +160,10 @@ class CheckOutcome(models.TextChoices):
     LINK_FAILED = "link_failed", _("link confirmed nothing")  # another way goes on from here
     NOT_THIS_WAY = "not_this_way", _("answered another way than it was sent")  # a code to a link, or the reverse
     CHANGED = "changed", _("payment has changed")  # amount or payee are not those of the start
+    REPLAYED = "replayed", _("code used before")  # right, but it was accepted once already
+    WAITING = "waiting", _("not answered yet")  # of a push: nobody has answered, or the number is still to be typed
+    DENIED = "denied", _("denied")  # the person said no, on the phone
+    LOST = "lost", _("device not known any more")  # removed, here or at the provider
 
 
 class ConsentEventType(models.TextChoices):

@@ -29,6 +29,8 @@ DEFAULT_LIMITS: Mapping[str, int] = {
     "recipient_hour": 10,
     "ip_hour": 60,
     "recovery_hour": 10,
+    "push_unanswered": 3,
+    "passkey_ip_hour": 300,
 }
 RESEND_SPACING = (30, 40, 60, 90, 120)
 """Seconds to wait after the first, second … send: what Twilio's own retry sample uses."""
@@ -40,6 +42,23 @@ MAX_CHECKS = 5
 RETIRED = "retired"
 """Instead of a fingerprint key's secret: it is gone, and ``FingerprintAlias`` finds what was written with it. A word
 and not ``None``, which is what an environment variable that nobody set reads as."""
+
+ASSURANCE: Mapping[str, int] = {
+    "email": 1,
+    "sms": 2,
+    "call": 2,
+    "whatsapp": 2,
+    "auto": 2,
+    "sna": 3,
+    "silent": 3,
+    "totp": 4,
+    "push": 4,
+    "passkey": 5,
+    "recovery": 5,
+}
+"""How strong each channel is, the words of ``TWILIO_VERIFY_MINIMUM_ASSURANCE``. A recovery code is as good as any:
+there is nothing behind it.
+"""
 
 REQUIRED_FACTS = ("name", "terms_url", "privacy_url", "support", "message_frequency")
 """The facts of ``TWILIO_VERIFY_PROGRAM`` that a page which asks for a number must show."""
@@ -169,6 +188,23 @@ class Settings:
         )
 
     @property
+    def minimum_assurance(self) -> str | Callable[..., object]:
+        """The weakest channel that is good enough to sign in by, ``""`` for no minimum; or a callable
+        ``(AssuranceRequest) -> word or None``.
+
+        A dotted path is imported. Raises ``ImproperlyConfigured`` for anything else.
+        """
+        value = _get("MINIMUM_ASSURANCE", "")
+        if isinstance(value, str) and (not value or value in ASSURANCE):
+            return value
+        if isinstance(value, str) and "." in value:
+            value = _imported(value, "MINIMUM_ASSURANCE")
+        if callable(value):
+            return value  # type: ignore[no-any-return]
+        words = ", ".join(ASSURANCE)
+        raise ImproperlyConfigured(f"TWILIO_VERIFY_MINIMUM_ASSURANCE must be one of {words}, or a callable.")
+
+    @property
     def router(self) -> Callable[..., object] | None:
         """What names the backend of a send: a callable ``(RouteRequest) -> alias or None``, or ``None`` if unset.
 
@@ -236,7 +272,8 @@ class Settings:
     @property
     def limits(self) -> Mapping[str, int]:
         """How often in an hour, by rule: sends by ``person_hour``, ``recipient_hour``, ``ip_hour``; tries by
-        ``recovery_hour``.
+        ``recovery_hour``. ``push_unanswered``: prompts without a yes, of one person in ten minutes;
+        ``passkey_ip_hour``: begun sign-ins without a name, which a login page makes of its own accord.
         """
         return {**DEFAULT_LIMITS, **_mapping("LIMITS", {})}
 

@@ -118,6 +118,15 @@ class VerificationNotFound(TwilioVerifyError, Http404):
     }
 
 
+class TooWeak(TwilioVerifyError, PermissionDenied):
+    """The site asks for a stronger way (``TWILIO_VERIFY_MINIMUM_ASSURANCE``), so nobody was asked and nothing sent."""
+
+    default_code = "too_weak"
+    sentences: ClassVar[Mapping[str, Sentence]] = {
+        "too_weak": _("This way is not secure enough for what you are about to do. Choose a stronger one."),
+    }
+
+
 class RateLimited(TwilioVerifyError):
     """Too many, too soon. ``retry_at``: aware UTC time from which it is allowed; ``code``: which rule it was."""
 
@@ -131,6 +140,8 @@ class RateLimited(TwilioVerifyError):
         "recipient_hour": _("Many codes were sent to this address. Try again later."),
         "ip_hour": _("Many codes were asked for from your network. Try again later."),
         "recovery_hour": _("Too many wrong recovery codes. Try again later."),
+        "push_unanswered": _("Your phone was asked several times without a yes. Try again later, or try another way."),
+        "passkey_ip_hour": _("Passkeys were asked for many times from your network. Try again later."),
         "provider": _("Too many codes were asked for. Try again later."),
     }
 

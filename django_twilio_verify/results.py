@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .choices import Channel, CheckOutcome, Purpose, VerificationStatus
 
 if TYPE_CHECKING:
+    from .models.factor import Factor
     from .models.verification import Verification
 
 
@@ -129,6 +131,52 @@ class Checked:
     def approved(self) -> bool:
         """Whether this very call proved it. SECURITY: true for exactly one call of all that race."""
         return self.outcome == CheckOutcome.APPROVED
+
+
+@dataclass(frozen=True, slots=True)
+class Challenged:
+    """A factor that the provider keeps was asked for a proof.
+
+    ``options``: of a passkey, for ``PublicKeyCredential.parseRequestOptionsFromJSON``. ``asks_number``: the phone shows
+    a number of two digits that the person has to type here. ``reused``: nothing was asked anew. ``perhaps_asked``: the
+    provider did not answer in time, and the phone may have been asked.
+    """
+
+    verification: Verification
+    channel: Channel
+    reused: bool = False
+    perhaps_asked: bool = False
+    asks_number: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolling:
+    """A factor that the provider made and the person has yet to confirm.
+
+    Told once and kept nowhere: ``secret`` (base32) and ``uri`` (``otpauth://…``, for the QR code) of an authenticator
+    app; ``options`` of a passkey, for ``PublicKeyCredential.parseCreationOptionsFromJSON``; ``access_token`` and
+    ``identity`` for the site's app on a phone.
+    """
+
+    verification: Verification
+    channel: Channel
+    secret: str = field(default="", repr=False)  # SECURITY: who reads it, has the factor
+    uri: str = field(default="", repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    access_token: str = field(default="", repr=False)
+    identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What came of confirming a factor. ``factor``: ``None`` unless ``checked`` approved it, or had before. ``first``:
+    the person had none, so this is the default: hand out recovery codes.
+    """
+
+    checked: Checked
+    factor: Factor | None = None
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,20 @@ No signal carries a code, and none carries more of a recipient than the record d
 from django.dispatch import Signal
 
 verification_started = Signal()
-"""A message was handed to the provider, or perhaps was. ``verification``, ``attempt``."""
+"""A message was handed to the provider, or perhaps was. ``verification``, ``attempt`` (``None`` if a factor that the
+provider keeps was asked).
+"""
 
 verification_approved = Signal()
 """A verification was approved; sent exactly once for each. ``verification``."""
 
 verification_refused = Signal()
 """An answer was wrong, late or one too many. ``verification``, ``outcome`` (a ``CheckOutcome``)."""
+
+login_denied = Signal()
+"""A person answered a push with no: somebody else may know the password. Sent once for each verification.
+``verification``, ``user``.
+"""
 
 channel_unavailable = Signal()
 """The provider refuses a channel for everybody, as switched off or not set up; sent once for each outage.
@@ -25,6 +32,11 @@ consent_changed = Signal()
 
 factor_confirmed = Signal()
 """A person enrolled a factor; sent once for each factor. ``factor``, ``user``."""
+
+factor_removed = Signal()
+"""A person's factor was removed by ``devicefactors.remove``; not where its row went another way. ``factor`` (no longer
+in the database), ``user``.
+"""
 
 recovery_code_used = Signal()
 """A recovery code was spent. ``user``, ``remaining`` (how many are left)."""

@@ -28,6 +28,8 @@ class FactorAdmin(ReadOnlyAdmin):
         "default",
         "label",
         "sid",
+        "platform",
+        "lost_at",
         "created_at",
         "confirmed_at",
         "last_used_at",

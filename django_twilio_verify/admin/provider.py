@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..backends.errors import row_for
-from ..models import AttemptSync, ChannelOutage, ProviderEvent
+from ..models import AttemptSync, ChannelOutage, ProviderEvent, ProviderRemoval
 from .base import ReadOnlyAdmin
 
 
@@ -59,5 +59,16 @@ class AttemptSyncAdmin(ReadOnlyAdmin):
 
     list_display = ("backend", "done_until", "window_start", "window_end", "lease", "leased_until")
     ordering = ("backend",)
+    fields = list_display
+    readonly_fields = fields
+
+
+@admin.register(ProviderRemoval)
+class ProviderRemovalAdmin(ReadOnlyAdmin):
+    """What was removed here and the provider has yet to remove: ``sync_factors`` sees to it."""
+
+    list_display = ("created_at", "identity", "factor_sid", "backend", "tries", "next_try_at", "last_error_code")
+    search_fields = ("identity__exact", "factor_sid__exact")
+    ordering = ("-pk",)
     fields = list_display
     readonly_fields = fields

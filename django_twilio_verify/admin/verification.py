@@ -118,6 +118,8 @@ class VerificationAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("recipient"))
     def masked(self, verification: Verification) -> str:
+        if verification.is_challenge:
+            return ""
         return verification.recipient.masked if verification.recipient_value else gettext("erased")
 
     @admin.display(description=_("way"))

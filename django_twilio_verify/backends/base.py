@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
-from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 from django.views.decorators.debug import sensitive_variables
 
@@ -15,11 +14,11 @@ from ..options import NO_OPTIONS, SendOptions
 from ..recipients import Recipient
 from ..results import AttemptsPage, ProviderAttempt, ProviderCheck, ProviderSend
 from .administration import Administration
+from .factors import FactorBackend
+from .threads import in_thread
 
-T = TypeVar("T")
 
-
-class BaseBackend:
+class BaseBackend(FactorBackend):
     """Base of all backends. ``alias`` is its key in ``TWILIO_VERIFY_BACKENDS``; options arrive as keywords.
 
     A subclass fills ``start``, ``check``, ``cancel``, ``fetch`` and ``attempts``; ``approve`` if it takes custom codes,
@@ -123,7 +122,7 @@ class BaseBackend:
         options: SendOptions = NO_OPTIONS,
     ) -> ProviderSend:
         """As ``start``. In a thread of its own, so that a slow provider holds up nobody else."""
-        return await _in_thread(lambda: self.start(recipient, channel, options))
+        return await in_thread(lambda: self.start(recipient, channel, options))
 
     @sensitive_variables()
     async def acheck(
@@ -137,17 +136,10 @@ class BaseBackend:
         sna_client_token: str = "",
     ) -> ProviderCheck:
         """As ``check``, in a thread of its own."""
-        return await _in_thread(
+        return await in_thread(
             lambda: self.check(recipient, code, sid=sid, amount=amount, payee=payee, sna_client_token=sna_client_token)
         )
 
     def system_checks(self) -> list[CheckMessage]:
         """What is wrong with the options, for ``manage.py check``. Makes no call to the provider."""
         return []
-
-
-async def _in_thread(call: Callable[[], T]) -> T:
-    # SECURITY: a closure, not a function with its arguments: those would stand in asgiref's frames,
-    # and so in an error report, code and all. The closure's own frame is marked for the same reason.
-    marked = sensitive_variables()(call)
-    return await sync_to_async(marked, thread_sensitive=False)()

@@ -7,9 +7,11 @@ from collections import deque
 from typing import TextIO
 
 from ..choices import Channel
+from .factor_records import Notification
 from .locmem import LocMemBackend
 from .simulator import KNOWN, LINK_BASE, Message
 
+RULE = "-" * 64
 KEPT = 100
 """Messages kept in ``sent``; the oldest go first."""
 
@@ -45,10 +47,22 @@ class ConsoleBackend(LocMemBackend):
     def deliver(self, message: Message) -> None:
         """Print the message and keep it."""
         self.sent.append(message)
+        self._write(self._printed(message))
+
+    def notified(self, notification: Notification) -> None:
+        """Print the push notification and keep it."""
+        super().notified(notification)
+        where = f"{notification.platform} of {notification.factor_sid}"
+        self._write(
+            f"{RULE}\ntwilio verify ({self.alias}): {Channel.PUSH.label} to {where}\n"
+            f"{notification.message} ({notification.challenge_sid})\n{RULE}\n"
+        )
+
+    def _write(self, text: str) -> None:
         # Looked up late: test runners and reloaders replace sys.stdout. One write, so that the
         # lines of two threads do not mix.
         stream = self._stream or sys.stdout
-        stream.write(self._printed(message))
+        stream.write(text)
         stream.flush()
 
     def reset(self) -> None:
@@ -58,8 +72,7 @@ class ConsoleBackend(LocMemBackend):
 
     def _printed(self, message: Message) -> str:
         way = Channel.parse(message.channel).label
-        rule = "-" * 64
-        return f"{rule}\ntwilio verify ({message.alias}): {way} to {message.to}\n{self._text(message)}\n{rule}\n"
+        return f"{RULE}\ntwilio verify ({message.alias}): {way} to {message.to}\n{self._text(message)}\n{RULE}\n"
 
     def _text(self, message: Message) -> str:
         if message.link:

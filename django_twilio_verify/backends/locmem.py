@@ -25,6 +25,7 @@ from ..recipients import Recipient
 from ..results import AttemptsPage, ProviderAttempt, ProviderCheck, ProviderSend
 from .base import BaseBackend
 from .errors import VerifyError, called, in_some_language, judged, status_of
+from .locmem_factors import LocMemFactors
 from .simulator import KNOWN, LINK_BASE, PRICE, Attempt, Message, Snapshot, VerifySimulator
 
 __all__ = ["LocMemBackend", "Message", "outbox", "reset"]
@@ -43,7 +44,7 @@ class _Fault:
     carried_out: bool
 
 
-class LocMemBackend(BaseBackend):
+class LocMemBackend(LocMemFactors, BaseBackend):
     """Verify in this process's memory.
 
     ``code_length`` (digits) and ``ttl`` (seconds that a code lives) follow
@@ -73,6 +74,7 @@ class LocMemBackend(BaseBackend):
         self._ttl = ttl
         self.simulator = VerifySimulator(alias, channels=channels, deliver=self.deliver, link_base=link_base)
         self._faults: deque[_Fault] = deque()
+        self.begin_factors()
         _made.add(self)
 
     def __repr__(self) -> str:
@@ -107,6 +109,7 @@ class LocMemBackend(BaseBackend):
         """Forget all verifications, sends and failures to come. Leaves ``outbox``."""
         self._faults.clear()
         self.simulator.reset()
+        self.reset_factors()
 
     @sensitive_variables()
     def start(

@@ -30,6 +30,7 @@ from ..results import AttemptsPage, ProviderAttempt, ProviderCheck, ProviderSend
 from .base import BaseBackend
 from .errors import Unanswered, VerifyError, called, in_some_language, judged, status_of
 from .twilio_admin import TwilioAdministration
+from .twilio_factors import TwilioFactors
 from .twilio_signature import is_signed, secret_and_algorithm
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ _HERE = frozenset({"127.0.0.1", "::1", "localhost"})
 _NO_ENVIRONMENT = {"-": "-"}
 
 
-class TwilioBackend(BaseBackend):
+class TwilioBackend(TwilioFactors, BaseBackend):
     """One Verify Service.
 
     ``account_sid``: ``AC…``. ``username`` and ``password``: the Account SID (the default) with the
@@ -376,7 +377,8 @@ class _Http:
         from twilio.http.response import Response
         from urllib3.exceptions import HTTPError
 
-        body = _Body(urlencode(data, doseq=True)) if data else None  # a list is a parameter given again
+        encoded = _encoded(data or {}, headers)
+        body = _Body(encoded) if encoded else None
         request = Request(method, url, params=params, data=body, headers=headers, auth=auth)
         try:
             status, text, answered = self._exchange(request)
@@ -426,6 +428,24 @@ class _Body:
         # A generator: this runs when the first piece is taken, not when iter() is called.
         self.written = True
         yield self._form
+
+
+def _encoded(data: Mapping[str, Any], headers: Mapping[str, str] | None) -> str:
+    """``data`` in the encoding that the SDK announces: JSON for the Passkeys resource, where nothing is ``{}``, a form
+    for all others.
+    """
+    if (headers or {}).get("Content-Type") == "application/json":
+        return json.dumps(_present(data))
+    return urlencode(data, doseq=True)  # a list is a parameter given again
+
+
+def _present(value: Any) -> Any:
+    """``value`` without what is ``None``: the SDK sends ``null`` for whatever was not given, and no parameter of Verify
+    takes that.
+    """
+    if isinstance(value, Mapping):
+        return {name: _present(one) for name, one in value.items() if one is not None}
+    return value
 
 
 class _Line(NamedTuple):

@@ -31,7 +31,7 @@ T = TypeVar("T", Claimed, LinkClaimed)
 POLL = 0.1
 """Seconds between two looks while another answer to the same verification is with the provider."""
 
-_NO_REFUSAL = (CheckOutcome.ALREADY_VERIFIED, CheckOutcome.BUSY, CheckOutcome.NOT_OPENED)
+_NO_REFUSAL = (CheckOutcome.ALREADY_VERIFIED, CheckOutcome.BUSY, CheckOutcome.NOT_OPENED, CheckOutcome.WAITING)
 
 
 @sensitive_variables("answer", "claimed")

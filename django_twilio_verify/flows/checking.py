@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import check_password
@@ -37,6 +39,8 @@ _OVER = {
     VerificationStatus.MAX_ATTEMPTS_REACHED: CheckOutcome.USED_UP,
 }
 
+_CLEARED = {"link": "", "code_digest": "", "browser_options": "", "match_number": ""}
+"""What a verification that is over does not keep."""
 
 MAX_LINK_CHECKS = 3
 """How often the provider is asked what came of the links of a verification. Whether Verify counts that as one of its
@@ -111,31 +115,39 @@ def claim(answer: Answer, now: datetime) -> Checked | Claimed | None:
     Raises ``VerificationNotFound``.
     """
     verification = load(answer.verification_id, answer.client, answer.user)
-    over = _over(verification, now)
+    over = ended_as(verification, now)
     if over is not None:
         return checked(verification, over)
-    if waits_for_link(verification) or verification.channel == Channel.SNA:
+    if waits_for_link(verification) or verification.channel == Channel.SNA or verification.is_challenge:
         return checked(verification, CheckOutcome.NOT_THIS_WAY)  # no code was sent
-    if _payment_changed(verification, answer.payment):
+    if payment_changed(verification, answer.payment):
         return checked(verification, CheckOutcome.CHANGED)
     typed = read_code(answer.code, verification)
     if typed.problem is not None:
         return checked(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
+    taken = take(verification, now)
+    return Claimed(verification, typed) if taken is True else taken
+
+
+def take(verification: Verification, now: datetime) -> Checked | Literal[True] | None:
+    """Count an answer to ``verification`` and hold the place while it is judged: true if this call does; what it is
+    answered if there were too many; ``None``: wait and ask again.
+    """
     if verification.checking_until is not None and verification.checking_until > now:
         return None
     if verification.checks >= MAX_CHECKS:  # the last answer was cut short and counted
         close(verification, VerificationStatus.MAX_ATTEMPTS_REACHED)
         return checked(verification, CheckOutcome.USED_UP)
-    if not _claim(verification, "checks", now):
+    if not count_answer(verification, "checks", now):
         return None
     verification.checks += 1
-    return Claimed(verification, typed)
+    return True
 
 
 def claim_link(question: LinkQuestion, now: datetime) -> Checked | LinkClaimed | None:
     """As ``claim``, for a question after the link of a verification."""
     verification = asked_about(question)
-    over = _over(verification, now)
+    over = ended_as(verification, now)
     if over is not None:
         return checked(verification, over)
     if not waits_for_link(verification):
@@ -146,7 +158,7 @@ def claim_link(question: LinkQuestion, now: datetime) -> Checked | LinkClaimed |
         return None
     if verification.link_checks >= MAX_LINK_CHECKS:  # the last question was cut short and counted
         return _end_link(verification, now)
-    if not _claim(verification, "link_checks", now):
+    if not count_answer(verification, "link_checks", now):
         return None
     verification.link_checks += 1
     return LinkClaimed(verification, question.token)
@@ -168,13 +180,14 @@ def waits_for_link(verification: Verification) -> bool:
     return bool(verification.link) and verification.status == VerificationStatus.PENDING
 
 
-def _payment_changed(verification: Verification, payment: Payment) -> bool:
+def payment_changed(verification: Verification, payment: Payment) -> bool:
     """SECURITY: whether what the person approves is not what the code was sent for. Decided before anybody is asked."""
     bound = Payment(verification.amount, verification.payee)
     return verification.purpose == Purpose.PAYMENT and payment != bound
 
 
-def _over(verification: Verification, now: datetime) -> CheckOutcome | None:
+def ended_as(verification: Verification, now: datetime) -> CheckOutcome | None:
+    """What an answer comes to because ``verification`` is over, ``None`` if it is open."""
     if verification.status == VerificationStatus.PENDING:
         if verification.expires_at <= now:
             close(verification, VerificationStatus.EXPIRED)
@@ -183,7 +196,8 @@ def _over(verification: Verification, now: datetime) -> CheckOutcome | None:
     return _OVER.get(VerificationStatus(verification.status), CheckOutcome.CLOSED)
 
 
-def _claim(verification: Verification, counter: str, now: datetime) -> bool:
+def count_answer(verification: Verification, counter: str, now: datetime) -> bool:
+    """Count an answer that is about to be judged, and hold the place while it is; whether this call did."""
     # SECURITY: one conditional UPDATE on the count that was read (less than its bound): never more answers judged,
     # whatever runs beside it.
     free = Q(checking_until__isnull=True) | Q(checking_until__lte=now)
@@ -228,26 +242,26 @@ def settle(claimed: Claimed, judged: ProviderCheck, now: datetime) -> Checked:
     """The provider answered."""
     verification = claimed.verification
     if judged.status == ProviderStatus.APPROVED:
-        return _approve(verification, now)
+        return approve(verification, now)
     if over := _ended(verification, judged):
-        return _settle(verification, over, now, judged.provider_code)
+        return settle_as(verification, over, now, judged.provider_code)
     # SECURITY: pending, and any word that we do not know, is a wrong code.
     used_up = verification.checks >= MAX_CHECKS
-    return _settle(verification, CheckOutcome.USED_UP if used_up else CheckOutcome.WRONG, now)
+    return settle_as(verification, CheckOutcome.USED_UP if used_up else CheckOutcome.WRONG, now)
 
 
 def settle_link(claimed: LinkClaimed, judged: ProviderCheck, now: datetime) -> Checked:
     """The provider said what came of the link."""
     verification = claimed.verification
     if judged.status == ProviderStatus.APPROVED:  # whatever failed before
-        return _approve(verification, now)
+        return approve(verification, now)
     if over := _ended(verification, judged):
-        return _settle(verification, over, now, judged.provider_code)
+        return settle_as(verification, over, now, judged.provider_code)
     # SECURITY: pending, and any word that we do not know, proves nothing.
     opened = bool(judged.link_errors) and _LINK_PENDING not in judged.link_errors
     if opened or verification.link_checks >= MAX_LINK_CHECKS:
         return _end_link(verification, now, judged.link_errors[-1] if judged.link_errors else 0)
-    return _settle(verification, CheckOutcome.NOT_OPENED, now)
+    return settle_as(verification, CheckOutcome.NOT_OPENED, now)
 
 
 def _ended(verification: Verification, judged: ProviderCheck) -> CheckOutcome | None:
@@ -274,7 +288,7 @@ def _why_gone(verification: Verification) -> CheckOutcome:
 def settle_failed(claimed: Claimed, error: BackendError, now: datetime) -> Checked:
     """The provider did not judge it. Answers "malformed" if it would not read it as a code, else raises ``error``."""
     verification = claimed.verification
-    _release(verification, "checks", error, now)
+    release(verification, "checks", error, now)
     if isinstance(error, BackendRejected) and error.code == "code":
         verification.checks -= 1
         return checked(verification, CheckOutcome.MALFORMED, problem="not_digits")
@@ -284,13 +298,13 @@ def settle_failed(claimed: Claimed, error: BackendError, now: datetime) -> Check
 def settle_link_failed(claimed: LinkClaimed, error: BackendError, now: datetime) -> Checked:
     """The provider did not say. Where it would not, there is another way to go; where it is down, raises ``error``."""
     verification = claimed.verification
-    _release(verification, "link_checks", error, now)
+    release(verification, "link_checks", error, now)
     if isinstance(error, BackendRejected):
         return _end_link(verification, now, error.provider_code)
     raise error
 
 
-def _release(verification: Verification, counter: str, error: BackendError, now: datetime) -> None:
+def release(verification: Verification, counter: str, error: BackendError, now: datetime) -> None:
     """Let the next one ask."""
     logger.warning(
         "Check failed: verification=%s error=%s provider_code=%s",
@@ -304,12 +318,28 @@ def _release(verification: Verification, counter: str, error: BackendError, now:
     def write() -> None:
         values = {} if counted else {counter: F(counter) - 1}
         Verification.objects.filter(pk=verification.pk).update(checking_until=None, **values)
-        _record(verification, CheckOutcome.UNANSWERED, now, error.provider_code)
+        record(verification, CheckOutcome.UNANSWERED, now, error.provider_code)
 
     short_transaction(write)
 
 
-def _approve(verification: Verification, now: datetime) -> Checked:
+class _Forbidden(Exception):
+    """Something else forbids what the provider approved. ``outcome``: what the answer comes to instead."""
+
+    def __init__(self, outcome: CheckOutcome) -> None:
+        self.outcome = outcome
+        super().__init__(outcome)
+
+
+def approve(
+    verification: Verification, now: datetime, also: Callable[[], CheckOutcome | None] | None = None
+) -> Checked:
+    """Turn a right answer into a proof, once.
+
+    ``also``: run in the same transaction, when the place is taken: an outcome that it gives forbids the proof, undoes
+    all of it and is what the answer comes to.
+    """
+
     def write() -> bool:
         # SECURITY: promise 4. The one conditional UPDATE that turns a right code into a proof.
         row = Verification.objects.filter(pk=verification.pk, status=VerificationStatus.PENDING)
@@ -319,20 +349,26 @@ def _approve(verification: Verification, now: datetime) -> Checked:
                 approved_at=now,
                 pending_key=None,
                 checking_until=None,
-                link="",
-                code_digest="",
+                **_CLEARED,
             )
         )
         if accepted:
-            _record(verification, CheckOutcome.APPROVED, now)
+            record(verification, CheckOutcome.APPROVED, now)
             plan.remember(verification, now)
+            if also is not None and (forbids := also()):
+                raise _Forbidden(forbids)
         return accepted
 
-    if not short_transaction(write):
+    try:
+        accepted = short_transaction(write)
+    except _Forbidden as forbidden:
+        return settle_as(verification, forbidden.outcome, now)
+    if not accepted:
         verification.refresh_from_db()
-        return checked(verification, _over(verification, now) or CheckOutcome.CLOSED)
+        return checked(verification, ended_as(verification, now) or CheckOutcome.CLOSED)
     verification.status, verification.approved_at = VerificationStatus.APPROVED.value, now
-    verification.link = verification.code_digest = ""
+    for name, value in _CLEARED.items():
+        setattr(verification, name, value)
     return checked(verification, CheckOutcome.APPROVED)
 
 
@@ -343,12 +379,12 @@ def _end_link(verification: Verification, now: datetime, provider_code: int = 0)
         row = Verification.objects.filter(pk=verification.pk, status=VerificationStatus.PENDING, link=verification.link)
         ended = bool(row.update(link="", resend_at=now, checking_until=None))
         if ended:
-            _record(verification, CheckOutcome.LINK_FAILED, now, provider_code)
+            record(verification, CheckOutcome.LINK_FAILED, now, provider_code)
         return ended
 
     ended = short_transaction(write)
     verification.refresh_from_db()
-    over = None if ended else _over(verification, now)
+    over = None if ended else ended_as(verification, now)
     return checked(verification, over) if over else _link_failed(verification)
 
 
@@ -365,10 +401,13 @@ _ENDS = {
     CheckOutcome.USED_UP: VerificationStatus.MAX_ATTEMPTS_REACHED,
     CheckOutcome.EXPIRED: VerificationStatus.EXPIRED,
     CheckOutcome.CLOSED: VerificationStatus.CANCELED,
+    CheckOutcome.LOST: VerificationStatus.CANCELED,
+    CheckOutcome.DENIED: VerificationStatus.DENIED,
 }
 
 
-def _settle(verification: Verification, outcome: CheckOutcome, now: datetime, provider_code: int = 0) -> Checked:
+def settle_as(verification: Verification, outcome: CheckOutcome, now: datetime, provider_code: int = 0) -> Checked:
+    """Record ``outcome``, which is no approval, and end the verification if it ends it."""
     status = _ENDS.get(outcome)
 
     def write() -> None:
@@ -376,24 +415,26 @@ def _settle(verification: Verification, outcome: CheckOutcome, now: datetime, pr
             Verification.objects.filter(pk=verification.pk).update(checking_until=None)
         else:
             close(verification, status)
-        _record(verification, outcome, now, provider_code)
+        record(verification, outcome, now, provider_code)
 
     short_transaction(write)
     return checked(verification, outcome)
 
 
-def close(verification: Verification, status: VerificationStatus) -> None:
-    """End a pending verification without proof."""
-    values: dict[str, object] = {"status": status.value, "checking_until": None, "link": "", "code_digest": ""}
+def close(verification: Verification, status: VerificationStatus) -> bool:
+    """End a pending verification without proof; whether this call did."""
+    values: dict[str, object] = {"status": status.value, "checking_until": None, **_CLEARED}
     if status != VerificationStatus.MAX_ATTEMPTS_REACHED:
         values["pending_key"] = None
     # Used up keeps its place until it would have expired: the provider takes no answers until then, so another send
     # would be money for nothing.
-    Verification.objects.filter(pk=verification.pk, status=VerificationStatus.PENDING).update(**values)
+    ended = Verification.objects.filter(pk=verification.pk, status=VerificationStatus.PENDING).update(**values)
     verification.status = status.value
+    return bool(ended)
 
 
-def _record(verification: Verification, outcome: CheckOutcome, now: datetime, provider_code: int = 0) -> None:
+def record(verification: Verification, outcome: CheckOutcome, now: datetime, provider_code: int = 0) -> None:
+    """Write down what came of one answer."""
     VerificationCheck.objects.create(
         verification=verification,
         outcome=outcome.value,

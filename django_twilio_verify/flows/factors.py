@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, router, transaction
@@ -16,7 +17,7 @@ from ..conf import fingerprint, fingerprints
 from ..exceptions import VerificationNotFound
 from ..models import Factor, Verification
 from ..signals import factor_confirmed
-from . import checking, consent, outages, plan
+from . import assurance, checking, consent, outages, plan
 from .outages import Outages
 from .plan import Asked
 
@@ -64,12 +65,15 @@ def ways(
     """Every way to be challenged by ``factors``: of each its preferred one first, then as the site plans it.
 
     Channels that are out are left out, unless nothing else would be left: nobody is locked out by an outage of an hour.
-    ``user``, ``client``: for the site's router. One SELECT.
+    Channels that are too weak for the site's policy are left out, even if none is left (``assurance``). Of factors that
+    the provider keeps: ``assurance.channels``. ``user``, ``client``: for the site's router. One SELECT.
     """
     reachable = [factor for factor in factors if factor.recipient_value]
     asked = [(factor, _asked(factor, Purpose(purpose), user, client)) for factor in reachable]
     out = outages.current()
-    return _ways(asked, out) or _ways(asked, frozenset())
+    found = _ways(asked, out) or _ways(asked, frozenset())
+    least = assurance.minimum(user, purpose, client or ClientInfo())
+    return [way for way in found if assurance.level(way.channel) >= least]
 
 
 def _asked(factor: Factor, purpose: Purpose, user: AbstractBaseUser | None, client: ClientInfo | None) -> Asked:
@@ -139,7 +143,7 @@ def _enrol(verification: Verification, user_id: int) -> Confirmed:
         # The same verification in another request, a moment earlier.
         return Confirmed(Factor.objects.get(user_id=user_id, key__in=fingerprints(verification.recipient)), False)
     if first:
-        _make_default(factor)
+        make_default(factor)
     factor_confirmed.send(sender=Factor, factor=factor, user=factor.user)
     return Confirmed(factor, created=True, first=first)
 
@@ -164,7 +168,7 @@ def _create(verification: Verification, user_id: int) -> Factor:
     )
 
 
-def _make_default(factor: Factor) -> None:
+def make_default(factor: Factor) -> None:
     """The first factor is the default; of two enrolled at the same instant, the one that is written first."""
     try:
         with transaction.atomic(using=router.db_for_write(Factor)):
@@ -172,3 +176,13 @@ def _make_default(factor: Factor) -> None:
     except IntegrityError:
         return
     factor.default_for_id = factor.user_id
+
+
+def choose_default(user_id: Any) -> None:
+    """Make the strongest factor of a person, that worked lately, the default."""
+    best = assurance.strongest(Factor.objects.confirmed_for(user_id))
+    if best is None or best.is_default:
+        return
+    with transaction.atomic(using=router.db_for_write(Factor)):
+        Factor.objects.filter(default_for=user_id).exclude(pk=best.pk).update(default_for=None)
+        make_default(best)

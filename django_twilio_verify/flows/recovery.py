@@ -16,6 +16,8 @@ from ..signals import recovery_code_used
 from . import limits
 
 COUNT = 10
+LOW = 3
+"""From so few on the person is told to make new ones."""
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _SELECTOR, _SECRET = 4, 8  # 40 secret bits; guesses are limited, hashes are slow
 _CONFUSED = str.maketrans("ilo", "110")
@@ -47,6 +49,12 @@ def issue(user: AbstractBaseUser) -> list[str]:
 def remaining(user: AbstractBaseUser) -> int:
     """How many unspent codes ``user`` has."""
     return RecoveryCode.objects.filter(user_id=user.pk, used_at=None).count()
+
+
+def is_low(user: AbstractBaseUser) -> bool:
+    """Whether ``user`` has so few unspent codes that a page should say so; not where none were ever made."""
+    made = RecoveryCode.objects.filter(user_id=user.pk)
+    return made.exists() and made.filter(used_at=None).count() <= LOW
 
 
 @sensitive_variables("typed", "code")

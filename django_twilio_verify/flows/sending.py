@@ -33,7 +33,7 @@ from ..models import ConsentEvent, Factor, Verification, VerificationAttempt
 from ..options import IncompatibleOptions, SendOptions, SendRequest
 from ..recipients import Recipient
 from ..results import ProviderSend, Started
-from . import consent, delivery, limits, outages, plan, routing
+from . import assurance, consent, delivery, limits, outages, plan, routing
 from .options import GivenOptions, Payment, gather, tagged
 from .persons import Person, session_fingerprint, session_fingerprints
 from .routing import RouteRequest
@@ -139,14 +139,16 @@ class _Lost(Exception):
 def wanted(ask: Ask) -> Wanted:
     """What ``ask`` comes to, if it can be told to the provider at all. Nothing is written.
 
-    Raises ``InvalidRecipient``, ``ValueError`` (also as ``IncompatibleOptions``) and ``ImproperlyConfigured``.
+    Raises ``InvalidRecipient``, ``TooWeak``, ``ValueError`` (also as ``IncompatibleOptions``) and
+    ``ImproperlyConfigured``.
     """
     Person.of(ask.user, ask.client)  # raises where nobody is given
     recipient = Recipient.parse(ask.recipient, region=ask.region or settings.default_region or None)
     channel, purpose = Channel.parse(ask.channel), Purpose(ask.purpose)
     alias = ask.backend or routing.choose(RouteRequest(recipient, channel, purpose, ask.user, ask.client))
     check_sendable(recipient, channel, alias)
-    payment = _payment(purpose, ask.amount, ask.payee)
+    assurance.require(channel, user=ask.user, purpose=purpose, client=ask.client)
+    payment = payment_of(purpose, ask.amount, ask.payee)
     if purpose == Purpose.PAYMENT and channel in _BY_LINK:
         # SECURITY: whoever opens a link approves no amount. Verify refuses it with PSD2 too (60329).
         raise ValueError("A payment is approved by a code: a link shows nobody what is paid to whom.")
@@ -166,7 +168,7 @@ def wanted(ask: Ask) -> Wanted:
     )
 
 
-def _payment(purpose: Purpose, amount: str, payee: str) -> Payment:
+def payment_of(purpose: Purpose, amount: str, payee: str) -> Payment:
     """What is paid to whom. Raises ``ValueError`` where it is missing, too long, or not asked for."""
     payment = Payment.of(amount, payee)
     if purpose != Purpose.PAYMENT:

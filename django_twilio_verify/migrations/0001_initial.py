@@ -6,6 +6,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+import django_twilio_verify.models.entity
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -386,6 +388,37 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.CreateModel(
+            name="Entity",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("backend", models.CharField(max_length=64, verbose_name="backend")),
+                (
+                    "identity",
+                    models.CharField(
+                        default=django_twilio_verify.models.entity.new_identity,
+                        editable=False,
+                        max_length=36,
+                        unique=True,
+                        verbose_name="identity",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(verbose_name="made")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="twilio_entities",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="person",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "entity",
+                "verbose_name_plural": "entities",
+            },
+        ),
+        migrations.CreateModel(
             name="Factor",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -426,6 +459,11 @@ class Migration(migrations.Migration):
                 ("key", models.CharField(editable=False, max_length=64)),
                 ("recipient_value", models.CharField(blank=True, max_length=254, verbose_name="recipient")),
                 ("sid", models.CharField(blank=True, max_length=34, verbose_name="factor SID")),
+                ("platform", models.CharField(blank=True, max_length=4, verbose_name="platform")),
+                ("digits", models.PositiveSmallIntegerField(default=0, verbose_name="digits of a code")),
+                ("credential_digest", models.CharField(editable=False, max_length=64, null=True, unique=True)),
+                ("used_answers", models.CharField(blank=True, editable=False, max_length=1024)),
+                ("lost_at", models.DateTimeField(null=True, verbose_name="lost at the provider")),
                 ("line_type", models.CharField(blank=True, max_length=20, verbose_name="kind of line")),
                 ("label", models.CharField(blank=True, max_length=64, verbose_name="name")),
                 ("created_at", models.DateTimeField(verbose_name="enrolled")),
@@ -439,6 +477,16 @@ class Migration(migrations.Migration):
                         related_name="+",
                         to=settings.AUTH_USER_MODEL,
                         verbose_name="default for",
+                    ),
+                ),
+                (
+                    "entity",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="factors",
+                        to="twilio_verify.entity",
+                        verbose_name="entity",
                     ),
                 ),
                 (
@@ -479,6 +527,46 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "limit counter",
                 "indexes": [models.Index(fields=["since"], name="tv_limit_since")],
+            },
+        ),
+        migrations.CreateModel(
+            name="OfferRefusal",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("refused_at", models.DateTimeField(verbose_name="refused")),
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="twilio_offer_refusal",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="person",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "refused offer",
+                "verbose_name_plural": "refused offers",
+            },
+        ),
+        migrations.CreateModel(
+            name="ProviderRemoval",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("backend", models.CharField(max_length=64, verbose_name="backend")),
+                ("identity", models.CharField(max_length=36, verbose_name="identity")),
+                ("factor_sid", models.CharField(blank=True, max_length=34, verbose_name="factor SID")),
+                ("created_at", models.DateTimeField(verbose_name="removed here")),
+                ("tries", models.PositiveIntegerField(default=0, verbose_name="tries")),
+                ("next_try_at", models.DateTimeField(db_index=True, verbose_name="next try from")),
+                ("last_error_code", models.PositiveIntegerField(null=True, verbose_name="provider's error")),
+            ],
+            options={
+                "verbose_name": "outstanding removal",
+                "verbose_name_plural": "outstanding removals",
+                "constraints": [
+                    models.UniqueConstraint(fields=("backend", "identity", "factor_sid"), name="tv_removal_once")
+                ],
             },
         ),
         migrations.CreateModel(
@@ -526,13 +614,14 @@ class Migration(migrations.Migration):
                 (
                     "recipient_kind",
                     models.CharField(
+                        blank=True,
                         choices=[("phone", "phone number"), ("email", "email address")],
                         max_length=8,
                         verbose_name="kind of address",
                     ),
                 ),
-                ("recipient_value", models.CharField(max_length=254, verbose_name="recipient")),
-                ("recipient_fingerprint", models.CharField(db_index=True, max_length=56)),
+                ("recipient_value", models.CharField(blank=True, max_length=254, verbose_name="recipient")),
+                ("recipient_fingerprint", models.CharField(blank=True, db_index=True, max_length=56)),
                 ("country", models.CharField(blank=True, max_length=2, verbose_name="country")),
                 (
                     "channel",
@@ -587,6 +676,10 @@ class Migration(migrations.Migration):
                 ("link", models.CharField(blank=True, editable=False, max_length=2000)),
                 ("code_digest", models.CharField(blank=True, editable=False, max_length=128)),
                 ("line_type", models.CharField(blank=True, max_length=20, verbose_name="kind of line")),
+                ("browser_options", models.TextField(blank=True, editable=False)),
+                ("match_number", models.CharField(blank=True, editable=False, max_length=2)),
+                ("matched_at", models.DateTimeField(null=True, verbose_name="number matched")),
+                ("poll_after", models.DateTimeField(editable=False, null=True)),
                 ("checking_until", models.DateTimeField(editable=False, null=True)),
                 (
                     "factor",
@@ -709,6 +802,10 @@ class Migration(migrations.Migration):
                             ("link_failed", "link confirmed nothing"),
                             ("not_this_way", "answered another way than it was sent"),
                             ("changed", "payment has changed"),
+                            ("replayed", "code used before"),
+                            ("waiting", "not answered yet"),
+                            ("denied", "denied"),
+                            ("lost", "device not known any more"),
                         ],
                         max_length=16,
                         verbose_name="outcome",
@@ -750,6 +847,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="consentevent",
             constraint=models.UniqueConstraint(fields=("place",), name="tv_consent_place"),
+        ),
+        migrations.AddConstraint(
+            model_name="entity",
+            constraint=models.UniqueConstraint(fields=("user", "backend"), name="tv_entity_once"),
         ),
         migrations.AddConstraint(
             model_name="factor",

@@ -3,6 +3,7 @@
 from .alias import FingerprintAlias
 from .audit import AuditEvent, LegalHold
 from .consent import ConsentEvent, ConsentEvidence, Disclosure
+from .entity import Entity, OfferRefusal, ProviderRemoval
 from .factor import Factor, RecoveryCode
 from .limits import LimitCounter
 from .provider import AttemptSync, ChannelOutage, ProviderEvent
@@ -17,11 +18,14 @@ __all__ = [
     "ConsentEvidence",
     "ConsentSeal",
     "Disclosure",
+    "Entity",
     "Factor",
     "FingerprintAlias",
     "LegalHold",
     "LimitCounter",
+    "OfferRefusal",
     "ProviderEvent",
+    "ProviderRemoval",
     "RecoveryCode",
     "Verification",
     "VerificationAttempt",

@@ -48,6 +48,20 @@ class Factor(models.Model):
     key = models.CharField(max_length=64, editable=False)
     recipient_value = models.CharField(_("recipient"), max_length=254, blank=True)
     sid = models.CharField(_("factor SID"), max_length=34, blank=True)
+    entity = models.ForeignKey("Entity", models.CASCADE, null=True, related_name="factors", verbose_name=_("entity"))
+    """Who holds it in the provider's words, of the kinds that live there."""
+    platform = models.CharField(_("platform"), max_length=4, blank=True)
+    """Of a push factor: ``apn``, ``fcm``, or ``none`` for one that approves silently."""
+    digits = models.PositiveSmallIntegerField(_("digits of a code"), default=0)
+    """Of an authenticator app; 0 for what authenticator apps do by default, six."""
+    credential_digest = models.CharField(max_length=64, null=True, unique=True, editable=False)  # noqa: DJ001  NULLs do not clash
+    """Of a passkey: SHA-256 of the credential's id in hex, by which a sign-in without a name finds its holder."""
+    used_answers = models.CharField(max_length=1024, blank=True, editable=False)
+    """Of an authenticator app: when the latest codes were accepted, and their keyed digests (``flows.replays``)."""
+    lost_at = models.DateTimeField(_("lost at the provider"), null=True)
+    """When the provider said that it does not know the factor (any more). Not offered from then on, but not gone: a
+    person whose factors are lost is not let in without one.
+    """
     line_type = models.CharField(_("kind of line"), max_length=20, blank=True)
     label = models.CharField(_("name"), max_length=64, blank=True)
     created_at = models.DateTimeField(_("enrolled"))
@@ -59,6 +73,7 @@ class Factor(models.Model):
     if TYPE_CHECKING:
         user_id: int
         default_for_id: int | None
+        entity_id: int | None
 
     class Meta:
         verbose_name = _("factor")

@@ -11,6 +11,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import (
+    FACTOR_CHANNELS,
     AttemptStatus,
     Channel,
     CheckOutcome,
@@ -35,7 +36,9 @@ class Verification(models.Model):
     Its id is random and may stand in a URL, and is worthless without the session that started it (``session``
     holds that session's fingerprint). ``pending_key`` is unique while the verification occupies its place (same
     person, session, recipient, purpose and backend) and empty afterwards: the database itself refuses a second one.
-    ``recipient_value`` is empty once it was erased.
+    ``recipient_value`` is empty once it was erased; ``recipient_kind`` too where nothing is sent to an address: an
+    answer from an authenticator app, a phone's app or a passkey (``is_challenge``). ``sid`` is then ``YC…``, or
+    ``YF…`` while the factor is enrolled.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -48,9 +51,9 @@ class Verification(models.Model):
     )
     session = models.CharField(max_length=56, blank=True, editable=False)
     purpose = models.CharField(_("purpose"), max_length=12, choices=Purpose)
-    recipient_kind = models.CharField(_("kind of address"), max_length=8, choices=RecipientKind)
-    recipient_value = models.CharField(_("recipient"), max_length=254)
-    recipient_fingerprint = models.CharField(max_length=56, db_index=True)
+    recipient_kind = models.CharField(_("kind of address"), max_length=8, choices=RecipientKind, blank=True)
+    recipient_value = models.CharField(_("recipient"), max_length=254, blank=True)
+    recipient_fingerprint = models.CharField(max_length=56, blank=True, db_index=True)
     country = models.CharField(_("country"), max_length=2, blank=True)
     channel = models.CharField(_("way"), max_length=12, choices=Channel)
     factor = models.ForeignKey(
@@ -78,6 +81,13 @@ class Verification(models.Model):
     code_digest = models.CharField(max_length=128, blank=True, editable=False)
     """Of a custom code, which the site judges itself: salted hash."""
     line_type = models.CharField(_("kind of line"), max_length=20, blank=True)
+    browser_options = models.TextField(blank=True, editable=False)
+    """Of a passkey: what the browser is asked, as JSON; public. Empty once it is over."""
+    match_number = models.CharField(max_length=2, blank=True, editable=False)
+    """Of a push: the number that the phone shows and the person types on the page. Empty once it is over."""
+    matched_at = models.DateTimeField(_("number matched"), null=True)
+    poll_after = models.DateTimeField(null=True, editable=False)
+    """From when the provider may be asked again what became of a push."""
     checking_until = models.DateTimeField(null=True, editable=False)
     """Until when an answer is with the provider; others wait. A lease, not a lock: no transaction is held."""
 
@@ -93,11 +103,18 @@ class Verification(models.Model):
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["created_at"], name="tv_verification_time")]
 
     def __str__(self) -> str:
+        if self.is_challenge:
+            return f"{self.purpose} {self.channel}"
         return f"{self.purpose} {self.recipient.masked if self.recipient_value else 'erased'}"
 
     @property
     def recipient(self) -> Recipient:
         return Recipient(RecipientKind(self.recipient_kind), self.recipient_value)
+
+    @property
+    def is_challenge(self) -> bool:
+        """Whether a factor that the provider keeps is asked, and nothing is sent to an address."""
+        return self.channel in FACTOR_CHANNELS
 
     def is_open(self, now: datetime) -> bool:
         """Whether its code may still be answered at ``now``."""

@@ -2,14 +2,32 @@
 
 ``outbox``: what ``LocMemBackend`` has sent, each a ``Message``; ``reset`` empties it and forgets
 what is pending. ``VerifyServer``: Twilio Verify on the loopback interface. ``BackendContract``:
-what every backend must do.
+what every backend must do; ``FactorContract``: what one that keeps factors must do. ``Authenticator``, ``Phone`` and
+``Browser`` are the other ends of factors.
 """
 
 from ..backends.locmem import Message, outbox, reset
 from .contract import BackendContract
+from .factor_contract import FactorContract
+from .factors import FactorRoutes
+from .passkeys import Browser
+from .phone import Authenticator, HttpApi, LocalApi, Phone
 from .server import VerifyServer
 from .services import AccountServices
 
-VerifyServer.extensions.append(AccountServices)
+VerifyServer.extensions += [AccountServices, FactorRoutes.of]
 
-__all__ = ["BackendContract", "Message", "VerifyServer", "outbox", "reset"]
+__all__ = [
+    "Authenticator",
+    "BackendContract",
+    "Browser",
+    "FactorContract",
+    "FactorRoutes",
+    "HttpApi",
+    "LocalApi",
+    "Message",
+    "Phone",
+    "VerifyServer",
+    "outbox",
+    "reset",
+]

@@ -28,7 +28,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from types import TracebackType
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from ..backends.errors import VerifyError
@@ -125,6 +125,19 @@ class Extension(Protocol):
         """
 
 
+@runtime_checkable
+class Doorkeeper(Protocol):
+    """An extension that has visitors of its own."""
+
+    def admits(self, request: Request) -> bool:
+        """Whether to let in who shows other credentials than the account's. Raises ``VerifyError`` to turn them away
+        with a reason of its own.
+        """
+
+
+E = TypeVar("E")
+
+
 @dataclass(frozen=True, slots=True)
 class _Fault:
     kind: str  # "status", "garble", "reset", "drop", "delay"
@@ -212,6 +225,13 @@ class VerifyServer:
         backend = "django_twilio_verify.backends.twilio.TwilioBackend"
         return {"default": {"BACKEND": backend, "OPTIONS": self.options(**more)}}
 
+    def extension(self, kind: type[E]) -> E:
+        """The extension of that ``kind``, as ``server.extension(FactorRoutes)``. Raises ``LookupError``."""
+        for one in self.extended:
+            if isinstance(one, kind):
+                return one
+        raise LookupError(kind.__name__)
+
     def count(self, endpoint: str) -> int:
         """How many requests have come to ``endpoint``, failed ones included."""
         return sum(request.endpoint == endpoint for request in self.requests)
@@ -290,7 +310,8 @@ class VerifyServer:
 
     def _answer(self, request: Request) -> Response:
         try:
-            self._admit(request)
+            if not any(isinstance(one, Doorkeeper) and one.admits(request) for one in self.extended):
+                self._admit(request)
             status, body = self._carry_out(request)
         except VerifyError as error:
             return Response(error.status, _error(error.status, error.code, error.message))

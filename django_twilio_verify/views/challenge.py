@@ -87,7 +87,9 @@ class ChallengeView(PendingMixin, FactorPage):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         person = self.access.pending_user
         if person is not None and not self.find_ways(person):
-            return self.go("enrol")
+            # SECURITY: somebody whose ways are all too weak, or not asked on these pages, may not enrol with the
+            # password alone, and would be sent to and fro.
+            return self.go("recovery" if factors.has_factor(person) else "enrol")
         return super().dispatch(request, *args, **kwargs)
 
 

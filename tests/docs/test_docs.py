@@ -19,6 +19,7 @@ import django_twilio_verify
 from django_twilio_verify import choices, conf, exceptions, signals, urls
 from django_twilio_verify.exceptions import TwilioVerifyError
 from django_twilio_verify.flows import (
+    assurance,
     attemptsync,
     consent,
     declaration,
@@ -148,6 +149,7 @@ def test_every_tag_and_filter_is_in_the_reference() -> None:
 
 
 FLOWS = [
+    assurance,
     attemptsync,
     consent,
     declaration,

@@ -290,6 +290,11 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"ROUTER": policy, "TENANT": f"{__name__}.policy"}, []),
     ({"ROUTER": "nowhere.router"}, ["E030"]),
     ({"ROUTER": 5, "TENANT": 5}, ["E030", "E030"]),
+    # ---- E060
+    ({"MINIMUM_ASSURANCE": "strong"}, ["E060"]),
+    ({"MINIMUM_ASSURANCE": 5}, ["E060"]),
+    ({"MINIMUM_ASSURANCE": "nowhere.policy"}, ["E060"]),
+    ({"MINIMUM_ASSURANCE": "totp"}, []),
     # ---- E020, W004 (what can be wrong with a key is in tests/seals)
     ({"SIGNING_KEYS": [("k2", SECRET), ("k1", SECRET.encode())]}, []),
     ({"SIGNING_KEYS": [("k1", "short")]}, ["E020"]),
@@ -422,7 +427,7 @@ def test_every_id_is_tested_here() -> None:
     fired = {name for _, said in [*CASES, *BACKENDS] for name in said if "." not in name} | {"W003"}
     fired |= {"E021", "E022"}  # these ask the ledger: tests/keys
     assert fired == known
-    errors = (*range(1, 23), *range(30, 35), *range(40, 45), 50)
+    errors = (*range(1, 23), *range(30, 35), *range(40, 45), 50, 60)
     warnings = (*range(1, 6), 30, 40, 50)
     assert known == {f"E{number:03}" for number in errors} | {f"W{number:03}" for number in warnings}
 

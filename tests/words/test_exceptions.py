@@ -24,13 +24,22 @@ from django_twilio_verify.exceptions import (
     ConsentRequired,
     InvalidRecipient,
     RateLimited,
+    TooWeak,
     TwilioVerifyError,
     VerificationNotFound,
 )
 
 RETRY_AT = datetime(2030, 1, 1, tzinfo=UTC)
 PARAMS = {"suggestion": "ann@gmail.com"}
-LEAVES = [InvalidRecipient, ConsentRequired, VerificationNotFound, RateLimited, BackendUnavailable, BackendRejected]
+LEAVES = [
+    InvalidRecipient,
+    ConsentRequired,
+    VerificationNotFound,
+    TooWeak,
+    RateLimited,
+    BackendUnavailable,
+    BackendRejected,
+]
 CODES = [(leaf, code) for leaf in LEAVES for code in leaf.sentences]
 
 

@@ -1,0 +1,342 @@
+"""The decisions of asking a factor that the provider keeps: whom, whether it may be asked now, and what is kept.
+
+``challenges`` runs these around the provider's call. Nothing is sent to an address, so no consent is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import IntegrityError
+from django.utils.translation import gettext
+
+from ..backends.handler import backends
+from ..choices import FACTOR_CHANNELS, Channel, CheckOutcome, FactorKind, Purpose, VerificationStatus
+from ..clientinfo import ClientInfo
+from ..conf import settings
+from ..exceptions import BackendError, BackendRejected, BackendUnavailable, RateLimited
+from ..factor_options import NO_DETAILS, ChallengeDetails
+from ..factor_results import ChallengeStatus, ProviderChallenge
+from ..models import Entity, Factor, Verification
+from ..results import Challenged
+from . import assurance, checking, limits
+from .options import Payment
+from .persons import Person, session_fingerprint
+from .routing import DEFAULT
+from .sending import payment_of
+from .transactions import short_transaction
+
+logger = logging.getLogger("django_twilio_verify")
+
+KIND_OF: Mapping[Channel, FactorKind] = {
+    Channel.TOTP: FactorKind.TOTP,
+    Channel.PUSH: FactorKind.PUSH,
+    Channel.SILENT: FactorKind.PUSH,
+    Channel.PASSKEY: FactorKind.PASSKEY,
+}
+SILENT_PLATFORM = "none"
+LIFETIME = timedelta(minutes=10)
+"""How long an answer may take: what NIST SP 800-63B allows, and what Verify's passkey options say to browsers."""
+PUSH_LIFETIME = timedelta(minutes=5)
+PROMPTS_WITHIN = timedelta(minutes=10)
+HIDDEN_ID = "verification"
+"""The hidden detail of a push that holds the verification's id, by which one is found whose SID was lost."""
+_PUSHED = (Channel.PUSH, Channel.SILENT)
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What ``challenges.start`` was called with. ``user`` is ``None`` for whoever will say who they are by passkey."""
+
+    channel: str
+    client: ClientInfo
+    user: AbstractBaseUser | None
+    purpose: str = Purpose.LOGIN
+    factor: Factor | None = None
+    backend: str | None = None
+    amount: str = ""
+    payee: str = ""
+    message: str = ""
+    shown: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A challenge that somebody asked for. ``factor``: ``None`` for any passkey of the person, or of anybody."""
+
+    channel: Channel
+    client: ClientInfo
+    user: AbstractBaseUser | None
+    purpose: Purpose
+    factor: Factor | None
+    entity: Entity | None
+    backend: str
+    payment: Payment
+    message: str
+    shown: Mapping[str, str]
+
+    @property
+    def identity(self) -> str:
+        return self.entity.identity if self.entity else ""
+
+    @property
+    def factor_sid(self) -> str:
+        return self.factor.sid if self.factor else ""
+
+    @property
+    def pending_key(self) -> str:
+        """The place that the challenge occupies while it is pending, as that of a send."""
+        place = [
+            Person.of(self.user, self.client).fingerprint,
+            session_fingerprint(self.client),
+            f"{self.channel.value}:{self.factor_sid}",
+            self.purpose.value,
+            self.backend,
+        ]
+        if self.purpose == Purpose.PAYMENT:  # SECURITY: another amount is another challenge
+            place += [self.payment.amount, self.payment.payee]
+        return hashlib.sha256("\0".join(place).encode()).hexdigest()
+
+
+def wanted(ask: Ask) -> Wanted:
+    """What ``ask`` comes to. Nothing is written.
+
+    Raises ``TooWeak``, and ``ValueError`` for a channel that asks no factor, a backend that keeps none of the kind, a
+    factor that is not the person's own, confirmed and of that kind, or a person who has none.
+    """
+    Person.of(ask.user, ask.client)  # raises where nobody is given
+    channel, purpose = Channel.parse(ask.channel), Purpose(ask.purpose)
+    if channel not in FACTOR_CHANNELS:
+        raise ValueError(f"{channel.value!r} asks no factor that the provider keeps: use verifications.start().")
+    if purpose == Purpose.ENROL:
+        raise ValueError("A factor is enrolled by devicefactors.begin_totp() and its like.")
+    assurance.require(channel, user=ask.user, purpose=purpose, client=ask.client)
+    factor = _factor(ask, channel)
+    entity = _entity(ask, factor)
+    alias = entity.backend if entity else ask.backend or DEFAULT
+    if KIND_OF[channel] not in backends[alias].factor_kinds:
+        raise ValueError(f"The backend {alias!r} keeps no factors that answer by {channel.value!r}.")
+    payment = payment_of(purpose, ask.amount, ask.payee)
+    return Wanted(channel, ask.client, ask.user, purpose, factor, entity, alias, payment, ask.message, ask.shown)
+
+
+def usable(user_id: Any, channel: Channel) -> list[Factor]:
+    """The factors of a person that can be asked by ``channel``, the one that worked latest first."""
+    found = Factor.objects.filter(
+        user_id=user_id, kind=KIND_OF[channel], confirmed_at__isnull=False, lost_at=None, entity__isnull=False
+    ).select_related("entity")
+    if channel in _PUSHED:
+        is_silent = channel == Channel.SILENT
+        found = found.filter(platform=SILENT_PLATFORM) if is_silent else found.exclude(platform=SILENT_PLATFORM)
+    return list(found.order_by("-last_used_at", "-pk"))
+
+
+def _factor(ask: Ask, channel: Channel) -> Factor | None:
+    # SECURITY: read again, whatever the caller holds: it may be removed, unconfirmed or somebody else's.
+    if ask.user is None:
+        if channel != Channel.PASSKEY or ask.factor is not None:
+            raise ValueError("Only a passkey says by itself whose it is: give user.")
+        return None
+    own = usable(ask.user.pk, channel)
+    if ask.factor is not None:
+        own = [one for one in own if one.pk == ask.factor.pk]
+    if not own:
+        raise ValueError(f"This person has no such factor that answers by {channel.value!r}.")
+    return None if channel == Channel.PASSKEY and ask.factor is None else own[0]
+
+
+def _entity(ask: Ask, factor: Factor | None) -> Entity | None:
+    if ask.user is None:
+        return None
+    if factor is not None:
+        return factor.entity
+    latest = usable(ask.user.pk, Channel.PASSKEY)
+    at = [one for one in latest if ask.backend is None or (one.entity and one.entity.backend == ask.backend)]
+    if not at:
+        raise ValueError(f"This person has no passkey at the backend {ask.backend!r}.")
+    return at[0].entity
+
+
+def reserve(wanted: Wanted, now: datetime) -> Challenged | Verification:
+    """Count the challenge and make its record, in one short transaction; or the one that is pending in its place.
+
+    Raises ``RateLimited``. Of simultaneous calls for one place exactly one is given a ``Verification``, to ask with.
+    """
+    subjects = _subjects(wanted)
+    for _ in range(_TRIES):
+        current = Verification.objects.filter(pending_key=wanted.pending_key).first()
+        if current is not None and (standing := _standing(current, now)):
+            return standing
+        try:
+            return limits.within(subjects, now, partial(_open, wanted, current, now))
+        except IntegrityError:
+            continue  # SECURITY: somebody was first; look again, never ask beside them
+    raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
+
+
+def _subjects(wanted: Wanted) -> dict[str, str]:
+    if wanted.user is None:
+        return {"passkey_ip_hour": wanted.client.ip}
+    return {"person_hour": Person.of(wanted.user, wanted.client).fingerprint, "ip_hour": wanted.client.ip}
+
+
+def _standing(current: Verification, now: datetime) -> Challenged | None:
+    """The pending challenge as the answer, or ``None`` if there is to be a new one."""
+    if current.expires_at <= now:
+        return None
+    if current.status == VerificationStatus.MAX_ATTEMPTS_REACHED:
+        raise RateLimited("checks_used_up", retry_at=current.expires_at)
+    if current.channel == Channel.TOTP or current.sid or current.channel in _PUSHED:
+        return challenged(current, reused=True)
+    if current.resend_at > now:  # being made at this moment
+        raise RateLimited("resend_too_early", retry_at=current.resend_at)
+    return None  # it was cut short, and there is nothing that a browser could be asked
+
+
+def _open(wanted: Wanted, over: Verification | None, now: datetime) -> Verification:
+    if wanted.channel in _PUSHED:
+        _spare(wanted, now)
+    if over is not None:
+        place = Verification.objects.filter(pk=over.pk, pending_key=wanted.pending_key)
+        place.filter(status=VerificationStatus.PENDING).update(status=VerificationStatus.EXPIRED)
+        place.update(pending_key=None, browser_options="", match_number="")
+    return Verification.objects.create(
+        user_id=wanted.user.pk if wanted.user else None,
+        session=session_fingerprint(wanted.client),
+        purpose=wanted.purpose.value,
+        channel=wanted.channel.value,
+        factor=wanted.factor,
+        backend=wanted.backend,
+        pending_key=wanted.pending_key,
+        amount=wanted.payment.amount,
+        payee=wanted.payment.payee,
+        # SECURITY: shown on the phone and typed here: who only knows the password cannot have a prompt waved through.
+        match_number=str(10 + secrets.randbelow(90)) if wanted.channel == Channel.PUSH else "",
+        sends=1,
+        created_at=now,
+        expires_at=now + (PUSH_LIFETIME if wanted.channel in _PUSHED else LIFETIME),
+        resend_at=now + timedelta(seconds=2 * backends[wanted.backend].timeout + 5),
+    )
+
+
+def _spare(wanted: Wanted, now: datetime) -> None:
+    """SECURITY: prompts that nobody said yes to are limited: people who are asked often enough say yes to be left
+    alone. Simultaneous ones of one person count each other: they hold the person's counter (``limits.within``) by now.
+    """
+    recent = Verification.objects.filter(
+        user=wanted.user.pk if wanted.user else None, channel__in=_PUSHED, created_at__gt=now - PROMPTS_WITHIN
+    ).exclude(status__in=(VerificationStatus.APPROVED, VerificationStatus.FAILED))
+    times = sorted(recent.values_list("created_at", flat=True))
+    allowed = settings.limits["push_unanswered"]
+    if len(times) >= allowed:
+        first = times[len(times) - allowed] if allowed > 0 else now
+        raise RateLimited("push_unanswered", retry_at=first + PROMPTS_WITHIN)
+
+
+def details(wanted: Wanted, verification: Verification) -> ChallengeDetails:
+    """What the phone is told."""
+    if wanted.channel not in _PUSHED:
+        return NO_DETAILS
+    shown = dict(wanted.shown)
+    if verification.amount:
+        shown |= {gettext("Amount"): verification.amount, gettext("Payee"): verification.payee}
+    if verification.match_number:
+        shown[gettext("Number")] = verification.match_number
+    return ChallengeDetails(
+        message=(wanted.message or _message(wanted.purpose))[:256],
+        fields=shown,
+        hidden={HIDDEN_ID: str(verification.pk)},
+        expires_at=verification.expires_at,
+    )
+
+
+def _message(purpose: Purpose) -> str:
+    site = settings.program.name or gettext("this site")
+    if purpose == Purpose.PAYMENT:
+        return gettext("Approve a payment at %(site)s?") % {"site": site}
+    if purpose == Purpose.LOGIN:
+        return gettext("Sign in to %(site)s?") % {"site": site}
+    return gettext("Is it you at %(site)s?") % {"site": site}
+
+
+def settle(wanted: Wanted, verification: Verification, made: ProviderChallenge, now: datetime) -> Challenged:
+    """The provider made the challenge, or said that the factor is not there any more.
+
+    Raises ``BackendRejected`` (``device``) for that, and for one that is not as it was asked for.
+    """
+    if made.status != ChallengeStatus.PENDING or (wanted.channel == Channel.PASSKEY and not made.options):
+        fail(verification)
+        if made.status == ChallengeStatus.GONE and wanted.factor is not None:
+            lose(wanted.factor, now)
+        raise BackendRejected("device", provider_code=made.provider_code)
+    values = {"sid": made.sid, "browser_options": json.dumps(dict(made.options)) if made.options else ""}
+
+    def write() -> None:
+        row = Verification.objects.filter(pk=verification.pk)
+        if not row.filter(status=VerificationStatus.PENDING).update(**values):
+            row.update(sid=made.sid)
+
+    short_transaction(write)
+    for name, value in values.items():
+        setattr(verification, name, value)
+    return challenged(verification)
+
+
+def settle_failed(wanted: Wanted, verification: Verification, error: BackendError) -> Challenged:
+    """The provider did not make it, or did not say. Answers "perhaps asked" for a push, else raises ``error``."""
+    logger.warning(
+        "Challenge failed: verification=%s channel=%s error=%s provider_code=%s",
+        verification.pk,
+        verification.channel,
+        error.code,
+        error.provider_code,
+    )
+    if wanted.channel in _PUSHED and isinstance(error, BackendUnavailable) and error.perhaps_done:
+        return challenged(verification, perhaps_asked=True)  # ``poll`` finds it by its hidden detail
+    fail(verification)
+    raise error
+
+
+def fail(verification: Verification) -> None:
+    """Nobody was asked: it is over."""
+    checking.close(verification, VerificationStatus.FAILED)
+
+
+def lose(factor: Factor, now: datetime) -> None:
+    """Note that the provider does not know ``factor`` (any more). SECURITY: it still counts as one that is enrolled."""
+    logger.warning("The provider does not know factor=%s kind=%s", factor.pk, factor.kind)
+    Factor.objects.filter(pk=factor.pk, lost_at=None).update(lost_at=now)
+
+
+def challenged(verification: Verification, *, reused: bool = False, perhaps_asked: bool = False) -> Challenged:
+    """The answer that describes ``verification`` as it stands."""
+    return Challenged(
+        verification=verification,
+        channel=Channel(verification.channel),
+        reused=reused,
+        perhaps_asked=perhaps_asked,
+        asks_number=bool(verification.match_number) and verification.matched_at is None,
+        options=json.loads(verification.browser_options) if verification.browser_options else {},
+    )
+
+
+def held(verification: Verification, factor: Factor, now: datetime) -> CheckOutcome | None:
+    """To be asked in the transaction that approves: whether the person still has the factor.
+
+    SECURITY: whoever removed it a moment ago removed it for this sign-in too.
+    """
+    still = Factor.objects.filter(pk=factor.pk, user=factor.user_id, confirmed_at__isnull=False)
+    if not still.update(last_used_at=now):
+        return CheckOutcome.LOST
+    Verification.objects.filter(pk=verification.pk).update(factor=factor, user=factor.user_id)
+    return None

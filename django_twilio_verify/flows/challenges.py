@@ -1,0 +1,578 @@
+"""Asking the factors that the provider keeps: authenticator apps, push and silent approval, passkeys.
+
+The same ``Verification`` as for a code that is sent, and the same rules: one pending challenge in a place, answers
+counted and judged one at a time, every final state by one conditional write, no transaction while the provider is
+called. Nothing goes to an address, so no consent is needed. The twins with an ``a`` run the very same steps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from ..backends.handler import backends
+from ..choices import Channel, CheckOutcome, FactorKind, Purpose, VerificationStatus
+from ..clientinfo import ClientInfo
+from ..codes import TypedCode
+from ..conf import MAX_CHECKS
+from ..exceptions import BackendError, BackendRejected
+from ..factor_options import ChallengeDetails
+from ..factor_results import ChallengeStatus, ProviderChallenge
+from ..models import Entity, Factor, Verification
+from ..results import Challenged, Checked
+from ..signals import login_denied, verification_started
+from . import answering, asking, checking, replays
+from .answering import POLL
+from .asking import Ask
+from .options import Payment
+from .steps import Call, Pause, Steps, arun, run
+from .transactions import short_transaction
+
+TOTP_DIGITS = 6
+CHALLENGE_NOT_FOUND = 60391
+MAX_CREDENTIAL_ID = 1400
+"""Characters of a credential's id: 1023 bytes at most (WebAuthn Level 3), in base64url."""
+_LOOKED_AT = 20
+_PUSHED = (Channel.PUSH, Channel.SILENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An answer. ``code`` from an authenticator app, ``number`` from a phone's screen, ``credential`` of a passkey."""
+
+    verification_id: uuid.UUID
+    client: ClientInfo
+    user: AbstractBaseUser | None
+    code: str | None = field(default=None, repr=False)
+    number: str | None = field(default=None, repr=False)
+    credential: Mapping[str, Any] | None = field(default=None, repr=False)
+    payment: Payment = field(default_factory=Payment)
+    anybody: bool = False
+
+
+def start(
+    *,
+    channel: str,
+    client: ClientInfo,
+    user: AbstractBaseUser,
+    purpose: str = Purpose.LOGIN,
+    factor: Factor | None = None,
+    backend: str | None = None,
+    amount: str = "",
+    payee: str = "",
+    message: str = "",
+    shown: Mapping[str, str] | None = None,
+) -> Challenged:
+    """Ask ``user`` for a proof by a factor that the provider keeps, unless they are being asked already.
+
+    ``channel``: ``totp``, ``push``, ``silent`` or ``passkey``. ``factor``: one of the person's own; without it the one
+    that worked latest, and for passkeys any of them. ``client``: the other end; answers count only with the same
+    ``client.session``. ``backend``: for passkeys of several backends, which. ``amount``, ``payee``: of
+    ``purpose="payment"``, as for ``verifications.start``. ``message`` (256 characters) and ``shown`` (label to value):
+    what the phone shows beside the number, if the site does not like ours.
+
+    An authenticator app is not asked anything: the provider is called with the code. Raises ``ValueError`` where the
+    person has no such factor, ``RateLimited`` (also ``push_unanswered``), ``BackendRejected`` (``device``: the provider
+    does not know the factor any more) and ``BackendUnavailable``, and ``RuntimeError`` within a transaction.
+    """
+    return run(starting(Ask(channel, client, user, purpose, factor, backend, amount, payee, message, shown or {})))
+
+
+async def astart(
+    *,
+    channel: str,
+    client: ClientInfo,
+    user: AbstractBaseUser,
+    purpose: str = Purpose.LOGIN,
+    factor: Factor | None = None,
+    backend: str | None = None,
+    amount: str = "",
+    payee: str = "",
+    message: str = "",
+    shown: Mapping[str, str] | None = None,
+) -> Challenged:
+    """As ``start``; a slow provider holds up no other request."""
+    ask = Ask(channel, client, user, purpose, factor, backend, amount, payee, message, shown or {})
+    return await arun(starting(ask))
+
+
+@sensitive_variables("code", "number", "credential")
+def check(
+    verification: Verification | uuid.UUID,
+    *,
+    client: ClientInfo,
+    user: AbstractBaseUser | None = None,
+    code: str | None = None,
+    number: str | None = None,
+    credential: Mapping[str, Any] | None = None,
+    amount: str = "",
+    payee: str = "",
+) -> Checked:
+    """Judge an answer: ``code`` of an authenticator app, ``credential`` of a passkey (what ``credential.toJSON()`` gave
+    the page), or ``number`` that the phone shows; exactly one of them.
+
+    Outcomes as of ``verifications.check``, and: ``REPLAYED`` (the code was accepted before), ``LOST`` (the factor is
+    not there any more), ``DENIED``, ``WAITING`` (the number was right; the phone has not said yes so far). A wrong
+    number is ``WRONG`` and ends the challenge: with two digits there is no second guess. Raises as
+    ``verifications.check``.
+    """
+    return run(answering_(_given(verification, client, user, code, number, credential, amount, payee)))
+
+
+@sensitive_variables("code", "number", "credential")
+async def acheck(
+    verification: Verification | uuid.UUID,
+    *,
+    client: ClientInfo,
+    user: AbstractBaseUser | None = None,
+    code: str | None = None,
+    number: str | None = None,
+    credential: Mapping[str, Any] | None = None,
+    amount: str = "",
+    payee: str = "",
+) -> Checked:
+    """As ``check``; a slow provider holds up no other request."""
+    return await arun(answering_(_given(verification, client, user, code, number, credential, amount, payee)))
+
+
+def poll(
+    verification: Verification | uuid.UUID, *, client: ClientInfo, user: AbstractBaseUser | None = None
+) -> Checked:
+    """What became of a push: ``WAITING``, ``APPROVED`` (to one call alone, then ``ALREADY_VERIFIED``), ``DENIED``,
+    ``EXPIRED``, ``LOST``.
+
+    May be asked as often as a page likes: the provider is asked every 3 seconds, later every 5 and 10, and at once
+    after a webhook. ``Checked.problem`` is ``"number"`` while the number is still to be typed. Raises
+    ``VerificationNotFound`` and ``BackendUnavailable``.
+    """
+    return run(polling(Given(_id(verification), client, user)))
+
+
+async def apoll(
+    verification: Verification | uuid.UUID, *, client: ClientInfo, user: AbstractBaseUser | None = None
+) -> Checked:
+    """As ``poll``; a slow provider holds up no other request."""
+    return await arun(polling(Given(_id(verification), client, user)))
+
+
+def remind(
+    verification: Verification | uuid.UUID, *, client: ClientInfo, user: AbstractBaseUser | None = None
+) -> Challenged:
+    """Have the phone notified of a pending push once more. Raises ``BackendRejected`` after three times, and for a
+    phone that is never notified; ``VerificationNotFound`` for what is no pending push of the caller's.
+    """
+    return run(_reminding(Given(_id(verification), client, user)))
+
+
+async def aremind(
+    verification: Verification | uuid.UUID, *, client: ClientInfo, user: AbstractBaseUser | None = None
+) -> Challenged:
+    """As ``remind``; a slow provider holds up no other request."""
+    return await arun(_reminding(Given(_id(verification), client, user)))
+
+
+def describe(verification: Verification) -> Challenged:
+    """How ``verification`` stands, as ``start`` would have answered: for a page that is shown again."""
+    return asking.challenged(verification, reused=True)
+
+
+def starting(ask: Ask) -> Steps[Challenged]:
+    """The steps of ``start``."""
+    wanted = asking.wanted(ask)
+    verification = asking.reserve(wanted, timezone.now())
+    if isinstance(verification, Challenged):
+        return verification
+    if wanted.channel == Channel.TOTP:
+        return _announce_start(asking.challenged(verification))
+    try:
+        made = yield Call(
+            wanted.backend,
+            "challenge",
+            (wanted.identity, asking.KIND_OF[wanted.channel]),
+            {"factor_sid": wanted.factor_sid, "details": asking.details(wanted, verification)},
+        )
+    except BackendError as error:
+        return _announce_start(asking.settle_failed(wanted, verification, error))
+    return _announce_start(asking.settle(wanted, verification, made, timezone.now()))
+
+
+def answering_(given: Given) -> Steps[Checked]:
+    """The steps of ``check``."""
+    verification = checking.load(given.verification_id, given.client, given.user)
+    if not verification.is_challenge or verification.purpose == Purpose.ENROL or not _fits(given, verification):
+        return checking.checked(verification, CheckOutcome.NOT_THIS_WAY)
+    if verification.is_open(timezone.now()) and given.anybody != (verification.user_id is None):
+        # SECURITY: where nobody was named, the passkey decides who signs in: only ``passkeys.finish_sign_in`` asks for
+        # that, and it takes no challenge that was begun for somebody.
+        return checking.checked(verification, CheckOutcome.NOT_THIS_WAY)
+    if given.number is not None:
+        return (yield from _numbered(given))
+    if given.code is not None:
+        return (yield from _coded(given))
+    return (yield from signed(given))
+
+
+def _fits(given: Given, verification: Verification) -> bool:
+    ways = {Channel.TOTP: given.code, Channel.PASSKEY: given.credential, Channel.PUSH: given.number}
+    return ways.get(Channel(verification.channel)) is not None
+
+
+def _coded(given: Given) -> Steps[Checked]:
+    """A code of an authenticator app."""
+
+    def claim() -> Checked | Verification | None:
+        verification = checking.load(given.verification_id, given.client, given.user)
+        now = timezone.now()
+        if early := _refused_early(verification, given, now):
+            return early
+        typed = typed_code(given, verification)
+        if typed.problem is not None:
+            return checking.checked(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
+        return _taken(verification, now)
+
+    verification = yield from claimed(given, claim)
+    if isinstance(verification, Checked):
+        return answering.announced(verification)
+    factor, now = factor_of(verification), timezone.now()
+    if factor is None:
+        return answering.announced(checking.settle_as(verification, CheckOutcome.LOST, now))
+    code = typed_code(given, verification).digits
+    if replays.was_accepted(factor.pk, code, now):
+        return answering.announced(refused(verification, CheckOutcome.REPLAYED, now))
+    try:
+        told = yield from _judged_code(verification, factor, code)
+    except BackendError as error:
+        return answering.announced(unanswered(verification, error))
+    return answering.announced(_settle_code(verification, factor, code, told, timezone.now()))
+
+
+def typed_code(given: Given, verification: Verification) -> TypedCode:
+    """What was typed, against the length that the codes of this factor have."""
+    factor = factor_of(verification)  # it may be removed at any moment, and a code is still a code
+    return TypedCode.parse(given.code or "", length=(factor.digits if factor else 0) or TOTP_DIGITS)
+
+
+def _judged_code(verification: Verification, factor: Factor, code: str) -> Steps[ProviderChallenge]:
+    """A wrong code leaves its challenge pending, for the next one: Verify counts how many are made."""
+    entity = _entity_of(factor)
+    if verification.sid:
+        told: ProviderChallenge = yield Call(entity.backend, "answer", (entity.identity, verification.sid, code))
+        if told.status not in (ChallengeStatus.GONE, ChallengeStatus.EXPIRED, ChallengeStatus.ANSWERED):
+            return told
+    ends = ChallengeDetails(expires_at=verification.expires_at + timedelta(minutes=1))
+    told = yield Call(
+        entity.backend,
+        "challenge",
+        (entity.identity, FactorKind.TOTP),
+        {"factor_sid": factor.sid, "code": code, "details": ends},
+    )
+    if told.sid:
+        Verification.objects.filter(pk=verification.pk).update(sid=told.sid)
+    return told
+
+
+def _settle_code(
+    verification: Verification, factor: Factor, code: str, told: ProviderChallenge, now: datetime
+) -> Checked:
+    if told.status == ChallengeStatus.GONE:
+        asking.lose(factor, now)
+        return checking.settle_as(verification, CheckOutcome.LOST, now, told.provider_code)
+    if not told.approved:
+        if replays.was_accepted(factor.pk, code, now):  # in another session, while this one was asked about
+            return refused(verification, CheckOutcome.REPLAYED, now, told.provider_code)
+        return _not_approved(verification, told, now)
+
+    def accepted() -> CheckOutcome | None:
+        # SECURITY: in the transaction that approves, so that one code is one proof, however many sessions show it.
+        if lost := asking.held(verification, factor, now):
+            return lost
+        return None if replays.accept(factor.pk, code, now) else CheckOutcome.REPLAYED
+
+    return checking.approve(verification, now, accepted)
+
+
+def signed(given: Given) -> Steps[Checked]:
+    """A passkey's assertion."""
+    claim = partial(_claim_credential, given)
+    verification = yield from claimed(given, claim)
+    if isinstance(verification, Checked):
+        return answering.announced(verification)
+    factor = _passkey(given, verification)
+    if factor is None:
+        return answering.announced(refused(verification, CheckOutcome.WRONG, timezone.now()))
+    entity = _entity_of(factor)
+    # SECURITY: a person who was not named is not named to the provider either: it says whose passkey it was.
+    identity = entity.identity if verification.user_id is not None else ""
+    try:
+        told = yield Call(entity.backend, "answer", (identity, verification.sid, given.credential))
+    except BackendError as error:
+        return answering.announced(unanswered(verification, error))
+    return answering.announced(_settle_signed(verification, factor, told, timezone.now()))
+
+
+def _claim_credential(given: Given) -> Checked | Verification | None:
+    verification, now = checking.load(given.verification_id, given.client, given.user), timezone.now()
+    if early := _refused_early(verification, given, now):
+        return early
+    if not credential_digest(given.credential):
+        return checking.checked(verification, CheckOutcome.MALFORMED, problem="not_a_passkey")
+    return _taken(verification, now)
+
+
+def credential_digest(credential: Mapping[str, Any] | None) -> str:
+    """SHA-256 in hex of the ``id`` of what a browser gave, ``""`` if that is no passkey's answer."""
+    given = credential.get("id") if isinstance(credential, Mapping) else None
+    if not isinstance(given, str) or not 0 < len(given) <= MAX_CREDENTIAL_ID:
+        return ""
+    if not isinstance(credential, Mapping) or not isinstance(credential.get("response"), Mapping):
+        return ""
+    return hashlib.sha256(given.rstrip("=").encode()).hexdigest()
+
+
+def _passkey(given: Given, verification: Verification) -> Factor | None:
+    """The passkey that answered, if it may answer here. SECURITY: by our own records, before the provider is asked."""
+    found = Factor.objects.select_related("entity", "user").filter(
+        kind=FactorKind.PASSKEY,
+        confirmed_at__isnull=False,
+        credential_digest=credential_digest(given.credential),
+        entity__backend=verification.backend,
+    )
+    if verification.user_id is not None:
+        found = found.filter(user=verification.user_id)
+    if verification.factor_id is not None:
+        found = found.filter(pk=verification.factor_id)
+    factor = found.first()
+    return factor if factor is not None and factor.user.is_active else None
+
+
+def _settle_signed(verification: Verification, factor: Factor, told: ProviderChallenge, now: datetime) -> Checked:
+    entity = _entity_of(factor)
+    if told.status == ChallengeStatus.GONE and told.provider_code != CHALLENGE_NOT_FOUND:
+        return checking.settle_as(verification, CheckOutcome.LOST, now, told.provider_code)
+    if told.status in (ChallengeStatus.GONE, ChallengeStatus.EXPIRED):
+        return checking.settle_as(verification, CheckOutcome.EXPIRED, now, told.provider_code)
+    # SECURITY: neither endpoint is told which challenge or person is meant; what the provider says of another one is
+    # no proof here.
+    strange = told.sid != verification.sid or told.factor_sid not in ("", factor.sid)
+    if not told.approved or strange or told.identity not in ("", entity.identity):
+        return _not_approved(verification, told, now)
+    verification.factor = factor
+    verification.user_id = factor.user_id
+    return checking.approve(verification, now, partial(asking.held, verification, factor, now))
+
+
+def _numbered(given: Given) -> Steps[Checked]:
+    """The number that the phone shows."""
+    verification, now = checking.load(given.verification_id, given.client, given.user), timezone.now()
+    if early := _refused_early(verification, given, now):
+        return answering.announced(early)
+    typed = TypedCode.parse(given.number or "", length=2)
+    if typed.problem is not None:
+        return checking.checked(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
+    open_ = Verification.objects.open_at(now).filter(pk=verification.pk)
+    if not open_.filter(match_number=typed.digits).update(matched_at=now, poll_after=None):
+        return answering.announced(_misread(verification, now))
+    return (yield from polling(given))
+
+
+def _misread(verification: Verification, now: datetime) -> Checked:
+    """SECURITY: a wrong number ends it, at once and for good: guessing is one in ninety, once."""
+
+    def write() -> None:
+        if checking.close(verification, VerificationStatus.CANCELED):
+            checking.record(verification, CheckOutcome.WRONG, now)
+
+    short_transaction(write)
+    verification.checks = MAX_CHECKS
+    return checking.checked(verification, CheckOutcome.WRONG)
+
+
+def polling(given: Given) -> Steps[Checked]:
+    """The steps of ``poll``."""
+    verification, now = checking.load(given.verification_id, given.client, given.user), timezone.now()
+    if verification.channel not in _PUSHED or verification.purpose == Purpose.ENROL:
+        return checking.checked(verification, CheckOutcome.NOT_THIS_WAY)
+    if over := _over(verification, now):
+        return checking.checked(verification, over)
+    factor = factor_of(verification)
+    if factor is None:
+        return answering.announced(checking.settle_as(verification, CheckOutcome.LOST, now))
+    if not may_ask(verification, now):
+        return _waiting(verification)
+    told = yield from _polled(verification, factor)
+    return _settle_pushed(verification, factor, told, timezone.now())
+
+
+def may_ask(verification: Verification, now: datetime) -> bool:
+    """Whether this call may ask the provider now: of simultaneous ones one, and then none for some seconds."""
+    age = now - verification.created_at
+    wait = 3 if age < timedelta(seconds=30) else 5 if age < timedelta(minutes=2) else 10
+    row = Verification.objects.filter(pk=verification.pk, poll_after=verification.poll_after)
+    if verification.poll_after is not None and verification.poll_after > now:
+        return False
+    return bool(row.update(poll_after=now + timedelta(seconds=wait)))
+
+
+def _polled(verification: Verification, factor: Factor) -> Steps[ProviderChallenge]:
+    entity = _entity_of(factor)
+    if verification.sid:
+        told: ProviderChallenge = yield Call(entity.backend, "poll", (entity.identity, verification.sid))
+        return told
+    # Its SID was lost with the provider's answer.
+    latest = yield Call(
+        entity.backend, "challenges", (entity.identity,), {"factor_sid": factor.sid, "limit": _LOOKED_AT}
+    )
+    for challenge in latest:
+        if challenge.hidden.get(asking.HIDDEN_ID) == str(verification.pk):
+            Verification.objects.filter(pk=verification.pk, sid="").update(sid=challenge.sid)
+            verification.sid = challenge.sid
+            return challenge  # type: ignore[no-any-return]
+    return ProviderChallenge("", ChallengeStatus.PENDING)
+
+
+def _settle_pushed(verification: Verification, factor: Factor, told: ProviderChallenge, now: datetime) -> Checked:
+    if told.status == ChallengeStatus.DENIED:
+        return _deny(verification, now)
+    ends = {ChallengeStatus.EXPIRED: CheckOutcome.EXPIRED, ChallengeStatus.GONE: CheckOutcome.LOST}
+    if end := ends.get(told.status):
+        return answering.announced(checking.settle_as(verification, end, now, told.provider_code))
+    verification.refresh_from_db()
+    if over := _over(verification, now):
+        return checking.checked(verification, over)
+    # SECURITY: a yes on the phone alone is not enough (NIST SP 800-63B rev. 4): the number was read from it as well.
+    matched = verification.channel == Channel.SILENT or verification.matched_at is not None
+    if not told.approved or told.factor_sid not in ("", factor.sid) or not matched:
+        return _waiting(verification)
+    held = partial(asking.held, verification, factor, now)
+    return answering.announced(checking.approve(verification, now, held))
+
+
+def _deny(verification: Verification, now: datetime) -> Checked:
+    """SECURITY: somebody has the password and the person says no: it is over, and the site is told, once."""
+
+    def write() -> bool:
+        ended = checking.close(verification, VerificationStatus.DENIED)
+        if ended:
+            checking.record(verification, CheckOutcome.DENIED, now)
+        return ended
+
+    denied = checking.checked(verification, CheckOutcome.DENIED)
+    if not short_transaction(write):
+        verification.refresh_from_db()
+        return checking.checked(verification, _over(verification, now) or CheckOutcome.CLOSED)
+    login_denied.send(sender=Verification, verification=verification, user=verification.user)
+    return answering.announced(denied)
+
+
+def _over(verification: Verification, now: datetime) -> CheckOutcome | None:
+    over = checking.ended_as(verification, now)
+    return CheckOutcome.DENIED if verification.status == VerificationStatus.DENIED else over
+
+
+def _waiting(verification: Verification) -> Checked:
+    unmatched = verification.channel == Channel.PUSH and verification.matched_at is None
+    return checking.checked(verification, CheckOutcome.WAITING, problem="number" if unmatched else "")
+
+
+def _reminding(given: Given) -> Steps[Challenged]:
+    verification = checking.load(given.verification_id, given.client, given.user)
+    factor = factor_of(verification)
+    if not verification.is_open(timezone.now()) or factor is None or not verification.sid:
+        raise BackendRejected("device")
+    entity = _entity_of(factor)
+    yield Call(entity.backend, "notify", (entity.identity, verification.sid))
+    return describe(verification)
+
+
+def claimed(given: Given, claim: Callable[[], Checked | Verification | None]) -> Steps[Checked | Verification]:
+    """What ``claim`` comes to, once the answer before is back from the provider; ``BUSY`` if that took too long."""
+    deadline = None
+    while (found := claim()) is None:
+        verification = checking.load(given.verification_id, given.client, given.user)
+        deadline = deadline or time.monotonic() + 2 * backends[verification.backend].timeout
+        if time.monotonic() > deadline:
+            return checking.busy(verification)
+        yield Pause(POLL)
+    return found
+
+
+def _refused_early(verification: Verification, given: Given, now: datetime) -> Checked | None:
+    if over := _over(verification, now):
+        return checking.checked(verification, over)
+    if checking.payment_changed(verification, given.payment):
+        return checking.checked(verification, CheckOutcome.CHANGED)
+    return None
+
+
+def _taken(verification: Verification, now: datetime) -> Checked | Verification | None:
+    taken = checking.take(verification, now)
+    return verification if taken is True else taken
+
+
+def refused(verification: Verification, outcome: CheckOutcome, now: datetime, provider_code: int = 0) -> Checked:
+    """Record an answer that is no proof, and the end after the last one."""
+    used_up = verification.checks >= MAX_CHECKS
+    return checking.settle_as(verification, CheckOutcome.USED_UP if used_up else outcome, now, provider_code)
+
+
+def unanswered(verification: Verification, error: BackendError) -> Checked:
+    """The provider did not judge it. Answers "malformed" if it would not read it, else raises ``error``."""
+    checking.release(verification, "checks", error, timezone.now())
+    if isinstance(error, BackendRejected) and error.code == "code":
+        verification.checks -= 1
+        return checking.checked(verification, CheckOutcome.MALFORMED, problem="not_digits")
+    raise error
+
+
+def _not_approved(verification: Verification, told: ProviderChallenge, now: datetime) -> Checked:
+    ends = {ChallengeStatus.EXHAUSTED: CheckOutcome.USED_UP, ChallengeStatus.ANSWERED: CheckOutcome.CLOSED}
+    if end := ends.get(told.status):
+        return checking.settle_as(verification, end, now, told.provider_code)
+    return refused(verification, CheckOutcome.WRONG, now, told.provider_code)
+
+
+def factor_of(verification: Verification) -> Factor | None:
+    """Its factor, with its entity, if that is still there; confirmed or not."""
+    if verification.factor_id is None:
+        return None
+    return Factor.objects.select_related("entity").filter(entity__isnull=False, pk=verification.factor_id).first()
+
+
+def _entity_of(factor: Factor) -> Entity:
+    assert factor.entity is not None  # every query for such factors asks for one
+    return factor.entity
+
+
+def _announce_start(challenged: Challenged) -> Challenged:
+    verification_started.send(sender=Verification, verification=challenged.verification, attempt=None)
+    return challenged
+
+
+def _given(
+    verification: Verification | uuid.UUID,
+    client: ClientInfo,
+    user: AbstractBaseUser | None,
+    code: str | None,
+    number: str | None,
+    credential: Mapping[str, Any] | None,
+    amount: str,
+    payee: str,
+) -> Given:
+    if [code, number, credential].count(None) != 2:
+        raise ValueError("Give exactly one of code, number and credential.")
+    payment = Payment.of(amount, payee)
+    return Given(_id(verification), client, user, code, number, credential, payment)
+
+
+def _id(verification: Verification | uuid.UUID) -> uuid.UUID:
+    return verification if isinstance(verification, uuid.UUID) else verification.pk

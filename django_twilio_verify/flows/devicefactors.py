@@ -1,0 +1,426 @@
+"""Enrolling what the provider keeps: authenticator apps, passkeys, phones with the site's app. And removing anything.
+
+``begin_…`` has the provider make a factor, or lets a phone make one; ``confirm`` takes its first answer. Between the
+two stand an ``enrol`` verification, which only the session that began may go on with, and a ``Factor`` row that is not
+confirmed and opens nothing; what is never confirmed is cleaned up by ``manage.py sync_factors``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import IntegrityError
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from ..backends.handler import backends
+from ..choices import Channel, CheckOutcome, FactorKind, Purpose, VerificationStatus
+from ..clientinfo import ClientInfo
+from ..exceptions import BackendError, RateLimited
+from ..factor_options import FactorOptions, PasskeyOptions, TotpOptions, check_name, options_for
+from ..factor_results import FactorStatus, ProviderFactor
+from ..models import Entity, Factor, Verification
+from ..results import Checked, Enrolled, Enrolling
+from ..signals import factor_confirmed, factor_removed
+from . import answering, asking, challenges, checking, entities, factors, limits, replays
+from .challenges import Given
+from .persons import Person, session_fingerprint
+from .routing import DEFAULT
+from .steps import Call, Steps, arun, run
+from .transactions import short_transaction
+
+CLOCKS_DIFFER = timedelta(minutes=1)
+_CHANNELS = {FactorKind.TOTP: Channel.TOTP, FactorKind.PASSKEY: Channel.PASSKEY, FactorKind.PUSH: Channel.PUSH}
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    user: AbstractBaseUser
+    client: ClientInfo
+    kind: FactorKind
+    name: str
+    backend: str
+    options: FactorOptions | None = field(default=None, repr=False)
+    ttl: int | None = None
+
+    @property
+    def pending_key(self) -> str:
+        person = Person.of(self.user, self.client).fingerprint
+        place = [person, session_fingerprint(self.client), f"enrol:{self.kind.value}", self.backend]
+        return hashlib.sha256("\0".join(place).encode()).hexdigest()
+
+
+def begin_totp(
+    user: AbstractBaseUser,
+    client: ClientInfo,
+    *,
+    name: str,
+    options: TotpOptions | None = None,
+    backend: str = DEFAULT,
+) -> Enrolling:
+    """Make an authenticator app's factor for ``user``: ``Enrolling.secret`` and ``.uri`` are told this once.
+
+    ``name``: 1 to 64 characters; the app shows it as the account. ``client``: the session that may ``confirm``, for ten
+    minutes. Beginning again in the same session puts an end to what was begun before. Raises ``ValueError`` for a
+    backend that keeps none (as ``IncompatibleOptions`` for a name or options that cannot be told), ``RateLimited``,
+    ``BackendRejected`` and ``BackendUnavailable``, and ``RuntimeError`` within a transaction.
+    """
+    return run(_beginning(_Ask(user, client, FactorKind.TOTP, name, backend, options)))
+
+
+async def abegin_totp(
+    user: AbstractBaseUser,
+    client: ClientInfo,
+    *,
+    name: str,
+    options: TotpOptions | None = None,
+    backend: str = DEFAULT,
+) -> Enrolling:
+    """As ``begin_totp``; a slow provider holds up no other request."""
+    return await arun(_beginning(_Ask(user, client, FactorKind.TOTP, name, backend, options)))
+
+
+def begin_passkey(
+    user: AbstractBaseUser,
+    client: ClientInfo,
+    *,
+    name: str,
+    options: PasskeyOptions | None = None,
+    backend: str = DEFAULT,
+) -> Enrolling:
+    """Make a passkey's factor: ``Enrolling.options`` are for the browser. ``options``: what the Service does not know
+    of the relying party. The rest as ``begin_totp``.
+    """
+    return run(_beginning(_Ask(user, client, FactorKind.PASSKEY, name, backend, options)))
+
+
+async def abegin_passkey(
+    user: AbstractBaseUser,
+    client: ClientInfo,
+    *,
+    name: str,
+    options: PasskeyOptions | None = None,
+    backend: str = DEFAULT,
+) -> Enrolling:
+    """As ``begin_passkey``; a slow provider holds up no other request."""
+    return await arun(_beginning(_Ask(user, client, FactorKind.PASSKEY, name, backend, options)))
+
+
+def begin_push(
+    user: AbstractBaseUser, client: ClientInfo, *, name: str, ttl: int | None = None, backend: str = DEFAULT
+) -> Enrolling:
+    """Let the site's app on a phone register: ``Enrolling.access_token`` and ``.identity`` are for it, for ``ttl``
+    seconds (60 to 300, else 60). Ask ``confirm`` until the phone is there. The rest as ``begin_totp``.
+
+    SECURITY: only for a phone that is this person's own and that they have just signed in on.
+    """
+    return run(_beginning(_Ask(user, client, FactorKind.PUSH, name, backend, ttl=ttl)))
+
+
+async def abegin_push(
+    user: AbstractBaseUser, client: ClientInfo, *, name: str, ttl: int | None = None, backend: str = DEFAULT
+) -> Enrolling:
+    """As ``begin_push``; a slow provider holds up no other request."""
+    return await arun(_beginning(_Ask(user, client, FactorKind.PUSH, name, backend, ttl=ttl)))
+
+
+@sensitive_variables("code", "credential")
+def confirm(
+    verification: Verification | uuid.UUID,
+    *,
+    client: ClientInfo,
+    user: AbstractBaseUser,
+    code: str | None = None,
+    credential: Mapping[str, Any] | None = None,
+) -> Enrolled:
+    """Enrol what was begun: ``code`` that an authenticator app shows, ``credential`` that a browser made, neither for a
+    phone, of which the provider is asked whether it has registered.
+
+    ``Enrolled.factor`` is set if it is enrolled. Outcomes as of ``challenges.check``; ``WAITING``: no phone so far.
+    Raises ``VerificationNotFound``, ``BackendUnavailable`` and ``BackendRejected``.
+    """
+    return run(_confirming(Given(_id(verification), client, user, code=code, credential=credential)))
+
+
+@sensitive_variables("code", "credential")
+async def aconfirm(
+    verification: Verification | uuid.UUID,
+    *,
+    client: ClientInfo,
+    user: AbstractBaseUser,
+    code: str | None = None,
+    credential: Mapping[str, Any] | None = None,
+) -> Enrolled:
+    """As ``confirm``; a slow provider holds up no other request."""
+    return await arun(_confirming(Given(_id(verification), client, user, code=code, credential=credential)))
+
+
+def rename(user: AbstractBaseUser, factor_id: int, name: str) -> bool:
+    """Give a factor of ``user`` another name, on this site alone; whether there is such a factor. Raises
+    ``IncompatibleOptions`` for what is no name.
+    """
+    return bool(Factor.objects.filter(pk=factor_id, user_id=user.pk).update(label=check_name(name)))
+
+
+def remove(user: AbstractBaseUser, factor_id: int) -> bool:
+    """Remove a factor of ``user``, of any kind, here and at the provider; whether there was one, to one call alone.
+
+    If it was the default, the strongest that is left is from here on. Whether it may go (the last one, a step-up
+    before) is for the caller to decide. Raises ``RuntimeError`` within a transaction of the caller's.
+    """
+    for _ in range(_TRIES):
+        try:
+            factor = short_transaction(partial(_delete, user.pk, factor_id))
+            break
+        except IntegrityError:  # it has just proved something: a verification has come to point to it
+            continue
+    else:
+        raise RuntimeError("The factor is being used all the time.")
+    if factor is None:
+        return False
+    factors.choose_default(user.pk)
+    factor_removed.send(sender=Factor, factor=factor, user=user)
+    return True
+
+
+async def aremove(user: AbstractBaseUser, factor_id: int) -> bool:
+    """As ``remove``, in the thread where Django allows queries, the provider's call after the commit too."""
+    return await sync_to_async(remove)(user, factor_id)
+
+
+def _delete(user_id: Any, factor_id: int) -> Factor | None:
+    own = Factor.objects.filter(pk=factor_id, user_id=user_id)
+    # The first statement writes, so that SQLite takes its lock at once and waits its turn, and one of several goes on.
+    if not own.update(default_for=None):
+        return None
+    factor: Factor = own.get()
+    factor.delete()
+    factor.pk = factor_id
+    return factor
+
+
+def _beginning(ask: _Ask) -> Steps[Enrolling]:
+    check_name(ask.name)
+    options_for(ask.kind, ask.options)
+    if ask.kind not in backends[ask.backend].factor_kinds:
+        raise ValueError(f"The backend {ask.backend!r} keeps no factors of the kind {ask.kind.value!r}.")
+    entity = entities.entity_for(ask.user, ask.backend)
+    verification = _reserve(ask, timezone.now())
+    try:
+        if ask.kind == FactorKind.PUSH:
+            token = yield Call(ask.backend, "access_token", (entity.identity,), {"name": ask.name, "ttl": ask.ttl})
+            return Enrolling(verification, Channel.PUSH, access_token=token.token, identity=entity.identity)
+        made: ProviderFactor = yield Call(
+            ask.backend, "enrol", (entity.identity, ask.kind), {"name": ask.name, "options": ask.options}
+        )
+    except BackendError:
+        asking.fail(verification)
+        raise
+    short_transaction(partial(_keep, ask, entity, verification, made))
+    return Enrolling(verification, _CHANNELS[ask.kind], secret=made.secret, uri=made.uri, options=made.options)
+
+
+def _reserve(ask: _Ask, now: datetime) -> Verification:
+    """The verification in its place, after the end of what was begun there before: a secret is not told twice."""
+    subjects = {"person_hour": Person.of(ask.user, ask.client).fingerprint, "ip_hour": ask.client.ip}
+    for _ in range(_TRIES):
+        try:
+            return limits.within(subjects, now, partial(_open, ask, now))
+        except IntegrityError:  # another tab, at the same instant
+            continue
+    raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
+
+
+def _open(ask: _Ask, now: datetime) -> Verification:
+    before = Verification.objects.filter(pending_key=ask.pending_key)
+    unconfirmed = list(before.exclude(factor=None).values_list("factor_id", flat=True))
+    before.filter(status=VerificationStatus.PENDING).update(status=VerificationStatus.CANCELED)
+    before.update(pending_key=None, browser_options="")
+    Factor.objects.filter(pk__in=unconfirmed, confirmed_at=None).delete()
+    return Verification.objects.create(
+        user_id=ask.user.pk,
+        session=session_fingerprint(ask.client),
+        purpose=Purpose.ENROL.value,
+        channel=_CHANNELS[ask.kind].value,
+        backend=ask.backend,
+        pending_key=ask.pending_key,
+        sends=1,
+        created_at=now,
+        expires_at=now + asking.LIFETIME,
+        resend_at=now,
+    )
+
+
+def _keep(ask: _Ask, entity: Entity, verification: Verification, made: ProviderFactor) -> None:
+    """SECURITY: of what the provider told, the secret is not kept."""
+    verification.factor = _create(ask.user.pk, entity, made, ask.name, timezone.now())
+    verification.sid = made.sid
+    Verification.objects.filter(pk=verification.pk).update(factor=verification.factor, sid=made.sid)
+
+
+def _create(user_id: Any, entity: Entity, made: ProviderFactor, name: str, now: datetime) -> Factor:
+    kind = made.kind or FactorKind.PUSH
+    silent = kind == FactorKind.PUSH and made.platform == asking.SILENT_PLATFORM
+    return Factor.objects.create(
+        user_id=user_id,
+        entity=entity,
+        kind=kind.value,
+        channel=Channel.SILENT.value if silent else _CHANNELS[kind].value,
+        key=made.sid,
+        sid=made.sid,
+        platform=made.platform[:4],
+        digits=made.digits if kind == FactorKind.TOTP else 0,
+        label=name[:64],
+        created_at=now,
+    )
+
+
+def _confirming(given: Given) -> Steps[Enrolled]:
+    verification = checking.load(given.verification_id, given.client, given.user)
+    if verification.purpose != Purpose.ENROL or not verification.is_challenge or not _fits(given, verification):
+        return Enrolled(checking.checked(verification, CheckOutcome.NOT_THIS_WAY))
+    if verification.channel == Channel.PUSH:
+        return (yield from _registered(given, verification))
+    claimed = yield from challenges.claimed(given, partial(_claim, given))
+    if isinstance(claimed, Checked):
+        return _enrolled(answering.announced(claimed), first=False)
+    factor = challenges.factor_of(claimed)
+    if factor is None or factor.entity is None or factor.confirmed_at is not None:
+        # The provider never made it, or it was removed meanwhile.
+        lost = checking.settle_as(claimed, CheckOutcome.LOST, timezone.now())
+        return Enrolled(answering.announced(lost))
+    if _is_taken(given):
+        wrong = challenges.refused(claimed, CheckOutcome.WRONG, timezone.now())
+        return Enrolled(answering.announced(wrong))
+    answer = given.credential if given.code is None else challenges.typed_code(given, claimed).digits
+    try:
+        told = yield Call(claimed.backend, "confirm", (factor.entity.identity, factor.sid, answer))
+    except BackendError as error:
+        return Enrolled(answering.announced(challenges.unanswered(claimed, error)))
+    return _settle(given, claimed, factor, told)
+
+
+def _fits(given: Given, verification: Verification) -> bool:
+    ways = {Channel.TOTP: given.code, Channel.PASSKEY: given.credential}
+    channel = Channel(verification.channel)
+    return channel == Channel.PUSH or ways.get(channel) is not None
+
+
+def _claim(given: Given) -> Checked | Verification | None:
+    verification, now = checking.load(given.verification_id, given.client, given.user), timezone.now()
+    if over := checking.ended_as(verification, now):
+        return checking.checked(verification, over)
+    if given.code is not None:
+        typed = challenges.typed_code(given, verification)
+        if typed.problem is not None:
+            return checking.checked(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
+    elif not challenges.credential_digest(given.credential):
+        return checking.checked(verification, CheckOutcome.MALFORMED, problem="not_a_passkey")
+    taken = checking.take(verification, now)
+    return verification if taken is True else taken
+
+
+def _is_taken(given: Given) -> bool:
+    """SECURITY: a credential's id is somebody's already. Without proof of origin anybody may claim any id, and would
+    be found by it at a sign-in without a name (WebAuthn Level 3, section 7.1, step 26).
+    """
+    digest = challenges.credential_digest(given.credential)
+    return bool(digest) and Factor.objects.filter(credential_digest=digest).exists()
+
+
+def _settle(given: Given, verification: Verification, factor: Factor, told: ProviderFactor) -> Enrolled:
+    now = timezone.now()
+    if not told.verified or told.sid != factor.sid:
+        ends = {FactorStatus.EXHAUSTED: CheckOutcome.USED_UP, FactorStatus.GONE: CheckOutcome.LOST}
+        if end := ends.get(told.status):
+            return Enrolled(answering.announced(checking.settle_as(verification, end, now, told.provider_code)))
+        wrong = challenges.refused(verification, CheckOutcome.WRONG, now, told.provider_code)
+        return Enrolled(answering.announced(wrong))
+    first = not Factor.objects.confirmed_for(factor.user_id).exists()
+    code = challenges.typed_code(given, verification).digits if given.code is not None else ""
+    try:
+        checked = checking.approve(verification, now, partial(_confirmed, given, factor, code, now))
+    except IntegrityError:  # the same credential, confirmed by somebody else at this instant
+        checked = challenges.refused(verification, CheckOutcome.WRONG, now)
+    return _enrolled(answering.announced(checked), first=first)
+
+
+def _confirmed(given: Given, factor: Factor, code: str, now: datetime) -> CheckOutcome | None:
+    """In the transaction that approves."""
+    values = {"confirmed_at": now, "credential_digest": challenges.credential_digest(given.credential) or None}
+    # SECURITY: removed meanwhile is not enrolled.
+    if not Factor.objects.filter(pk=factor.pk, confirmed_at=None).update(**values):
+        return CheckOutcome.LOST
+    if code:
+        # SECURITY: the code that enrols is not the code that signs in.
+        replays.accept(factor.pk, code, now)
+    return None
+
+
+def _registered(given: Given, verification: Verification) -> Steps[Enrolled]:
+    """Whether a phone has registered since the access token was made."""
+    assert given.user is not None  # ``confirm`` asks for one
+    now = timezone.now()
+    if over := checking.ended_as(verification, now):
+        return _enrolled(checking.checked(verification, over), first=False)
+    waiting = Enrolled(checking.checked(verification, CheckOutcome.WAITING))
+    if not challenges.may_ask(verification, now):
+        return waiting
+    entity = entities.entity_for(given.user, verification.backend)
+    told = yield Call(entity.backend, "factors", (entity.identity,))
+    made = _new_phone(verification, told)
+    if made is None:
+        return waiting
+    first = not Factor.objects.confirmed_for(entity.user_id).exists()
+    now = timezone.now()
+    try:
+        checked = checking.approve(verification, now, partial(_phone_confirmed, verification, entity, made, now))
+    except IntegrityError:  # the same phone, by another request
+        return waiting
+    return _enrolled(answering.announced(checked), first=first)
+
+
+def _new_phone(verification: Verification, told: tuple[ProviderFactor, ...]) -> ProviderFactor | None:
+    """SECURITY: a verified push factor that is not enrolled here yet and was made since ``begin_push``."""
+    since = verification.created_at - CLOCKS_DIFFER
+    fresh = [
+        one
+        for one in told
+        if one.kind == FactorKind.PUSH and one.verified and one.created_at is not None and one.created_at >= since
+    ]
+    known = set(Factor.objects.filter(sid__in=[one.sid for one in fresh]).values_list("sid", flat=True))
+    return next((one for one in fresh if one.sid not in known), None)
+
+
+def _phone_confirmed(verification: Verification, entity: Entity, made: ProviderFactor, now: datetime) -> None:
+    factor = _create(entity.user_id, entity, made, made.name, now)
+    Factor.objects.filter(pk=factor.pk).update(confirmed_at=now, last_used_at=now)
+    Verification.objects.filter(pk=verification.pk).update(factor=factor, sid=made.sid)
+    verification.factor, verification.sid = factor, made.sid
+
+
+def _enrolled(checked: Checked, *, first: bool) -> Enrolled:
+    """The answer for the person, once the receivers of signals have heard of it."""
+    checked.verification.refresh_from_db(fields=["factor"])
+    factor = challenges.factor_of(checked.verification)
+    if factor is None or (not checked.approved and factor.confirmed_at is None):
+        return Enrolled(checked)
+    if not checked.approved:
+        return Enrolled(checked, factor if checked.outcome == CheckOutcome.ALREADY_VERIFIED else None)
+    factors.choose_default(factor.user_id)
+    factor = challenges.factor_of(checked.verification) or factor
+    factor_confirmed.send(sender=Factor, factor=factor, user=factor.user)
+    return Enrolled(checked, factor, first)
+
+
+def _id(verification: Verification | uuid.UUID) -> uuid.UUID:
+    return verification if isinstance(verification, uuid.UUID) else verification.pk

@@ -1,0 +1,99 @@
+"""What the webhooks of a Verify Service say (``factor.*``, ``challenge.*``): hints, applied once.
+
+SECURITY: none of them is a proof, even when signed. One makes the next ``challenges.poll`` ask the provider at once, or
+has the provider asked here whether a factor is really gone; what comes of that is decided by the answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from django.db import IntegrityError, router, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from ..backends.handler import backends
+from ..choices import FACTOR_CHANNELS, Purpose, VerificationStatus
+from ..exceptions import BackendError
+from ..factor_results import FactorEvent, FactorStatus
+from ..models import Entity, Factor, ProviderEvent, Verification
+from . import asking
+
+logger = logging.getLogger("django_twilio_verify")
+
+
+def receive(event: FactorEvent, backend: str) -> bool:
+    """Apply ``event``, which ``backend`` has found authentic; whether it was news. However often it comes, and however
+    many at once, it is applied once; one of an unknown type, or about nobody here, is kept and not applied.
+
+    Raises ``BackendUnavailable`` and ``BackendRejected`` where the provider has to be asked and does not answer: the
+    event is then not kept, so that it counts when it is sent again.
+    """
+    now = timezone.now()
+    if ProviderEvent.objects.filter(event_id=event.uuid[:64]).exists():
+        return False
+    try:
+        with transaction.atomic(using=router.db_for_write(ProviderEvent)):
+            row = ProviderEvent.objects.create(
+                event_id=event.uuid[:64],
+                kind=event.type[:128],
+                backend=backend,
+                verification_sid=(event.challenge_sid or event.factor_sid)[:34],
+                received_at=now,
+            )
+    except IntegrityError:
+        return False
+    try:
+        applied = _apply(event, backend, now)
+    except BackendError:
+        row.delete()
+        raise
+    ProviderEvent.objects.filter(pk=row.pk).update(applied=applied)
+    return True
+
+
+def _apply(event: FactorEvent, backend: str, now: datetime) -> bool:
+    if event.type in ("challenge.approved", "challenge.denied"):
+        return _hurry(event, backend)
+    if event.type == "factor.verified":
+        return _hurry_enrolment(event, backend)
+    if event.type == "factor.deleted":
+        return _look_after(event, backend, now)
+    return False
+
+
+def _hurry(event: FactorEvent, backend: str) -> bool:
+    """Have the next poll ask at once. By the factor too: the event may be here before the request that made the
+    challenge has come back with its SID.
+    """
+    waiting = Verification.objects.filter(
+        status=VerificationStatus.PENDING, backend=backend, channel__in=FACTOR_CHANNELS
+    ).exclude(purpose=Purpose.ENROL)
+    unnamed = Q(sid="", factor__sid=event.factor_sid) if event.factor_sid else Q(pk__in=[])
+    named = Q(sid=event.challenge_sid) if event.challenge_sid else Q(pk__in=[])
+    return bool(waiting.filter(named | unnamed).update(poll_after=None))
+
+
+def _hurry_enrolment(event: FactorEvent, backend: str) -> bool:
+    entity = Entity.objects.filter(backend=backend, identity=event.identity).first()
+    if entity is None:
+        return False
+    waiting = Verification.objects.filter(
+        status=VerificationStatus.PENDING,
+        backend=backend,
+        purpose=Purpose.ENROL,
+        channel__in=FACTOR_CHANNELS,
+        user=entity.user_id,
+    )
+    return bool(waiting.update(poll_after=None))
+
+
+def _look_after(event: FactorEvent, backend: str, now: datetime) -> bool:
+    factor = Factor.objects.select_related("entity").filter(sid=event.factor_sid, entity__backend=backend).first()
+    if factor is None or factor.entity is None or factor.lost_at is not None:
+        return False
+    if backends[backend].factor(factor.entity.identity, factor.sid).status != FactorStatus.GONE:
+        return False
+    asking.lose(factor, now)
+    return True

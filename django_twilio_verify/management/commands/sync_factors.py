@@ -1,0 +1,77 @@
+"""``manage.py sync_factors``: what the provider keeps of people's devices, against what is enrolled here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ...backends.handler import backends
+from ...exceptions import BackendError
+from ...flows import factorsync
+from ...flows.factorsync import Report
+from ..progress import Progress
+
+SHOWN = 20
+
+
+class Command(BaseCommand):
+    """Finishes removals, cleans up unfinished enrolments, reports differences. Safe to run twice, in parallel, to kill.
+
+    Exit code 0 if nothing differs, 1 if something does, 3 if the provider did not answer.
+    """
+
+    help = "Removes at the provider what was removed here, cleans up unfinished enrolments, and reports what differs."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--backend", metavar="ALIAS", help="One backend; without it, all that keep factors.")
+        parser.add_argument("--dry-run", action="store_true", help="Look and report; change nothing, here or there.")
+
+    def handle(self, **options: Any) -> None:
+        reports = [self._sync(alias, dry=options["dry_run"]) for alias in _aliases(options["backend"])]
+        if any(report.differs for report in reports):
+            raise CommandError("Something differs: see above.")
+
+    def _sync(self, alias: str, *, dry: bool) -> Report:
+        progress = Progress(self.stderr, "people")
+        try:
+            report = factorsync.sync(alias, dry=dry, progress=lambda done, of: progress(done))
+        except BackendError as error:
+            progress.clear()
+            raise CommandError(f"{alias}: {error}. What was done is kept; run it again.", returncode=3) from None
+        progress.clear()
+        for line in _lines(report):
+            self.stdout.write(line)
+        return report
+
+
+def _aliases(alias: str | None) -> list[str]:
+    try:
+        found = [backends[alias].alias] if alias is not None else list(backends)
+        kept = [one for one in found if backends[one].factor_kinds]
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from None
+    if not kept:
+        raise CommandError("No backend keeps factors.")
+    return kept
+
+
+def _lines(report: Report) -> list[str]:
+    would = "would be " if report.dry else ""
+    return [
+        f"{report.backend}: {report.seen:,} people compared.",
+        f"  Removals done: {report.removed:,}, outstanding: {report.outstanding:,}.",
+        f"  Unfinished enrolments {would}removed: {report.litter:,}.",
+        *([f"  Lost, and there after all: {report.found:,}."] if report.found else []),
+        *_listed("Enrolled here, unknown to the provider", report.lost),
+        *_listed("Confirmed at the provider, unknown here", report.strangers),
+        *_listed("People at the provider who are nobody here", report.nobodies),
+    ]
+
+
+def _listed(title: str, found: list[str]) -> list[str]:
+    if not found:
+        return []
+    more = f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
+    return [f"  {title}: {len(found):,}: {', '.join(found[:SHOWN])}{more}"]

@@ -1,0 +1,87 @@
+"""How people are named to the provider that keeps their factors, and what it has yet to forget."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+def new_identity() -> str:
+    """36 random characters. SECURITY: made from nothing, so that it tells nothing of the person."""
+    return str(uuid.uuid4())
+
+
+class Entity(models.Model):
+    """What the provider calls a person: one row for each and a backend, made with the first factor, never changed."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="twilio_entities",
+        verbose_name=_("person"),
+    )
+    backend = models.CharField(_("backend"), max_length=64)
+    identity = models.CharField(_("identity"), max_length=36, unique=True, default=new_identity, editable=False)
+    created_at = models.DateTimeField(_("made"))
+
+    if TYPE_CHECKING:
+        user_id: int
+
+    class Meta:
+        verbose_name = _("entity")
+        verbose_name_plural = _("entities")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["user", "backend"], name="tv_entity_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.identity
+
+
+class OfferRefusal(models.Model):
+    """When a person last said "not now" to the offer of a stronger factor. One row for a person."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="twilio_offer_refusal",
+        verbose_name=_("person"),
+    )
+    refused_at = models.DateTimeField(_("refused"))
+
+    class Meta:
+        verbose_name = _("refused offer")
+        verbose_name_plural = _("refused offers")
+
+    def __str__(self) -> str:
+        return f"{self.refused_at:%Y-%m-%d}"
+
+
+class ProviderRemoval(models.Model):
+    """A factor, or with ``factor_sid`` empty a whole person, that the provider is still to be told to remove.
+
+    Written in the transaction that removes it here, deleted when it is gone there. ``next_try_at``: from when
+    ``sync_factors`` tries again; also the lease of who is trying now.
+    """
+
+    backend = models.CharField(_("backend"), max_length=64)
+    identity = models.CharField(_("identity"), max_length=36)
+    factor_sid = models.CharField(_("factor SID"), max_length=34, blank=True)
+    created_at = models.DateTimeField(_("removed here"))
+    tries = models.PositiveIntegerField(_("tries"), default=0)
+    next_try_at = models.DateTimeField(_("next try from"), db_index=True)
+    last_error_code = models.PositiveIntegerField(_("provider's error"), null=True)
+
+    class Meta:
+        verbose_name = _("outstanding removal")
+        verbose_name_plural = _("outstanding removals")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["backend", "identity", "factor_sid"], name="tv_removal_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.identity} {self.factor_sid}".strip()

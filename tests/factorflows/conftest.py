@@ -1,0 +1,111 @@
+"""Factors of people, in memory and over HTTP with the real SDK; both twins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import time_machine
+from asgiref.sync import async_to_sync
+
+from django_twilio_verify.backends.handler import backends
+from django_twilio_verify.flows import challenges, devicefactors, passkeys
+from django_twilio_verify.results import Enrolled
+from django_twilio_verify.testing import Authenticator, Browser, FactorRoutes, HttpApi, LocalApi, Phone, VerifyServer
+from django_twilio_verify.testing.factor_contract import ORIGIN, PARTY
+
+from ..support import make_client, make_user
+
+NOON = "2026-11-20T12:00:00Z"
+
+
+class World:
+    """The flows (``flow("challenges.start", …)`` runs either twin), the provider behind them, and what people hold."""
+
+    def __init__(self, twin: str, server: VerifyServer | None) -> None:
+        self.twin, self.server = twin, server
+
+    def flow(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        module, _, verb = name.partition(".")
+        place = {"challenges": challenges, "devicefactors": devicefactors, "passkeys": passkeys}[module]
+        if self.twin == "sync":
+            return getattr(place, verb)(*args, **kwargs)
+        return async_to_sync(getattr(place, f"a{verb}"))(*args, **kwargs)
+
+    @property
+    def simulator(self) -> Any:
+        """The provider's half that is about factors, behind HTTP or not."""
+        if self.server is not None:
+            return self.server.extension(FactorRoutes).simulator
+        return backends["default"].factor_simulator
+
+    def totp(self, user: Any, *, name: str = "ann@shop", session: str = "session-1") -> tuple[Any, Authenticator]:
+        """A confirmed authenticator app; its enrolment used the code of the time step before."""
+        client = make_client(session)
+        begun = self.flow("devicefactors.begin_totp", user, client, name=name)
+        app = Authenticator.scan(begun.uri)
+        done = self.flow("devicefactors.confirm", begun.verification, client=client, user=user, code=app.code(steps=-1))
+        assert done.factor is not None, done.checked.outcome
+        return done.factor, app
+
+    def passkey(self, user: Any, browser: Browser | None = None, *, name: str = "Laptop") -> tuple[Any, Browser]:
+        browser, client = browser or Browser(ORIGIN), make_client()
+        begun = self.flow("devicefactors.begin_passkey", user, client, name=name, options=PARTY)
+        done = self.finish_passkey(begun, browser, user)
+        assert done.factor is not None, done.checked.outcome
+        return done.factor, browser
+
+    def finish_passkey(self, begun: Any, browser: Browser, user: Any, session: str = "session-1") -> Enrolled:
+        done: Enrolled = self.flow(
+            "devicefactors.confirm",
+            begun.verification,
+            client=make_client(session),
+            user=user,
+            credential=browser.create(begun.options),
+        )
+        return done
+
+    def phone(self, user: Any, *, platform: str = "fcm", name: str = "Pixel") -> tuple[Any, Phone]:
+        client = make_client()
+        begun = self.flow("devicefactors.begin_push", user, client, name=name)
+        api = HttpApi(self.server.url) if self.server else LocalApi(FactorRoutes(self.simulator))
+        place = self.server.service_sid if self.server else self.simulator.place.service_sid
+        phone = Phone(api, service_sid=place, identity=begun.identity, name=name, platform=platform)
+        phone.register(begun.access_token)
+        done = self.flow("devicefactors.confirm", begun.verification, client=client, user=user)
+        assert done.factor is not None, done.checked.outcome
+        return done.factor, phone
+
+
+@pytest.fixture(params=["locmem sync", "locmem async", "twilio sync"])
+def world(request: Any, settings: Any) -> Iterator[World]:
+    place, twin = request.param.split()
+    if place == "locmem":
+        yield World(twin, None)
+        return
+    with VerifyServer() as server:
+        settings.TWILIO_VERIFY_BACKENDS = server.setting(timeout=10)
+        yield World(twin, server)
+
+
+@pytest.fixture
+def local() -> World:
+    """In memory alone, for what does not depend on the provider."""
+    return World("sync", None)
+
+
+@pytest.fixture
+def clock() -> Iterator[Any]:
+    with time_machine.travel(NOON, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def ann(db: Any) -> Any:
+    return make_user("ann")
+
+
+@pytest.fixture
+def ben(db: Any) -> Any:
+    return make_user("ben")
