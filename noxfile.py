@@ -124,6 +124,13 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session
+def pdf(session: nox.Session) -> None:
+    """The evidence's pages as PDF; Pango has to be there."""
+    install(session, "test", "pdf")
+    session.run("python", "-m", "pytest", "tests/evidence/pdf", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The documentation; a warning is an error."""
     install(session, "docs")

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from .choices import FactorKind
-from .factor_results import NOTHING
+from .factor_results import nothing
 from .options import IncompatibleOptions
 
 MAX_NAME = 64
@@ -82,7 +82,7 @@ class TotpOptions(_Checked):
     code_length: int | None = None
     alg: str = ""
     secret: str = field(default="", repr=False)
-    metadata: Mapping[str, str] = field(default=NOTHING, repr=False)
+    metadata: Mapping[str, str] = field(default_factory=nothing, repr=False)
 
     def _problems(self) -> Iterator[str]:
         yield from _outside("time_step", self.time_step, 20, 60)
@@ -109,7 +109,7 @@ class PushOptions(_Checked):
     token: str = field(default="", repr=False)
     sdk_version: str = ""
     alg: str = "ES256"
-    metadata: Mapping[str, str] = field(default=NOTHING, repr=False)
+    metadata: Mapping[str, str] = field(default_factory=nothing, repr=False)
 
     def _problems(self) -> Iterator[str]:
         yield from _not_of("platform", self.platform, PLATFORMS)
@@ -185,8 +185,8 @@ class ChallengeDetails(_Checked):
     """
 
     message: str = ""
-    fields: Mapping[str, str] = field(default=NOTHING)
-    hidden: Mapping[str, str] = field(default=NOTHING, repr=False)
+    fields: Mapping[str, str] = field(default_factory=nothing)
+    hidden: Mapping[str, str] = field(default_factory=nothing, repr=False)
     expires_at: datetime | None = None
 
     def _problems(self) -> Iterator[str]:

@@ -14,6 +14,11 @@ from .choices import FactorKind
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+def nothing() -> Mapping[str, Any]:
+    """``NOTHING``, as a default of a dataclass's field: up to Python 3.11 they take it for something mutable."""
+    return NOTHING
+
+
 class FactorStatus(Enum):
     """Where a factor stands at the provider. SECURITY: only ``VERIFIED`` may be enrolled."""
 
@@ -62,7 +67,7 @@ class ProviderFactor:
     provider_code: int = 0
     secret: str = field(default="", repr=False)  # SECURITY: who reads it, has the factor
     uri: str = field(default="", repr=False)
-    options: Mapping[str, Any] = field(default=NOTHING, repr=False)
+    options: Mapping[str, Any] = field(default_factory=nothing, repr=False)
 
     @property
     def verified(self) -> bool:
@@ -89,9 +94,9 @@ class ProviderChallenge:
     responded_at: datetime | None = None
     created_at: datetime | None = None
     provider_code: int = 0
-    options: Mapping[str, Any] = field(default=NOTHING, repr=False)
-    details: Mapping[str, Any] = field(default=NOTHING, repr=False)
-    hidden: Mapping[str, Any] = field(default=NOTHING, repr=False)
+    options: Mapping[str, Any] = field(default_factory=nothing, repr=False)
+    details: Mapping[str, Any] = field(default_factory=nothing, repr=False)
+    hidden: Mapping[str, Any] = field(default_factory=nothing, repr=False)
 
     @property
     def approved(self) -> bool:

@@ -123,14 +123,21 @@ def require_pdf() -> Callable[..., Any]:
 
 def as_pdf(html: str) -> bytes:
     """The page as tagged PDF (PDF/UA-1)."""
-    document = require_pdf()(string=html, url_fetcher=_fetch_nothing)
+    document = require_pdf()(string=html, url_fetcher=_Nothing())
     made: bytes = document.write_pdf(pdf_variant="pdf/ua-1")
     return made
 
 
-def _fetch_nothing(url: str, *args: Any, **kwargs: Any) -> Any:
-    # SECURITY: what a browser sent stands on the page; nothing of it is ever loaded.
-    raise ValueError("A page of evidence loads nothing.")
+class _Nothing:
+    """Of WeasyPrint's ``URLFetcher``, what rendering asks for. Not a subclass: the extra need not be installed.
+
+    SECURITY: what a browser sent stands on the page; nothing of it is ever loaded.
+    """
+
+    _fail_on_errors = False
+
+    def __call__(self, url: str, *args: Any, **kwargs: Any) -> Any:
+        raise ValueError("A page of evidence loads nothing.")
 
 
 # ------------------------------------------------------------------------------------------------- recipients

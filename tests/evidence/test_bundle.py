@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.exceptions import ImproperlyConfigured
 
 from django_twilio_verify import verify_bundle
 from django_twilio_verify.conf import settings as our_settings
@@ -129,15 +127,6 @@ def test_an_address_without_evidence_is_named_as_such(sealed: User) -> None:
     index = unpacked(exported(selected(PHONE, "+12025550100")))["index.html"].decode()
     assert "Nothing on record" in index
     assert "202-555-0100" in index
-
-
-def test_pages_as_pdf_or_a_clear_word_of_what_is_missing(sealed: User) -> None:
-    """The extra is not in the test group: it needs libraries of the system."""
-    if find_spec("weasyprint") is None:
-        with pytest.raises(ImproperlyConfigured, match=r"django-twilio-verify\[pdf\]"):
-            exported(pdf=True)
-        return
-    assert unpacked(exported(pdf=True))["recipients/0001.pdf"].startswith(b"%PDF-")
 
 
 # -------------------------------------------------------------------------------------------- what is not in it

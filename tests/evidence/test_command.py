@@ -134,4 +134,4 @@ def test_pdf_without_the_extra_is_said(sealed: User, out: Path, monkeypatch: pyt
 
 def test_a_page_loads_nothing() -> None:
     with pytest.raises(ValueError, match="loads nothing"):
-        pages._fetch_nothing("file:///etc/passwd")
+        pages._Nothing()("file:///etc/passwd")
