@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -74,6 +75,20 @@ def _advanced(steps: Steps[T], reply: _Reply[T]) -> _Wish | _Done[T]:
         return reply(steps)
     except StopIteration as end:  # may not leave a coroutine as it is
         return _Done(end.value)
+    except Exception as error:
+        _forget_values(error)
+        raise
+
+
+def _forget_values(error: BaseException | None) -> None:
+    """Empty the frames that ``error`` and what led to it have come through; lines and names stay.
+
+    SECURITY: up to Python 3.11 the frame of a generator that has ended does not know its caller, and so not that its
+    variables are marked as sensitive.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 @sensitive_variables()
