@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -572,7 +572,15 @@ def test_a_run_that_was_killed_is_finished_by_the_next(site: Site, tmp_path: Pat
     assert site.run("check").status == 0
 
 
-def test_control_c_at_the_question_changes_nothing(site: Site, tmp_path: Path) -> None:
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Control-C reaches what is started here, also where a shell runs the tests in the background, deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_control_c_at_the_question_changes_nothing(site: Site, tmp_path: Path, heeded: None) -> None:
     ours, theirs = pty.openpty()
     asked = start_as_a_program(site, tmp_path, "apply", stdin=theirs, stdout=subprocess.PIPE)
     assert asked.stdout is not None
