@@ -195,7 +195,7 @@ def _bundled(selection: evidence.Selection, reason: str, actor: str) -> IO[bytes
     stream: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=SPOOLED)  # noqa: SIM115  see above
     try:
         bundle.write(stream, selection, reason=reason, actor=actor)  # type: ignore[arg-type]
-    except BaseException:
+    except BaseException:  # an interrupt too: the file may lie on the disk, and holds evidence
         stream.close()
         raise
     stream.seek(0)

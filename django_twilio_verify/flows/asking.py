@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import secrets
@@ -31,6 +30,7 @@ from ..results import Challenged
 from . import assurance, checking, limits
 from .options import Payment
 from .persons import Person, session_fingerprint
+from .places import places
 from .routing import DEFAULT
 from .sending import payment_of
 from .transactions import short_transaction
@@ -94,18 +94,12 @@ class Wanted:
         return self.factor.sid if self.factor else ""
 
     @property
-    def pending_key(self) -> str:
+    def places(self) -> list[str]:
         """The place that the challenge occupies while it is pending, as that of a send."""
-        place = [
-            Person.of(self.user, self.client).fingerprint,
-            session_fingerprint(self.client),
-            f"{self.channel.value}:{self.factor_sid}",
-            self.purpose.value,
-            self.backend,
-        ]
-        if self.purpose == Purpose.PAYMENT:  # SECURITY: another amount is another challenge
-            place += [self.payment.amount, self.payment.payee]
-        return hashlib.sha256("\0".join(place).encode()).hexdigest()
+        # SECURITY: another amount is another challenge.
+        paid = (self.payment.amount, self.payment.payee) if self.purpose == Purpose.PAYMENT else ()
+        asked = f"{self.channel.value}:{self.factor_sid}"
+        return places(Person.of(self.user, self.client), self.client, asked, self.purpose.value, self.backend, *paid)
 
 
 def wanted(ask: Ask) -> Wanted:
@@ -174,7 +168,7 @@ def reserve(wanted: Wanted, now: datetime) -> Challenged | Verification:
     """
     subjects = _subjects(wanted)
     for _ in range(_TRIES):
-        current = Verification.objects.filter(pending_key=wanted.pending_key).first()
+        current = Verification.objects.filter(pending_key__in=wanted.places).order_by("-created_at").first()
         if current is not None and (standing := _standing(current, now)):
             return standing
         try:
@@ -207,7 +201,7 @@ def _open(wanted: Wanted, over: Verification | None, now: datetime) -> Verificat
     if wanted.channel in _PUSHED:
         _spare(wanted, now)
     if over is not None:
-        place = Verification.objects.filter(pk=over.pk, pending_key=wanted.pending_key)
+        place = Verification.objects.filter(pk=over.pk, pending_key__in=wanted.places)
         place.filter(status=VerificationStatus.PENDING).update(status=VerificationStatus.EXPIRED)
         place.update(pending_key=None, browser_options="", match_number="")
     return Verification.objects.create(
@@ -217,7 +211,7 @@ def _open(wanted: Wanted, over: Verification | None, now: datetime) -> Verificat
         channel=wanted.channel.value,
         factor=wanted.factor,
         backend=wanted.backend,
-        pending_key=wanted.pending_key,
+        pending_key=wanted.places[0],
         amount=wanted.payment.amount,
         payee=wanted.payment.payee,
         # SECURITY: shown on the phone and typed here: who only knows the password cannot have a prompt waved through.

@@ -7,7 +7,6 @@ confirmed and opens nothing; what is never confirmed is cleaned up by ``manage.p
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ from ..signals import factor_confirmed, factor_removed
 from . import answering, asking, challenges, checking, entities, factors, limits, replays
 from .challenges import Given
 from .persons import Person, session_fingerprint
+from .places import places
 from .routing import DEFAULT
 from .steps import Call, Steps, arun, run
 from .transactions import short_transaction
@@ -53,10 +53,9 @@ class _Ask:
     ttl: int | None = None
 
     @property
-    def pending_key(self) -> str:
-        person = Person.of(self.user, self.client).fingerprint
-        place = [person, session_fingerprint(self.client), f"enrol:{self.kind.value}", self.backend]
-        return hashlib.sha256("\0".join(place).encode()).hexdigest()
+    def places(self) -> list[str]:
+        """The place that the enrolment occupies while it is under way, as that of a send."""
+        return places(Person.of(self.user, self.client), self.client, f"enrol:{self.kind.value}", self.backend)
 
 
 def begin_totp(
@@ -241,7 +240,7 @@ def _reserve(ask: _Ask, now: datetime) -> Verification:
 
 
 def _open(ask: _Ask, now: datetime) -> Verification:
-    before = Verification.objects.filter(pending_key=ask.pending_key)
+    before = Verification.objects.filter(pending_key__in=ask.places)
     unconfirmed = list(before.exclude(factor=None).values_list("factor_id", flat=True))
     before.filter(status=VerificationStatus.PENDING).update(status=VerificationStatus.CANCELED)
     before.update(pending_key=None, browser_options="")
@@ -252,7 +251,7 @@ def _open(ask: _Ask, now: datetime) -> Verification:
         purpose=Purpose.ENROL.value,
         channel=_CHANNELS[ask.kind].value,
         backend=ask.backend,
-        pending_key=ask.pending_key,
+        pending_key=ask.places[0],
         sends=1,
         created_at=now,
         expires_at=now + asking.LIFETIME,

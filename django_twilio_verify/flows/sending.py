@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,7 +20,7 @@ from ..backends.handler import backends
 from ..choices import VERIFICATION_CHANNELS, AttemptStatus, Channel, Feature, Purpose, VerificationStatus
 from ..clientinfo import ClientInfo
 from ..codes import TypedCode
-from ..conf import MAX_SENDS, fingerprint, fingerprints, settings
+from ..conf import MAX_SENDS, fingerprint, settings
 from ..exceptions import (
     BackendError,
     BackendRejected,
@@ -35,7 +34,8 @@ from ..recipients import Recipient
 from ..results import ProviderSend, Started
 from . import assurance, consent, delivery, limits, outages, plan, routing
 from .options import GivenOptions, Payment, gather, tagged
-from .persons import Person, session_fingerprint, session_fingerprints
+from .persons import Person, session_fingerprint
+from .places import places
 from .routing import RouteRequest
 from .transactions import short_transaction
 
@@ -89,25 +89,14 @@ class Wanted:
     payment: Payment
 
     @property
-    def pending_key(self) -> str:
-        """The place that the verification occupies while it is pending: a digest, so that it fits a unique index.
+    def places(self) -> list[str]:
+        """The place that the verification occupies while it is pending (``places.places``).
 
         SECURITY: of a payment, what is paid to whom is part of it: another amount is another verification.
         """
-        return self.pending_keys[0]
-
-    @property
-    def pending_keys(self) -> list[str]:
-        """The place under every fingerprint key, newest first: one that was taken before a rotation stays taken."""
+        paid = (self.payment.amount, self.payment.payee) if self.purpose == Purpose.PAYMENT else ()
         person = Person.of(self.user, self.client)
-        sides = (person.fingerprints, session_fingerprints(self.client), fingerprints(self.recipient))
-        return [self._place(*prints) for prints in zip(*sides, strict=True)]
-
-    def _place(self, *prints: str) -> str:
-        place = [*prints, self.purpose.value, self.backend]
-        if self.purpose == Purpose.PAYMENT:
-            place += [self.payment.amount, self.payment.payee]
-        return hashlib.sha256("\0".join(place).encode()).hexdigest()
+        return places(person, self.client, self.purpose.value, self.backend, *paid, recipient=self.recipient)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +212,7 @@ def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
 
 def _pending(wanted: Wanted) -> Verification | None:
     """What stands in the place; of two, whose processes did not know each other's key, the newer."""
-    return Verification.objects.filter(pending_key__in=wanted.pending_keys).order_by("-created_at").first()
+    return Verification.objects.filter(pending_key__in=wanted.places).order_by("-created_at").first()
 
 
 def _standing(current: Verification, wanted: Wanted, now: datetime) -> Started | None:
@@ -317,7 +306,7 @@ def _open(coded: _Coded, over: Verification | None, now: datetime) -> Verificati
     """A new row in the place that ``over``, if any, has left. Raises ``IntegrityError`` if somebody took it first."""
     wanted = coded.wanted
     if over is not None:
-        place = Verification.objects.filter(pk=over.pk, pending_key__in=wanted.pending_keys)
+        place = Verification.objects.filter(pk=over.pk, pending_key__in=wanted.places)
         place.filter(status=VerificationStatus.PENDING).update(status=VerificationStatus.EXPIRED)
         place.update(pending_key=None, link="", code_digest="")
     expires_at = now + timedelta(seconds=settings.code_lifetime)
@@ -332,7 +321,7 @@ def _open(coded: _Coded, over: Verification | None, now: datetime) -> Verificati
         channel=wanted.channel.value,
         factor=wanted.factor,
         backend=wanted.backend,
-        pending_key=wanted.pending_key,
+        pending_key=wanted.places[0],
         amount=wanted.payment.amount,
         payee=wanted.payment.payee,
         code_digest=coded.digest,

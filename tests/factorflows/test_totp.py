@@ -9,6 +9,7 @@ from django.db import connection
 
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel, CheckOutcome, FactorKind, VerificationStatus
+from django_twilio_verify.conf import settings as our_settings
 from django_twilio_verify.exceptions import BackendUnavailable, RateLimited, VerificationNotFound
 from django_twilio_verify.factor_options import TotpOptions
 from django_twilio_verify.flows import challenges, devicefactors, verifications
@@ -281,3 +282,12 @@ def test_approved_is_told_once(world: World, ann: Any, clock: Any) -> None:
         verification_approved.disconnect(receiver)
     assert outcomes == [CheckOutcome.APPROVED, CheckOutcome.ALREADY_VERIFIED]
     assert told == [verification.pk]
+
+
+def test_a_challenge_keeps_its_place_when_the_key_is_rotated(local: World, ann: Any, settings: Any) -> None:
+    local.totp(ann)
+    begun = local.flow("challenges.start", channel="totp", client=make_client(), user=ann)
+    older = [(key.id, key.secret) for key in our_settings.fingerprint_keys]
+    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("newer", "x" * 32), *older]
+    again = local.flow("challenges.start", channel="totp", client=make_client(), user=ann)
+    assert again.reused and again.verification == begun.verification
