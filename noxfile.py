@@ -124,6 +124,18 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session
+def integrations(session: nox.Session) -> None:
+    """Each app that contrib/ fits, really installed, in a site of its own; arguments name the ones to run."""
+    install(session, "test", "integrations")
+    folders = sorted(path.parent for path in Path("tests/integrations").glob("*/settings.py"))
+    for folder in folders:
+        if session.posargs and folder.name not in session.posargs:
+            continue
+        settings = ".".join((*folder.parts, "settings"))
+        session.run("python", "-m", "pytest", str(folder), "--ds", settings, "-q")
+
+
+@nox.session
 def pdf(session: nox.Session) -> None:
     """The evidence's pages as PDF; Pango has to be there."""
     install(session, "test", "pdf")

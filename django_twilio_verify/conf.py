@@ -293,6 +293,38 @@ class Settings:
         return _whole("PENDING_LIFETIME", 1800)
 
     @property
+    def step_up_age(self) -> int:
+        """Seconds for which a proof counts where the person is about to change what protects the account."""
+        return _whole("STEP_UP_AGE", 600)
+
+    @property
+    def grace_days(self) -> int:
+        """Days for which people who must enrol may put it off, from when they were first asked. 0: not at all."""
+        return _whole("GRACE_DAYS", 0)
+
+    @property
+    def trust_days(self) -> int:
+        """Days for which a browser may be excused from the second factor. 0: never, and it is not offered."""
+        return _whole("TRUST_DAYS", 0)
+
+    @property
+    def reprove_days(self) -> int:
+        """Days after which a number or address that was not used has to be proved anew before it opens anything: it
+        may be somebody else's by now. 0: never.
+        """
+        return _whole("REPROVE_DAYS", 0)
+
+    @property
+    def reset_delay_hours(self) -> int:
+        """Hours between a member of staff asking for a reset of factors and the reset."""
+        return _whole("RESET_DELAY_HOURS", 24)
+
+    @property
+    def defer_login_signal(self) -> bool:
+        """Whether ``user_logged_in`` is sent when the second factor has passed, instead of with the password."""
+        return bool(_get("DEFER_LOGIN_SIGNAL", False))
+
+    @property
     def retention_days(self) -> int:
         """Days that the personal half of evidence is kept after the consent ended: five years.
 

@@ -43,3 +43,9 @@ recovery_code_used = Signal()
 
 second_factor_passed = Signal()
 """A pending sign-in was completed. ``request``, ``user``, ``channel``."""
+
+notice_sent = Signal()
+"""A person was told, by email where the account has an address, of something done to it. Sent with ``sender`` the class
+``Notice``. ``notice`` (a ``Notice``), ``user``, ``factor`` (what it is about, or ``None``), ``letters`` (how many went
+out).
+"""

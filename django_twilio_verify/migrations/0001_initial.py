@@ -388,6 +388,26 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.CreateModel(
+            name="EnrolmentGrace",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("started_at", models.DateTimeField(verbose_name="asked since")),
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="twilio_enrolment_grace",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="person",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "time to enrol",
+                "verbose_name_plural": "times to enrol",
+            },
+        ),
+        migrations.CreateModel(
             name="Entity",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -456,7 +476,7 @@ class Migration(migrations.Migration):
                         verbose_name="preferred way",
                     ),
                 ),
-                ("key", models.CharField(editable=False, max_length=64)),
+                ("key", models.CharField(db_index=True, editable=False, max_length=64)),
                 ("recipient_value", models.CharField(blank=True, max_length=254, verbose_name="recipient")),
                 ("sid", models.CharField(blank=True, max_length=34, verbose_name="factor SID")),
                 ("platform", models.CharField(blank=True, max_length=4, verbose_name="platform")),
@@ -502,6 +522,52 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "factor",
                 "verbose_name_plural": "factors",
+            },
+        ),
+        migrations.CreateModel(
+            name="FactorReset",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("reason", models.CharField(max_length=500, verbose_name="reason")),
+                ("cancel_digest", models.CharField(editable=False, max_length=64, unique=True)),
+                ("requested_at", models.DateTimeField(verbose_name="requested")),
+                ("due_at", models.DateTimeField(db_index=True, verbose_name="due")),
+                ("canceled_at", models.DateTimeField(null=True, verbose_name="canceled")),
+                ("done_at", models.DateTimeField(null=True, verbose_name="done")),
+                (
+                    "pending_for",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="under way for",
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="requested by",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="twilio_factor_resets",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="person",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "reset of factors",
+                "verbose_name_plural": "resets of factors",
+                "permissions": [("reset_factors", "Can have a person's factors reset")],
             },
         ),
         migrations.CreateModel(
@@ -590,6 +656,33 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "recovery code",
                 "verbose_name_plural": "recovery codes",
+            },
+        ),
+        migrations.CreateModel(
+            name="TrustedBrowser",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("token_digest", models.CharField(editable=False, max_length=64, unique=True)),
+                ("setup", models.CharField(editable=False, max_length=64)),
+                ("browser", models.CharField(blank=True, max_length=64, verbose_name="browser")),
+                ("ip", models.GenericIPAddressField(null=True, verbose_name="address")),
+                ("created_at", models.DateTimeField(verbose_name="trusted since")),
+                ("last_used_at", models.DateTimeField(verbose_name="last used")),
+                ("expires_at", models.DateTimeField(db_index=True, verbose_name="trusted until")),
+                ("revoked_at", models.DateTimeField(null=True, verbose_name="revoked")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="twilio_trusted_browsers",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="person",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "trusted browser",
+                "verbose_name_plural": "trusted browsers",
             },
         ),
         migrations.CreateModel(
@@ -861,6 +954,13 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("default_for", None), ("default_for", models.F("user")), _connector="OR"),
                 name="tv_factor_default_is_own",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="factorreset",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("pending_for", None), ("pending_for", models.F("user")), _connector="OR"),
+                name="tv_reset_pending_is_own",
             ),
         ),
         migrations.AddConstraint(

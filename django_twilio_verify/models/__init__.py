@@ -6,8 +6,10 @@ from .consent import ConsentEvent, ConsentEvidence, Disclosure
 from .entity import Entity, OfferRefusal, ProviderRemoval
 from .factor import Factor, RecoveryCode
 from .limits import LimitCounter
+from .policy import EnrolmentGrace, FactorReset
 from .provider import AttemptSync, ChannelOutage, ProviderEvent
 from .seal import ConsentSeal
+from .trust import TrustedBrowser
 from .verification import Verification, VerificationAttempt, VerificationCheck
 
 __all__ = [
@@ -18,8 +20,10 @@ __all__ = [
     "ConsentEvidence",
     "ConsentSeal",
     "Disclosure",
+    "EnrolmentGrace",
     "Entity",
     "Factor",
+    "FactorReset",
     "FingerprintAlias",
     "LegalHold",
     "LimitCounter",
@@ -27,6 +31,7 @@ __all__ = [
     "ProviderEvent",
     "ProviderRemoval",
     "RecoveryCode",
+    "TrustedBrowser",
     "Verification",
     "VerificationAttempt",
     "VerificationCheck",

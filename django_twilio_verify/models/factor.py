@@ -45,7 +45,7 @@ class Factor(models.Model):
     """The same person as ``user`` if this is the default factor, else empty: unique, so there is never a second one."""
     kind = models.CharField(_("kind"), max_length=8, choices=FactorKind)
     channel = models.CharField(_("preferred way"), max_length=12, choices=Channel)
-    key = models.CharField(max_length=64, editable=False)
+    key = models.CharField(max_length=64, db_index=True, editable=False)
     recipient_value = models.CharField(_("recipient"), max_length=254, blank=True)
     sid = models.CharField(_("factor SID"), max_length=34, blank=True)
     entity = models.ForeignKey("Entity", models.CASCADE, null=True, related_name="factors", verbose_name=_("entity"))

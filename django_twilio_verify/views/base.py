@@ -154,6 +154,19 @@ class PersonMixin(PageMixin):
         return super().dispatch(request, *args, **kwargs)
 
 
+class StepUpMixin(PersonMixin):
+    """Pages that change what protects an account: the proof must be one of the last minutes (``STEP_UP_AGE``)."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        person = self.access.acting_user
+        stale = self.access.is_verified and not self.access.has_proved(max_age=settings.step_up_age)
+        if stale and person is not None and factors.has_factor(person):
+            # What was posted is not kept: the person comes back to the page that asks for it.
+            wanted = request.get_full_path() if request.method in ("GET", "HEAD") else self.next
+            return HttpResponseRedirect(access.with_next(reverse("twilio_verify:step_up"), wanted))
+        return super().dispatch(request, *args, **kwargs)
+
+
 def must_prove_first(page: PageMixin, person: AbstractBaseUser) -> bool:
     """Whether ``person`` has a factor and has not passed one in this session."""
     return not page.access.is_verified and factors.has_factor(person)

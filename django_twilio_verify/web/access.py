@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +18,7 @@ from django.utils.functional import cached_property
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 
+from ..choices import Channel
 from ..conf import settings
 from ..flows import factors
 from ..signals import second_factor_passed
@@ -47,6 +51,24 @@ class Access:
         """Whether the signed-in person passed a second factor in this session."""
         settled = session.settled(self._request)
         return settled is not None and settled.passed
+
+    @property
+    def verified_at(self) -> datetime | None:
+        """When the signed-in person last passed a factor in this session; ``None`` if they have not."""
+        settled = session.settled(self._request)
+        return datetime.fromtimestamp(settled.at, tz=UTC) if settled is not None and settled.passed else None
+
+    def has_proved(self, *, max_age: int | None = None, channels: Iterable[str] = ()) -> bool:
+        """Whether the signed-in person passed a factor in this session: at most ``max_age`` seconds ago, by one of
+        ``channels``. Without either, ever and by any. Costs no query.
+        """
+        settled = session.settled(self._request)
+        if settled is None or not settled.passed:
+            return False
+        wanted = {Channel.parse(one).value for one in channels}
+        # SECURITY: a clock that was put back makes no proof younger than it is.
+        young = max_age is None or 0 <= time.time() - settled.at <= max_age
+        return young and (not wanted or settled.channel in wanted)
 
     @property
     def acting_user(self) -> AbstractBaseUser | None:

@@ -1,0 +1,87 @@
+"""What is remembered of people who must enrol, and of those whom staff helps back in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+
+class EnrolmentGrace(models.Model):
+    """Since when a person without a factor has been asked to enrol one. One row for a person."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="twilio_enrolment_grace",
+        verbose_name=_("person"),
+    )
+    started_at = models.DateTimeField(_("asked since"))
+
+    if TYPE_CHECKING:
+        user_id: int
+
+    class Meta:
+        verbose_name = _("time to enrol")
+        verbose_name_plural = _("times to enrol")
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d}"
+
+
+class FactorReset(models.Model):
+    """Staff asked that all of a person's factors be removed, who can sign in with the password alone from then on.
+
+    It is done at ``due_at`` and not before, so that the person, who is told at once, can say no. ``pending_for`` is the
+    same person as ``user`` while it is neither done nor canceled: unique, so there is never a second one under way.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="twilio_factor_resets",
+        verbose_name=_("person"),
+    )
+    pending_for = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        related_name="+",
+        verbose_name=_("under way for"),
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("requested by"),
+    )
+    """Empty for a command."""
+    reason = models.CharField(_("reason"), max_length=500)
+    cancel_digest = models.CharField(max_length=64, unique=True, editable=False)
+    """SHA-256 in hex of the random value in the link by which the person cancels it."""
+    requested_at = models.DateTimeField(_("requested"))
+    due_at = models.DateTimeField(_("due"), db_index=True)
+    canceled_at = models.DateTimeField(_("canceled"), null=True)
+    done_at = models.DateTimeField(_("done"), null=True)
+
+    if TYPE_CHECKING:
+        user_id: int
+        pending_for_id: int | None
+        requested_by_id: int | None
+
+    class Meta:
+        verbose_name = _("reset of factors")
+        verbose_name_plural = _("resets of factors")
+        permissions = [("reset_factors", _("Can have a person's factors reset"))]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(pending_for=None) | Q(pending_for=F("user")), name="tv_reset_pending_is_own"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.requested_at:%Y-%m-%d}"
