@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
@@ -15,12 +16,16 @@ from . import session
 
 def client_from(request: HttpRequest) -> ClientInfo:
     """Who is behind ``request``. Makes the session's secret if there is none yet, which saves the session."""
+    return replace(client_without_session(request), session=session.secret(request))
+
+
+def client_without_session(request: HttpRequest) -> ClientInfo:
+    """The same, of a program that keeps no cookies: what is begun with it has to be bound by other means."""
     return ClientInfo(
         ip=client_ip(request),
         user_agent=request.headers.get("User-Agent", "")[:1000],
         page=request.build_absolute_uri(request.path),
         language=get_language() or "",
-        session=session.secret(request),
         tenant=_tenant(request),
     )
 

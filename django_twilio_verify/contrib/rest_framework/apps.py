@@ -1,0 +1,13 @@
+"""The app that remembers which tokens were given out after a second factor."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class RestFrameworkConfig(AppConfig):
+    """Django app ``django_twilio_verify.contrib.rest_framework``, label ``twilio_verify_rest_framework``."""
+
+    name = "django_twilio_verify.contrib.rest_framework"
+    label = "twilio_verify_rest_framework"
+    verbose_name = _("Verification of tokens")
+    default_auto_field = "django.db.models.BigAutoField"

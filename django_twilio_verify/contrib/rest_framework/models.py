@@ -1,0 +1,40 @@
+"""Which tokens were given out after a second factor."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class ProvedToken(models.Model):
+    """A token that a person got by two factors. ``digest``: SHA-256 of the token in hex; it is random and long, so no
+    key and no slow hash is needed, and who reads this table has no token.
+    """
+
+    digest = models.CharField(max_length=64, primary_key=True, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="twilio_proved_tokens", verbose_name=_("person")
+    )
+    channel = models.CharField(_("proved by"), max_length=12)
+    proved_at = models.DateTimeField(_("proved"))
+
+    objects: ClassVar[models.Manager[ProvedToken]] = models.Manager()
+
+    if TYPE_CHECKING:
+        user_id: int
+
+    class Meta:
+        verbose_name = _("proved token")
+        verbose_name_plural = _("proved tokens")
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.proved_at:%Y-%m-%d}"
+
+
+def digest_of(token: Any) -> str:
+    """The digest of a token: text, or an object whose text is the token, as DRF's ``Token``."""
+    return hashlib.sha256(str(token).encode()).hexdigest()

@@ -1,0 +1,47 @@
+"""Who may call a view."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from ...choices import Channel
+from .errors import VerificationRequired
+from .models import ProvedToken
+
+
+class IsVerified(BasePermission):
+    """The caller passed a second factor: in this session, or for this token. Else 401 with ``verification_required``
+    and the address of the page where a person can.
+
+    Subclasses may set ``max_age`` (seconds) and ``channels``: ``class Lately(IsVerified): max_age = 300``.
+    """
+
+    max_age: int | None = None
+    channels: Iterable[str] = ()
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not request.user or not request.user.is_authenticated:
+            return False
+        proof: ProvedToken | None = getattr(request._request, "twilio_verify_proof", None)
+        passed = self._fits(proof) if request.auth is not None else self._in_session(request)
+        if not passed:
+            raise VerificationRequired
+        return True
+
+    def _in_session(self, request: Request) -> bool:
+        access = request._request.twilio_verify
+        # SECURITY: the session's proof is the session's person's, and not of somebody whom other credentials name.
+        is_own: bool = request._request.user == request.user
+        return is_own and access.has_proved(max_age=self.max_age, channels=self.channels)
+
+    def _fits(self, proof: ProvedToken | None) -> bool:
+        if proof is None:
+            return False
+        wanted = {Channel.parse(one).value for one in self.channels}
+        young = self.max_age is None or time.time() - proof.proved_at.timestamp() <= self.max_age
+        return young and (not wanted or proof.channel in wanted)

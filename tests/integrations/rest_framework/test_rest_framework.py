@@ -1,0 +1,323 @@
+"""An API with the real package: every way of calling it, in every state of the caller."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib.auth.signals import user_login_failed
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+
+from django_twilio_verify.contrib.rest_framework.models import ProvedToken
+from django_twilio_verify.flows import recovery
+from django_twilio_verify.models import ConsentEvent
+from django_twilio_verify.signals import second_factor_passed
+from django_twilio_verify.testing import outbox
+from tests.support import PASSWORD, PHONE, code_path, last_code, make_factor, make_user, race, sign_in, wrong_code
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def api() -> APIClient:
+    return APIClient()
+
+
+def post(api: APIClient, path: str, **body: Any) -> Any:
+    return api.post(f"/api/{path}", body, format="json")
+
+
+def basic(name: str = "ann", password: str = PASSWORD) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+def password(api: APIClient, name: str = "ann") -> Any:
+    return post(api, "login/", username=name, password=PASSWORD)
+
+
+def begun(api: APIClient) -> tuple[str, str]:
+    """Password given and a code sent: the login and the verification."""
+    waiting = password(api)
+    assert waiting.status_code == 401, waiting.data
+    way = waiting.data["ways"][0]
+    sent = post(api, "login/start/", login=waiting.data["login"], factor=way["factor"], channel=way["channel"])
+    assert sent.status_code == 200, sent.data
+    return waiting.data["login"], sent.data["verification"]
+
+
+def token_of(api: APIClient) -> str:
+    login, verification = begun(api)
+    passed = post(api, "login/check/", login=login, verification=verification, code=last_code())
+    assert passed.status_code == 200, passed.data
+    return str(passed.data["token"])
+
+
+# Who may call
+
+
+def test_nobody_gets_in_by_password_alone(api: APIClient) -> None:
+    """With a factor, none of the doors opens by password: not Basic, not a token of before, not a session."""
+    ann = make_user()
+    old = Token.objects.create(user=ann)
+    assert api.get("/api/orders/", headers={"authorization": basic()}).status_code == 200
+    assert api.get("/api/orders/", headers={"authorization": f"Token {old}"}).status_code == 200
+    make_factor(ann)
+    for header in (basic(), f"Token {old}"):
+        refused = api.get("/api/orders/", headers={"authorization": header})
+        assert (refused.status_code, refused.data["code"]) == (401, "second_factor_required")
+    browser = Client()
+    sign_in(browser)
+    waiting = browser.get("/api/orders/", headers={"accept": "application/json"})
+    assert (waiting.status_code, waiting.json()["code"]) == (401, "second_factor_required")
+
+
+def test_a_token_by_two_factors(api: APIClient) -> None:
+    make_factor(make_user())
+    token = token_of(api)
+    for path in ("orders", "secrets", "lately"):
+        assert api.get(f"/api/{path}/", headers={"authorization": f"Token {token}"}).status_code == 200
+    refused = api.get("/api/by-app/", headers={"authorization": f"Token {token}"})
+    assert (refused.status_code, refused.data["code"]) == (401, "verification_required")
+    assert refused.data["url"] == "/verify/step-up/"
+    with time_machine.travel(timezone.now() + timedelta(seconds=301)):
+        assert api.get("/api/lately/", headers={"authorization": f"Token {token}"}).status_code == 401
+        assert api.get("/api/orders/", headers={"authorization": f"Token {token}"}).status_code == 200
+
+
+def test_a_session_by_two_factors() -> None:
+    make_factor(make_user())
+    browser = Client()
+    sign_in(browser)
+    page = code_path(browser.post("/verify/challenge/", {}))
+    browser.post(page, {"code": last_code()})
+    for path in ("orders", "secrets", "lately"):
+        assert browser.get(f"/api/{path}/").status_code == 200
+    assert browser.get("/api/by-app/").status_code == 401
+
+
+def test_verified_is_asked_of_people_without_a_factor_too(api: APIClient) -> None:
+    ann = make_user()
+    token = Token.objects.create(user=ann)
+    for header in (basic(), f"Token {token}"):
+        assert api.get("/api/orders/", headers={"authorization": header}).status_code == 200
+        assert api.get("/api/secrets/", headers={"authorization": header}).status_code == 401
+    assert api.get("/api/secrets/").status_code in (401, 403)
+
+
+def test_a_session_of_one_person_does_not_speak_for_another(api: APIClient) -> None:
+    """Ann's proved session beside Bob's password in one request."""
+    make_factor(make_user())
+    make_user("bob")
+    browser = Client()
+    sign_in(browser)
+    browser.post(code_path(browser.post("/verify/challenge/", {})), {"code": last_code()})
+    header = {"authorization": basic("bob")}
+    assert browser.get("/api/orders/", headers=header).json() == {"user": "ann"}  # the session comes first
+    assert browser.get("/api/secrets/").status_code == 200
+    assert browser.get("/api/by-password/", headers=header).status_code == 401
+
+
+def test_a_token_replaced_and_removed(api: APIClient) -> None:
+    """A token given out for a password alone is not made good by a factor of later."""
+    ann = make_user()
+    stolen = password(api).data["token"]
+    make_factor(ann)
+    fresh = token_of(api)
+    assert fresh != stolen
+    assert api.get("/api/orders/", headers={"authorization": f"Token {stolen}"}).status_code in (401, 403)
+    assert token_of(api) == fresh  # a proved one is given out again
+    ProvedToken.objects.all().delete()
+    assert api.get("/api/orders/", headers={"authorization": f"Token {fresh}"}).status_code == 401
+
+
+def test_what_a_request_costs(api: APIClient) -> None:
+    make_factor(make_user())
+    token = token_of(api)
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
+        api.get("/api/orders/", headers={"authorization": f"Token {token}"})
+    assert len(asked) == 2, asked.captured_queries  # DRF's own, and ours
+
+
+# Signing in
+
+
+def test_without_a_factor(api: APIClient) -> None:
+    make_user()
+    assert password(api).status_code == 200
+    assert not ProvedToken.objects.exists()
+
+
+def test_who_must_enrol(api: APIClient, settings: Any) -> None:
+    settings.TWILIO_VERIFY_REQUIRED_FOR = "everyone"
+    make_user()
+    refused = password(api)
+    assert (refused.status_code, refused.data["code"]) == (403, "enrolment_required")
+
+
+def test_the_wrong_password_says_nothing(api: APIClient) -> None:
+    make_factor(make_user())
+    heard: list[Any] = []
+
+    def hear(**kwargs: Any) -> None:
+        heard.append(kwargs["credentials"])
+
+    user_login_failed.connect(hear)
+    try:
+        known = post(api, "login/", username="ann", password="no")
+        unknown = post(api, "login/", username="bob", password="no")
+    finally:
+        user_login_failed.disconnect(hear)
+    assert (known.status_code, known.data) == (unknown.status_code, unknown.data) == (400, known.data)
+    assert len(heard) == 2
+
+
+def test_wrong_codes_run_out(api: APIClient) -> None:
+    make_factor(make_user())
+    login, verification = begun(api)
+    right = last_code()
+    told = [
+        post(api, "login/check/", login=login, verification=verification, code=wrong_code(right)).data["code"]
+        for _ in range(5)
+    ]
+    assert told == ["wrong"] * 4 + ["used_up"]
+    late = post(api, "login/check/", login=login, verification=verification, code=right)
+    assert (late.status_code, late.data["code"]) == (400, "used_up")
+    assert not ProvedToken.objects.exists()
+
+
+def test_a_login_is_used_once(api: APIClient) -> None:
+    make_factor(make_user())
+    login, verification = begun(api)
+    code = last_code()
+    assert post(api, "login/check/", login=login, verification=verification, code=code).status_code == 200
+    for body in ({"verification": verification, "code": code}, {"recovery_code": "abcd-efgh-jkmn"}):
+        again = post(api, "login/check/", login=login, **body)
+        assert (again.status_code, again.data["code"]) == (401, "login_over")
+
+
+@pytest.mark.parametrize("case", ["forged", "expired", "password changed", "inactive", "deleted"])
+def test_a_login_that_is_over(api: APIClient, case: str) -> None:
+    ann = make_user()
+    make_factor(ann)
+    login, verification = begun(api)
+    later = timezone.now()
+    if case == "forged":
+        login = login[:-1] + ("A" if login[-1] != "A" else "B")
+    elif case == "expired":
+        later += timedelta(seconds=1801)
+    elif case == "password changed":
+        ann.set_password("another one")
+        ann.save()
+    elif case == "inactive":
+        ann.is_active = False
+        ann.save()
+    else:
+        ann.delete()
+    with time_machine.travel(later, tick=False):
+        answer = post(api, "login/check/", login=login, verification=verification, code=last_code())
+    assert (answer.status_code, answer.data["code"]) == (401, "login_over")
+
+
+def test_another_ones_factor_verification_and_login(api: APIClient) -> None:
+    make_factor(make_user())
+    bobs = make_factor(make_user("bob"), "+15017122662")
+    login, _ = begun(api)
+    assert post(api, "login/start/", login=login, factor=bobs.pk, channel="sms").status_code == 404
+    theirs = password(api, "bob").data["login"]
+    sent = post(api, "login/start/", login=theirs, factor=bobs.pk, channel="sms").data
+    swapped = post(api, "login/check/", login=login, verification=sent["verification"], code=last_code())
+    assert (swapped.status_code, swapped.data["code"]) == (404, "verification_not_found")
+
+
+def test_consent_is_asked_for(api: APIClient) -> None:
+    """Without consent on record nothing is sent; the wording comes with the refusal, and its digest goes back."""
+    make_factor(make_user(), agreed=False)
+    waiting = password(api).data
+    body = {"login": waiting["login"], **{name: waiting["ways"][0][name] for name in ("factor", "channel")}}
+    refused = post(api, "login/start/", **body)
+    assert (refused.status_code, refused.data["code"]) == (403, "consent_required")
+    assert "rates may apply" in refused.data["disclosure"]["text"] and not outbox
+    stale = post(api, "login/start/", **body, disclosure="0" * 64)
+    assert (stale.status_code, stale.data["code"]) == (403, "disclosure_changed") and not outbox
+    assert post(api, "login/start/", **body, disclosure=refused.data["disclosure"]["digest"]).status_code == 200
+    assert len(outbox) == 1 and ConsentEvent.objects.get().medium == "api"
+
+
+def test_a_resend_too_early(api: APIClient) -> None:
+    make_factor(make_user())
+    waiting = password(api).data
+    body = {"login": waiting["login"], **{name: waiting["ways"][0][name] for name in ("factor", "channel")}}
+    post(api, "login/start/", **body)
+    early = post(api, "login/start/", **body, resend=True)
+    assert (early.status_code, early.data["code"]) == (429, "resend_too_early")
+    assert 0 < int(early["Retry-After"]) <= 30 and len(outbox) == 1
+
+
+def test_a_recovery_code(api: APIClient) -> None:
+    ann = make_user()
+    make_factor(ann)
+    code = recovery.issue(ann)[0]
+    login = password(api).data["login"]
+    heard: list[str] = []
+
+    def hear(**kwargs: Any) -> None:
+        heard.append(kwargs["channel"])
+
+    second_factor_passed.connect(hear)
+    try:
+        assert post(api, "login/check/", login=login, recovery_code="abcd-efgh-jkmn").status_code == 400
+        assert post(api, "login/check/", login=login, recovery_code=code).status_code == 200
+    finally:
+        second_factor_passed.disconnect(hear)
+    assert heard == ["recovery"]
+    spent = post(api, "login/check/", login=password(api).data["login"], recovery_code=code)
+    assert spent.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"login": "x"},
+        {"login": "x", "verification": "not-a-uuid", "code": "1"},
+        {"login": "x", "recovery_code": "a", "code": "1"},
+        {"login": "x" * 9000, "recovery_code": "a"},
+        {"login": None, "recovery_code": []},
+    ],
+)
+def test_nonsense(api: APIClient, body: dict[str, Any]) -> None:
+    assert post(api, "login/check/", **body).status_code in (400, 401)
+    assert post(api, "login/start/", **body).status_code in (400, 401)
+    assert api.post("/api/login/", b"{", content_type="application/json").status_code == 400
+    assert api.get("/api/login/").status_code == 405
+
+
+def test_answers_are_not_cached(api: APIClient) -> None:
+    make_factor(make_user())
+    assert password(api)["Cache-Control"] == "no-store, private"
+
+
+@pytest.mark.race
+@pytest.mark.django_db(transaction=True)
+def test_twenty_right_codes_give_one_token() -> None:
+    make_factor(make_user())
+    login, verification = begun(APIClient())
+    code = last_code()
+
+    def check(_index: int) -> int:
+        answer = post(APIClient(), "login/check/", login=login, verification=verification, code=code)
+        return int(answer.status_code)
+
+    statuses = race(20, check)
+    assert sorted(map(str, statuses)) == ["200"] + ["401"] * 19
+    assert ProvedToken.objects.count() == 1 and len(outbox) == 1 and outbox[0].to == PHONE
