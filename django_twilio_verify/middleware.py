@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
-from .web import access, session
+from .web import access, foreign, session
 from .web.access import Access
 
 HINT = "twilio_verify_pending"
@@ -37,6 +37,7 @@ class TwoFactorMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
+        foreign.connect()
         if self.is_async:
             markcoroutinefunction(self)
 

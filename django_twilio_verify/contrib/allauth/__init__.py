@@ -1,0 +1,1 @@
+"""django-allauth: phones verified through Verify, in its pages and headless."""

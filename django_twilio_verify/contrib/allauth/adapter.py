@@ -1,0 +1,219 @@
+"""The account adapter's half of a phone: who has which, sending a code, and what a proof is good for.
+
+In allauth's pages Verify makes the code and judges it (``forms``). Headless compares codes itself and asks no form of
+ours, so there the code is the site's own: Verify carries it as ``CustomCode``, which Twilio has to open for the
+Service, and is told when it was right.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from typing import Any
+
+from allauth.account import app_settings
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
+from allauth.core.exceptions import ImmediateHttpResponse, RateLimited
+from allauth.core.internal.httpkit import is_headless_request
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+
+from ... import exceptions
+from ...choices import Channel, ConsentMedium, Purpose
+from ...conf import settings
+from ...exceptions import BackendUnavailable, ConsentRequired, InvalidRecipient, TwilioVerifyError
+from ...flows import consent, disclosures, phonebook, verifications
+from ...flows.consent import Act
+from ...recipients import Recipient
+from ...web import access
+from ...web.client import client_from
+from . import session
+from .forms import OwnCodeMixin
+
+_ASKS_FOR_A_NUMBER = (
+    "account_signup",
+    "socialaccount_signup",
+    "account_signup_by_passkey",
+    "account_change_phone",
+    "account_verify_phone",
+    "signup",
+    "manage_phone",
+    "provider_signup",
+)
+"""Names of allauth's views, of pages and headless, where a person gives a number: there consent is asked for."""
+
+
+class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[misc,unused-ignore]
+    """For ``ACCOUNT_ADAPTER``: fills all that allauth wants of a site with phones. A proved phone is a factor here too.
+
+    ``phone_channel``: by which way codes go.
+    """
+
+    phone_channel = Channel.SMS
+
+    # Who has which
+
+    def get_phone(self, user: Any) -> tuple[str, bool] | None:
+        factor = phonebook.phone_of(user)
+        return (factor.recipient_value, factor.confirmed_at is not None) if factor else None
+
+    def get_user_by_phone(self, phone: str) -> Any:
+        recipient = _parsed(phone)
+        return phonebook.holder_of(recipient) if recipient else None
+
+    def set_phone(self, user: Any, phone: str, verified: bool) -> None:
+        recipient = Recipient.phone(phone)
+        if verified:
+            phonebook.proved(user, recipient, channel=self.phone_channel)
+        else:
+            phonebook.claim(user, recipient, channel=self.phone_channel)
+
+    def set_phone_verified(self, user: Any, phone: str) -> None:
+        """allauth has found the code right."""
+        request = context.request
+        recipient = Recipient.phone(phone)
+        first = phonebook.proved(user, recipient, channel=self.phone_channel)
+        if (sent := session.verification_of(request)) and session.recall(request, "code"):
+            verifications.accept(sent, client=client_from(request), user=user, recipient=recipient)
+        session.forget(request)
+        if first:
+            # SECURITY: only a first factor. A phone that signs in by code alone is no second factor of itself.
+            session.remember(request, enrolled=str(user.pk))
+
+    def login(self, request: HttpRequest, user: Any) -> None:
+        """As allauth; who has enrolled a first factor on the way in is not asked for it again at once."""
+        enrolled = session.recall(request, "enrolled") == str(user.pk)
+        try:
+            super().login(request, user)
+        except ImmediateHttpResponse:  # the way to the challenge
+            if not (enrolled and request.twilio_verify.is_pending):  # type: ignore[attr-defined]
+                raise
+            session.forget(request)
+            access.complete(request, user, self.phone_channel.value)
+
+    # Asking for a number
+
+    def clean_phone(self, phone: str) -> str:
+        """The number in E.164. Raises ``ValidationError`` for what is none, and where consent was not given."""
+        try:
+            recipient = Recipient.phone(super().clean_phone(phone))
+        except InvalidRecipient as error:
+            raise ValidationError(error.sentence, code=error.code) from None
+        self._require_consent(recipient)
+        return recipient.value
+
+    def _require_consent(self, recipient: Recipient) -> None:
+        request = context.request
+        match = request.resolver_match
+        if match is None or match.url_name not in _ASKS_FOR_A_NUMBER or _agreed(request):
+            return
+        user = request.user if request.user.is_authenticated else None
+        live = consent.live(recipient=recipient, channel=self.phone_channel, client=client_from(request), user=user)
+        if live is None:
+            raise ValidationError(_("Tick the box to agree, or choose another way."), code="consent_required")
+
+    # Sending
+
+    def generate_phone_verification_code(self, *, user: Any, phone: str) -> str:
+        """``""`` where Verify makes the code. Else ours, the same one while it lives: Verify sends that one again."""
+        request = context.request
+        if self._verify_makes_codes(request):
+            return ""
+        known = session.recall(request, "code")
+        if known and session.recall(request, "phone") == phone and session.recall(request, "until") > time.time():
+            return str(known)
+        code = "".join(secrets.choice("0123456789") for _place in range(settings.code_length))
+        session.remember(request, code=code, phone=phone, until=int(time.time()) + settings.code_lifetime)
+        return code
+
+    def send_verification_code_sms(self, user: Any, phone: str, code: str, **kwargs: Any) -> None:
+        """Have the code sent. Raises allauth's ``RateLimited``, and ``ImmediateHttpResponse`` with what went wrong."""
+        request = context.request
+        try:
+            self._send(request, user, Recipient.phone(phone), code)
+        except exceptions.RateLimited as error:
+            raise RateLimited from error
+        except TwilioVerifyError as error:
+            raise ImmediateHttpResponse(_problem(request, error)) from error
+
+    def _send(self, request: HttpRequest, user: Any, recipient: Recipient, code: str) -> None:
+        client = client_from(request)
+        if digest := _agreed(request):
+            consent.grant(
+                recipient=recipient,
+                channel=self.phone_channel,
+                client=client,
+                user=user,
+                disclosure=digest,
+                purpose=Purpose.ENROL,
+                act=Act(ConsentMedium.WEB, control="checkbox", default=False, final=True, button="Send code"),
+            )
+        started = verifications.start(
+            recipient=recipient,
+            channel=self.phone_channel,
+            client=client,
+            user=user,
+            purpose=Purpose.VERIFY,
+            options={"custom_code": code} if code else None,
+            resend=session.verification_of(request) is not None,
+        )
+        session.remember(request, verification=str(started.verification.pk))
+
+    def _verify_makes_codes(self, request: HttpRequest) -> bool:
+        if is_headless_request(request):
+            return False
+        named = (app_settings.FORMS.get(name) for name in ("verify_phone", "confirm_login_code"))
+        return all(_is_ours(form) for form in named)
+
+
+def _is_ours(form: Any) -> bool:
+    found = import_string(form) if isinstance(form, str) else form
+    return isinstance(found, type) and issubclass(found, OwnCodeMixin)
+
+
+def _agreed(request: HttpRequest) -> str:
+    """The digest of the wording that the request's person agreed to, ``""`` if they did not."""
+    given: Any = request.POST
+    if request.content_type == "application/json":
+        try:
+            given = json.loads(request.body or b"{}")
+        except ValueError:  # allauth answers that
+            given = {}
+    if not hasattr(given, "get") or not given.get("consent"):
+        return ""
+    digest = given.get("disclosure")
+    return digest if isinstance(digest, str) else ""
+
+
+def _parsed(phone: str) -> Recipient | None:
+    try:
+        return Recipient.phone(phone)
+    except InvalidRecipient:
+        return None
+
+
+def _problem(request: HttpRequest, error: TwilioVerifyError) -> HttpResponse:
+    """Why nothing was sent: a page, or the errors of allauth's headless answers."""
+    status = 503 if isinstance(error, BackendUnavailable) else 403 if isinstance(error, ConsentRequired) else 400
+    if is_headless_request(request):
+        body = {"status": status, "errors": [{"code": error.code, "message": error.sentence}]}
+        return JsonResponse(body, status=status)
+    words = {"problem": error.sentence, "program": settings.program}
+    return render(request, "twilio_verify/allauth_problem.html", words, status=status)
+
+
+def disclosure(channel: Channel) -> dict[str, Any]:
+    """What a headless client shows above its box: ``text``, ``label``, ``digest``, ``terms_url``, ``privacy_url``."""
+    shown = disclosures.compose(channel.consent_channel)
+    return {
+        "text": shown.text,
+        "label": shown.checkbox_label,
+        "digest": shown.digest,
+        "terms_url": shown.terms_url,
+        "privacy_url": shown.privacy_url,
+    }

@@ -1,0 +1,50 @@
+"""For ``ACCOUNT_FORMS``: codes that Verify made are judged by Verify."""
+
+from __future__ import annotations
+
+from allauth.account.forms import ConfirmLoginCodeForm as StockConfirmLoginCodeForm
+from allauth.account.forms import VerifyPhoneForm as StockVerifyPhoneForm
+from allauth.account.internal.flows.phone_verification import phone_already_exists
+from allauth.core import context
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from ...exceptions import TwilioVerifyError
+from ...flows import verifications
+from ...web.client import client_from
+from ...web.wording import sentence_for
+from . import session
+
+
+class OwnCodeMixin(forms.Form):
+    """Judges ``code`` by the verification that this session had sent. Codes that allauth made (for an email address)
+    are compared as ever.
+    """
+
+    def clean_code(self) -> str:
+        sent = session.verification_of(context.request)
+        if self.expected_code or sent is None:  # type: ignore[attr-defined]  # allauth's forms have it
+            return str(super().clean_code())  # type: ignore[misc]
+        code = str(self.cleaned_data["code"])
+        try:
+            checked = verifications.check(sent, code=code, client=client_from(context.request))
+        except TwilioVerifyError as error:
+            raise ValidationError(error.sentence, code=error.code) from None
+        if not checked.approved:
+            raise ValidationError(sentence_for(checked) or _("Start again."), code=checked.outcome.value)
+        return code
+
+
+class VerifyPhoneForm(OwnCodeMixin, StockVerifyPhoneForm):  # type: ignore[misc,unused-ignore]
+    """``ACCOUNT_FORMS["verify_phone"]``."""
+
+    def clean_code(self) -> str:
+        code = super().clean_code()
+        # SECURITY: as allauth's own: the number may have become another account's since.
+        phone_already_exists(self.user, self.phone, always_raise=True)
+        return code
+
+
+class ConfirmLoginCodeForm(OwnCodeMixin, StockConfirmLoginCodeForm):  # type: ignore[misc,unused-ignore]
+    """``ACCOUNT_FORMS["confirm_login_code"]``."""

@@ -1,0 +1,157 @@
+"""allauth's own pages, with phones verified through Verify."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.utils import timezone
+
+from django_twilio_verify.backends.handler import backends
+from django_twilio_verify.choices import Channel
+from django_twilio_verify.exceptions import BackendUnavailable
+from django_twilio_verify.flows import disclosures
+from django_twilio_verify.models import ConsentEvent, Factor, Verification
+from django_twilio_verify.testing import outbox
+from tests.support import OTHER_PHONE, PASSWORD, PHONE, last_code, make_factor, make_user, wrong_code
+
+pytestmark = pytest.mark.django_db
+
+
+def agreed() -> dict[str, str]:
+    return {"consent": "on", "disclosure": disclosures.compose(Channel.SMS).digest}
+
+
+def sign_up(browser: Client, name: str = "ann", phone: str = PHONE, **more: str) -> Any:
+    body = {"username": name, "phone": phone, "password1": PASSWORD, **more}
+    return browser.post("/accounts/signup/", body)
+
+
+def whoami(browser: Client) -> str:
+    return str(browser.get("/whoami/", headers={"accept": "application/json"}).json().get("user", ""))
+
+
+def test_the_page_shows_the_disclosure_and_refuses_without_the_box() -> None:
+    browser = Client()
+    shown = browser.get("/accounts/signup/").content.decode()
+    assert "Standard message and data rates may apply." in shown and 'name="consent"' in shown
+    assert "checked" not in shown
+    refused = sign_up(browser)
+    assert "Tick the box" in refused.content.decode()
+    assert not get_user_model().objects.exists() and not outbox
+
+
+def test_sign_up() -> None:
+    browser = Client()
+    sent = sign_up(browser, **agreed())
+    assert (sent.status_code, sent["Location"]) == (302, "/accounts/phone/verify/")
+    assert outbox[0].to == PHONE and ConsentEvent.objects.get().purpose == "enrol"
+    assert Factor.objects.get().confirmed_at is None
+    wrong = browser.post("/accounts/phone/verify/", {"code": wrong_code()})
+    assert "This is not the code that we sent" in wrong.content.decode()
+    done = browser.post("/accounts/phone/verify/", {"code": last_code()})
+    assert done.status_code == 302
+    # She has just proved it: signing up, she is not asked for it again.
+    assert whoami(browser) == "ann"
+    factor = Factor.objects.get()
+    assert factor.confirmed_at is not None and factor.is_default
+    assert browser.get("/verify/").status_code == 200
+
+
+def test_the_code_is_no_ones_business() -> None:
+    """Verify made it, so the session holds none."""
+    browser = Client()
+    sign_up(browser, **agreed())
+    assert last_code() not in str(dict(browser.session))
+
+
+def test_send_again_is_one_verification() -> None:
+    browser = Client()
+    sign_up(browser, **agreed())
+    early = browser.post("/accounts/phone/verify/", {"action": "resend"})
+    assert early.status_code in (200, 302, 429)
+    assert len(outbox) == 1 and Verification.objects.count() == 1
+    Verification.objects.update(resend_at=timezone.now())
+    assert browser.post("/accounts/phone/verify/", {"action": "resend"}).status_code == 302
+    assert len(outbox) == 2 and Verification.objects.count() == 1
+    browser.post("/accounts/phone/verify/", {"code": last_code()})
+    assert whoami(browser) == "ann"
+
+
+def test_sign_in_owes_the_phone() -> None:
+    """The wall stands behind allauth's login as behind any other."""
+    make_factor(make_user())
+    browser = Client()
+    done = browser.post("/accounts/login/", {"login": "ann", "password": PASSWORD})
+    assert done.status_code == 302
+    assert whoami(browser) == ""
+    assert browser.get("/account/", follow=True).redirect_chain[-1][0].startswith("/verify/challenge/")
+
+
+def test_a_login_by_code_is_one_factor_and_not_two() -> None:
+    """Whoever holds the phone alone does not get in by proving it twice over; the challenge follows."""
+    ann = make_user()
+    make_factor(ann)
+    browser = Client()
+    sent = browser.post("/accounts/login/code/", {"phone": PHONE})
+    assert sent.status_code == 302 and len(outbox) == 1
+    assert browser.post("/accounts/login/code/confirm/", {"code": wrong_code()}).status_code == 200
+    done = browser.post("/accounts/login/code/confirm/", {"code": last_code()})
+    assert done.status_code == 302
+    assert whoami(browser) == ""
+    assert browser.get("/account/", follow=True).redirect_chain[-1][0].startswith("/verify/challenge/")
+
+
+def test_an_unknown_number_hears_what_a_known_one_hears() -> None:
+    make_factor(make_user())
+    answers = []
+    for phone in (PHONE, OTHER_PHONE):
+        browser = Client()
+        sent = browser.post("/accounts/login/code/", {"phone": phone})
+        page = browser.get(sent["Location"])
+        answers.append((sent.status_code, sent["Location"], page.status_code, page.content.count(b"<input")))
+    assert answers[0] == answers[1]
+
+
+def test_change_the_number() -> None:
+    ann = make_user()
+    make_factor(ann)
+    browser = Client()
+    browser.force_login(ann)
+    browser.post("/accounts/login/", {"login": "ann", "password": PASSWORD})
+    page = browser.post("/verify/challenge/", {}, follow=True)
+    browser.post(page.request["PATH_INFO"], {"code": last_code()})
+    assert "Tick the box" in browser.post("/accounts/phone/change/", {"phone": OTHER_PHONE}).content.decode()
+    sent = browser.post("/accounts/phone/change/", {"phone": OTHER_PHONE, **agreed()})
+    assert sent.status_code == 302, sent.content.decode()
+    assert Factor.objects.get(confirmed_at__isnull=False).recipient_value == PHONE  # in force until then
+    done = browser.post("/accounts/phone/verify/", {"code": last_code()})
+    assert done.status_code == 302
+    assert [row.recipient_value for row in Factor.objects.all()] == [OTHER_PHONE]
+    assert Factor.objects.get().is_default and whoami(browser) == "ann"
+
+
+def test_a_number_of_somebody_else() -> None:
+    """Signing up with it says nothing, sends nothing and makes no account."""
+    make_factor(make_user("bob"))
+    browser = Client()
+    answer = sign_up(browser, **agreed())
+    assert (answer.status_code, answer["Location"]) == (302, "/accounts/phone/verify/")
+    assert not get_user_model().objects.filter(username="ann").exists() and not outbox
+
+
+@pytest.mark.parametrize("phone", ["", "nonsense", "+1", "+15017122661x", "\x00", "+999999999999999"])
+def test_nonsense_for_a_number(phone: str) -> None:
+    assert sign_up(Client(), phone=phone, **agreed()).status_code == 200
+    assert not outbox and not get_user_model().objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"), [({"error": BackendUnavailable(perhaps_done=False)}, 503), ({"code": 60410}, 400)]
+)
+def test_a_provider_that_is_down(fault: dict[str, Any], status: int) -> None:
+    backends["default"].fail_next(**fault)
+    answer = sign_up(Client(), **agreed())
+    assert answer.status_code == status and "We could not send a code" in answer.content.decode()

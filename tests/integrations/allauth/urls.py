@@ -1,0 +1,13 @@
+"""Its addresses."""
+
+from django.urls import include, path
+
+from django_twilio_verify.contrib.allauth.views import phone_disclosure
+from tests.site.urls import urlpatterns as pages
+
+urlpatterns = [
+    path("accounts/", include("allauth.urls")),
+    path("_allauth/", include("allauth.headless.urls")),
+    path("phone-disclosure/", phone_disclosure),
+    *pages,
+]
