@@ -83,17 +83,20 @@ class Access:
             _ = request.user.is_authenticated
 
 
+def requires_factor(user: AbstractBaseUser, request: HttpRequest) -> bool:
+    """Whether ``TWILIO_VERIFY_REQUIRED_FOR`` demands a factor of ``user``, with or without one. Costs what it asks."""
+    required = settings.required_for
+    if required == "everyone" or (required == "staff" and getattr(user, "is_staff", False)):
+        return True
+    return callable(required) and bool(required(user, request))
+
+
 def owes_factor(user: AbstractBaseUser, request: HttpRequest) -> bool:
     """Whether ``user`` must pass a second factor, by ``TWILIO_VERIFY_REQUIRED_FOR``. At most one SELECT.
 
     Somebody who has a factor always owes it, whatever the policy demands of people who have none.
     """
-    required = settings.required_for
-    if required == "everyone" or (required == "staff" and getattr(user, "is_staff", False)):
-        return True
-    if callable(required) and required(user, request):
-        return True
-    return factors.has_factor(user)
+    return requires_factor(user, request) or factors.has_factor(user)
 
 
 def decide(request: HttpRequest, user: AbstractBaseUser) -> bool:
