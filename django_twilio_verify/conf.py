@@ -11,6 +11,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -380,8 +381,13 @@ def policy_digest() -> str:
 
     Of a callable it knows the name. Read in every request of somebody without a factor: imports nothing.
     """
-    written = [one if isinstance(one, str) else _name_of(one) for one in _written_policy()]
-    return hashlib.blake2s(f"{written}{settings.grace_days}".encode(), digest_size=6).hexdigest()
+    written = tuple(one if isinstance(one, str) else _name_of(one) for one in _written_policy())
+    return _digest_of(written, _get("GRACE_DAYS", 0))
+
+
+@lru_cache
+def _digest_of(*written: Any) -> str:
+    return hashlib.blake2s(repr(written).encode(), digest_size=6).hexdigest()
 
 
 def retired_key_ids() -> tuple[str, ...]:

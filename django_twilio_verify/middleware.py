@@ -16,9 +16,9 @@ from .web import access, session
 from .web.access import Access
 
 HINT = "twilio_verify_pending"
-"""Name of a cookie that says "this session may be waiting, or there is something to tell", so that public pages need not
-read the session to know that it is not. It opens and closes nothing: without it, or forged, the person is as anonymous
-as with it."""
+"""Name of a cookie that says "this session may be waiting, or there is something to tell", so that public pages need
+not read the session to know that it is not. It opens and closes nothing: without it, or forged, the person is as
+anonymous as with it."""
 
 Response = HttpResponseBase
 
@@ -28,8 +28,9 @@ class TwoFactorMiddleware:
 
     The wall is that sessions which owe a factor hold no user (``web.session``); this class adds three things. Sessions
     that were signed in without ``user_logged_in``, before this app was installed, or under another policy are decided
-    when ``request.user`` is first read. People who wait are led to the challenge. ``request.twilio_verify`` says where the sign-in stands. A
-    request that reads neither user nor session costs no query and gets the response it would have got without us.
+    when ``request.user`` is first read. People who wait are led to the challenge. ``request.twilio_verify`` says where
+    the sign-in stands. A request that reads neither user nor session costs no query and gets the response it would have
+    got without us.
     """
 
     sync_capable = True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -22,13 +21,16 @@ class GraceView(PersonMixin, TemplatePage):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         ends = self.access.grace_ends
-        return self.render_to_response(self.get_context_data(ends=ends)) if ends else self.go_on()
+        if ends is None:
+            return self.go_on()
+        context = self.get_context_data(ends=ends, days_left=days_until(ends), person=self.person)
+        return self.render_to_response(context)
 
     def post(self, request: HttpRequest) -> HttpResponse:
         session.note_reminded(request)
         return self.go("enrol") if "now" in request.POST else self.go_on()
 
-    def get_context_data(self, *, ends: datetime, **kwargs: Any) -> dict[str, Any]:
-        # The last hours count as a day: "0 days left" would be wrong until they are over.
-        left = math.ceil((ends - timezone.now()).total_seconds() / SECONDS_OF_A_DAY)
-        return super().get_context_data(ends=ends, days_left=max(1, left), person=self.person, **kwargs)
+
+def days_until(moment: datetime) -> int:
+    """Days left, of which the last is told to its end: "0 days left" would be wrong until they are over."""
+    return max(1, math.ceil((moment - timezone.now()).total_seconds() / SECONDS_OF_A_DAY))

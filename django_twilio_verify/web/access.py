@@ -198,7 +198,7 @@ def _let_in(request: HttpRequest, user: AbstractBaseUser, decision: Decision, be
 
 def policy_of(user: AbstractBaseUser) -> str:
     """What a decision for ``user`` rests on, as far as no query is needed: the policy, and the flags it may look at."""
-    return policy_digest() + "".join(str(int(flag)) for flag in _rank(user))
+    return f"{policy_digest()}{_rank(user)}"
 
 
 def holds(request: HttpRequest, user: AbstractBaseUser) -> bool:
@@ -213,8 +213,9 @@ def holds(request: HttpRequest, user: AbstractBaseUser) -> bool:
     now = time.time()
     if settled.policy != policy_of(user) or 0 < settled.grace <= now:
         return False
+    age = settings.decision_age
     # SECURITY: a clock that was put back makes no answer hold longer.
-    return 0 <= now - max(settled.at, recent.noted(request, settled.user_id)) < settings.decision_age
+    return 0 <= now - settled.at < age or 0 <= now - recent.noted(request, settled.user_id) < age
 
 
 def has_to_be_reminded(request: HttpRequest) -> bool:

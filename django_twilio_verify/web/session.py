@@ -10,7 +10,6 @@ import secrets
 import time
 import uuid
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import (
@@ -217,15 +216,8 @@ def is_to_be_reminded(request: HttpRequest) -> bool:
 
 def note_reminded(request: HttpRequest) -> None:
     """The person has been told of the time to enrol: not again in this session."""
-    if is_settled(request):
+    if settled(request) is not None:
         request.session[_SETTLED] = {**request.session[_SETTLED], "reminded": True}
-
-
-def is_settled(request: HttpRequest) -> bool:
-    """Whether the sign-in that this session holds was decided."""
-    stored = request.session.get(_SETTLED)
-    # SECURITY: bound to the account: a session that changed hands is not through.
-    return stored is not None and stored["user_id"] == request.session.get(SESSION_KEY)
 
 
 def has_passed(request: HttpRequest) -> bool:
@@ -236,7 +228,11 @@ def has_passed(request: HttpRequest) -> bool:
 
 def settled(request: HttpRequest) -> Settled | None:
     """How the sign-in that this session holds came through; ``None`` if that was never decided, or of somebody else."""
-    return Settled(**request.session[_SETTLED]) if is_settled(request) else None
+    stored = request.session.get(_SETTLED)
+    # SECURITY: bound to the account: a session that changed hands is not through.
+    if stored is None or stored["user_id"] != request.session.get(SESSION_KEY):
+        return None
+    return Settled(**stored)
 
 
 def signed_in_id(request: HttpRequest) -> str | None:
