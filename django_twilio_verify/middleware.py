@@ -113,7 +113,7 @@ def _finish(request: HttpRequest, response: Response, hinted: bool) -> Response:
 
     Called only when the view read the session, so that it is in memory.
     """
-    if session.pending(request) is None:
+    if session.pending(request) is None or _signed_out(request, response):
         if request.twilio_verify.reminds:  # type: ignore[attr-defined]
             _hint(response)
         elif hinted and not session.is_to_be_reminded(request):
@@ -146,6 +146,18 @@ def _drop_hint(response: Response) -> None:
         domain=django_settings.SESSION_COOKIE_DOMAIN,
         samesite=django_settings.SESSION_COOKIE_SAMESITE,
     )
+
+
+def _signed_out(request: HttpRequest, response: Response) -> bool:
+    """Whether somebody who waits has just asked to be signed out, and so no longer waits.
+
+    The admin's own view signs out nobody who is anonymous to it, and would leave the sign-in waiting.
+    """
+    match = request.resolver_match
+    if match is None or match.url_name != "logout" or request.method != "POST" or response.status_code >= 400:
+        return False  # the last: refused, as without a CSRF token
+    session.give_up(request)
+    return True
 
 
 def _is_refusal(response: Response) -> bool:

@@ -90,7 +90,7 @@ def has_secret(request: HttpRequest) -> bool:
 def hold(request: HttpRequest) -> None:
     """Turn the sign-in that was just written to the session into one that waits for its second factor."""
     session = request.session
-    waited = _dropped(request)
+    waited = give_up(request)
     pending = Pending(
         user_id=session.pop(SESSION_KEY),
         backend=session.pop(BACKEND_SESSION_KEY),
@@ -120,7 +120,7 @@ def pending(request: HttpRequest) -> Pending | None:
     found = Pending(**stored)
     # SECURITY: a clock that was put back makes nothing wait longer.
     if not 0 <= time.time() - found.since <= settings.pending_lifetime:
-        _dropped(request)
+        give_up(request)
         return None
     return found
 
@@ -132,13 +132,13 @@ def pending_user(request: HttpRequest) -> AbstractBaseUser | None:
         return None
     user: AbstractBaseUser | None = load_backend(waiting.backend).get_user(_pk(waiting.user_id))
     if user is None or not _same_password(user, waiting):
-        _dropped(request)
+        give_up(request)
         return None
     return user
 
 
-def _dropped(request: HttpRequest) -> Pending | None:
-    """Take the sign-in that waits out of the session, which gets back the lifetime that it had."""
+def give_up(request: HttpRequest) -> Pending | None:
+    """Take the sign-in that waits out of the session, which gets back the lifetime that it had. Gives what waited."""
     session = request.session
     stored: dict[str, Any] | None = session.pop(_PENDING, None)
     if stored is None:
@@ -183,7 +183,7 @@ def release(request: HttpRequest, *, channel: str) -> Pending:
     if waiting is None:
         raise LookupError("No sign-in is waiting in this session.")
     session = request.session
-    _dropped(request)
+    give_up(request)
     # SECURITY: as at any rise of privilege, a session key known before is worth nothing afterwards.
     session.cycle_key()
     session[SESSION_KEY] = waiting.user_id
@@ -198,7 +198,7 @@ def settle(
     request: HttpRequest, user_id: str, *, passed: bool, channel: str = "", policy: str = "", grace: int = 0
 ) -> None:
     """Note that the sign-in of ``user_id`` in this session is through. ``policy``, ``grace``: see ``Settled``."""
-    waited = _dropped(request)
+    waited = give_up(request)
     if waited is not None and waited.user_id != user_id:
         # SECURITY: as in hold(): somebody else's sign-in waited here, and what was started for it ends with it.
         request.session[_SECRET] = secrets.token_urlsafe(24)

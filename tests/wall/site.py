@@ -126,7 +126,6 @@ def change_password(request: HttpRequest) -> HttpResponse:
     return HttpResponse("changed")
 
 
-
 help_pages = (
     [
         path("start/", page, name="start"),

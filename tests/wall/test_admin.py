@@ -32,9 +32,7 @@ def follow(browser: Client, path: str) -> tuple[list[str], Any]:
 
 
 def by_admin(browser: Client, username: str, wanted: str = "/admin/") -> Any:
-    return browser.post(
-        f"/admin/login/?next={wanted}", {"username": username, "password": PASSWORD, "next": wanted}
-    )
+    return browser.post(f"/admin/login/?next={wanted}", {"username": username, "password": PASSWORD, "next": wanted})
 
 
 @pytest.fixture
@@ -114,8 +112,20 @@ def test_signing_out_of_the_admin_is_always_possible(staff, client):
     make_factor(staff)
     by_admin(client, "staff")
     client.get("/admin/")
-    assert client.post("/admin/logout/").status_code == 200
+    assert client.post("/admin/logout/")["Location"] == "/admin/"  # the admin's answer to whoever is not in it
+    assert "_twilio_verify_pending" not in client.session
     assert follow(client, "/admin/")[0][-1] == "/admin/login/?next=/admin/"
+
+
+def test_signing_out_needs_its_token(staff):
+    make_factor(staff)
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(staff)
+    browser.get("/account/")
+    for path in ("/admin/logout/", "/logout/"):
+        assert browser.post(path).status_code == 403
+        browser.get(path)
+        assert browser.get("/account/")["Location"].startswith("/verify/challenge/")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +174,7 @@ def test_who_becomes_staff_while_signed_in_meets_it_at_the_admins_door(settings,
 def test_staff_in_their_grace_are_told_once_and_use_the_admin(staff, client, settings):
     settings.TWILIO_VERIFY_GRACE_DAYS = 7
     by_admin(client, "staff")
-    passed, page = follow(client, "/admin/")
+    passed, _page = follow(client, "/admin/")
     assert passed == ["/admin/", "/verify/grace/?next=%2Fadmin%2F"]
     assert client.post("/verify/grace/", {"later": "1", "next": "/admin/"})["Location"] == "/admin/"
     assert follow(client, "/admin/")[0] == ["/admin/"]

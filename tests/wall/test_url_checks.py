@@ -12,7 +12,7 @@ from django.core import checks as django_checks
 from django.core.management import call_command
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse
-from django.urls import include, path
+from django.urls import include, path, resolve
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication, TokenAuthentication
 from rest_framework.authtoken.views import ObtainAuthToken, obtain_auth_token
 from rest_framework.decorators import api_view
@@ -67,9 +67,7 @@ def test_a_site_whose_urls_lack_ours_is_told(said):
 def test_a_site_without_urls_or_with_broken_ones_is_not_told_of_ours(settings, said):
     settings.ROOT_URLCONF = "nowhere.urls"
     found = [
-        message
-        for check in (doors.check_pages, doors.check_exemptions, doors.check_ways_round)
-        for message in check()
+        message for check in (doors.check_pages, doors.check_exemptions, doors.check_ways_round) for message in check()
     ]
     assert found == []
     settings.ROOT_URLCONF = ""
@@ -143,7 +141,7 @@ def of_the_defaults(request: Any) -> Any:
 
 
 BASIC = "rest_framework.authentication.BasicAuthentication"
-TOKEN = "rest_framework.authentication.TokenAuthentication"  # noqa: S105  a class
+TOKEN = "rest_framework.authentication.TokenAuthentication"
 
 
 @pytest.mark.parametrize(
@@ -235,7 +233,9 @@ def test_every_url_has_a_state(settings):
 
 
 def test_the_command_lists_them(settings):
-    settings.ROOT_URLCONF = Plain(path("open/", open_page, name="open"), path("page/", page), path("api/", of_the_defaults))
+    settings.ROOT_URLCONF = Plain(
+        path("open/", open_page, name="open"), path("page/", page), path("api/", of_the_defaults)
+    )
     out = StringIO()
     call_command("verify_doors", stdout=out)
     lines = out.getvalue().splitlines()
@@ -253,8 +253,6 @@ def test_the_command_lists_them(settings):
 
 
 def test_the_walk_sees_the_urls_as_django_resolves_them(settings):
-    from django.urls import resolve
-
     settings.ROOT_URLCONF = "tests.wall.site"
     every = {match.route: match.view_name for match in doors.matches()}
     for url in ("/help/start/", "/help/7/", "/help/old-7/", "/admin/auth/group/", "/verify/enrol/sms/", "/hall/"):
