@@ -13,12 +13,6 @@ from django.core.management import call_command
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, resolve
-from rest_framework.authentication import BasicAuthentication, SessionAuthentication, TokenAuthentication
-from rest_framework.authtoken.views import ObtainAuthToken, obtain_auth_token
-from rest_framework.decorators import api_view
-from rest_framework.permissions import BasePermission, IsAuthenticated
-from rest_framework.views import APIView
-from rest_framework.viewsets import ViewSet
 
 from django_twilio_verify.decorators import verification_exempt
 from django_twilio_verify.web import doors
@@ -89,101 +83,6 @@ def test_a_signal_that_is_somebody_elses_is_told(settings, monkeypatch):
     auth_signals.user_logged_in.__class__ = ours
 
 
-# ---- REST framework.
-
-
-class Basic(APIView):
-    authentication_classes = (BasicAuthentication, SessionAuthentication)
-
-
-class BySession(APIView):
-    authentication_classes = (SessionAuthentication,)
-
-
-class ByNothing(APIView):
-    authentication_classes = ()
-
-
-class Guarded(TokenAuthentication):
-    twilio_verify_guarded = True
-
-
-class ByGuardedToken(APIView):
-    authentication_classes = (Guarded,)
-
-
-class HasPassed(BasePermission):
-    twilio_verify_guarded = True
-
-
-class ByPermission(Basic):
-    permission_classes = (HasPassed,)
-
-
-class ByBoth(Basic):
-    permission_classes = (IsAuthenticated & HasPassed,)
-
-
-class ByEither(Basic):
-    permission_classes = (IsAuthenticated | HasPassed,)
-
-
-class Set(ViewSet):
-    authentication_classes = (TokenAuthentication,)
-
-    def list(self, request: Any) -> Any:
-        raise NotImplementedError
-
-
-@api_view(["GET"])
-def of_the_defaults(request: Any) -> Any:
-    raise NotImplementedError
-
-
-BASIC = "rest_framework.authentication.BasicAuthentication"
-TOKEN = "rest_framework.authentication.TokenAuthentication"
-
-
-@pytest.mark.parametrize(
-    ("view", "named"),
-    [
-        (Basic.as_view(), [BASIC]),
-        (Basic.as_view(authentication_classes=[SessionAuthentication]), []),
-        (BySession.as_view(), []),
-        (BySession.as_view(authentication_classes=[TokenAuthentication]), [TOKEN]),
-        (ByNothing.as_view(), []),
-        (ByGuardedToken.as_view(), []),
-        (ByPermission.as_view(), []),
-        (ByBoth.as_view(), []),
-        (ByEither.as_view(), [BASIC]),
-        (Set.as_view({"get": "list"}), [TOKEN]),
-        (of_the_defaults, [BASIC]),
-        (page, []),
-    ],
-)
-def test_views_that_know_people_by_something_else_than_the_session(said, view, named):
-    found = said(path("api/", view))
-    assert ids(found) == ["W073"] * len(named)
-    for message, name in zip(found, named, strict=True):
-        assert message.msg == f"{name} lets people in without a second factor: /api/."
-
-
-def test_many_such_views_are_one_warning_for_a_class(said):
-    (found,) = said(*(path(f"api/{number}/", Basic.as_view()) for number in range(5)))
-    assert found.msg.endswith("/api/0/, /api/1/, /api/2/ and 2 more.")
-
-
-class Tokens(ObtainAuthToken):
-    """A site's own."""
-
-
-@pytest.mark.parametrize("view", [obtain_auth_token, Tokens.as_view()])
-def test_views_that_hand_out_tokens(said, view):
-    found = said(path("api/", include([path("token/", view)])))
-    assert ids(found)[-1] == "W074"
-    assert found[-1].msg.startswith("/api/token/ hands out tokens for a password")
-
-
 # ---- Names in the policy.
 
 
@@ -221,34 +120,28 @@ def open_page(request: HttpRequest) -> HttpResponse:
 def test_every_url_has_a_state(settings):
     settings.TWILIO_VERIFY_EXEMPT_URL_NAMES = ["shop:status"]
     shop = ([path("status/", page, name="status"), path("basket/", page, name="basket")], "shop")
-    settings.ROOT_URLCONF = Plain(
-        path("shop/<int:number>/", include(shop)), path("open/", open_page), path("api/", Basic.as_view())
-    )
+    settings.ROOT_URLCONF = Plain(path("shop/<int:number>/", include(shop)), path("open/", open_page))
     found = {door.route: (door.state, door.why) for door in doors.doors()}
     assert found["/shop/<int:number>/status/"] == (State.EXEMPT, "shop:status")
     assert found["/shop/<int:number>/basket/"] == (State.GUARDED, "")
     assert found["/open/"] == (State.EXEMPT, "verification_exempt")
-    assert found["/api/"] == (State.ROUND, BASIC)
     assert found["/verify/challenge/"] == (State.OURS, "")
 
 
 def test_the_command_lists_them(settings):
-    settings.ROOT_URLCONF = Plain(
-        path("open/", open_page, name="open"), path("page/", page), path("api/", of_the_defaults)
-    )
+    settings.ROOT_URLCONF = Plain(path("open/", open_page, name="open"), path("page/", page))
     out = StringIO()
     call_command("verify_doors", stdout=out)
     lines = out.getvalue().splitlines()
-    assert [line.split() for line in lines[:4]] == [
+    assert [line.split() for line in lines[:3]] == [
         ["State", "Url", "Name", "Why"],
         ["exempt", "/open/", "open", "verification_exempt"],
         ["guarded", "/page/", "-"],
-        ["round", "/api/", "-", BASIC],
     ]
     assert lines[-1].startswith("1 exempt, 1 guarded, ")
-    assert lines[-1].endswith(" ours, 1 round.")
+    assert lines[-1].endswith(" ours.")
     out = StringIO()
-    call_command("verify_doors", "--state", "round", "--state", "exempt", stdout=out)
+    call_command("verify_doors", "--state", "guarded", "--state", "exempt", stdout=out)
     assert len(out.getvalue().splitlines()) == 4
 
 
