@@ -18,8 +18,12 @@ class TwilioVerifyConfig(AppConfig):
         # Here and not above: Django imports this file before models may be imported.
         from . import checks  # noqa: PLC0415
         from .flows import removals  # noqa: PLC0415
+        from .web import doors  # noqa: PLC0415
         from .web.access import on_login  # noqa: PLC0415
+        from .web.login_signal import LoginSignal  # noqa: PLC0415
 
         user_logged_in.connect(on_login, dispatch_uid="twilio_verify.on_login")
+        LoginSignal.take_over(user_logged_in)
         removals.connect()
         checks.register_all()
+        doors.register_all()

@@ -62,16 +62,28 @@ def check_middleware(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_policy(**kwargs: Any) -> list[CheckMessage]:
-    """E003: ``TWILIO_VERIFY_REQUIRED_FOR`` is none of its words and no callable. E019:
-    ``TWILIO_VERIFY_EXEMPT_URL_NAMES`` is not a list of URL names.
+    """E003: ``TWILIO_VERIFY_REQUIRED_FOR`` is none of its words, no callable and no list of such. E019:
+    ``TWILIO_VERIFY_EXEMPT_URL_NAMES`` is not a list of URL names and prefixes.
     """
     messages = _error_of(lambda: settings.required_for, "twilio_verify.E003")
     messages += _error_of(lambda: settings.exempt_url_names, "twilio_verify.E019")
-    if not messages and not all(isinstance(name, str) and name for name in settings.exempt_url_names):
+    if not messages and not all(is_exemption(name) for name in settings.exempt_url_names):
         messages.append(
-            Error("TWILIO_VERIFY_EXEMPT_URL_NAMES must be a list of URL names.", id="twilio_verify.E019"),
+            Error(
+                "TWILIO_VERIFY_EXEMPT_URL_NAMES must be a list of URL names.",
+                hint='As in "status", "shop:status" or "/status/"; not "/", which is every page.',
+                id="twilio_verify.E019",
+            ),
         )
     return messages
+
+
+def is_exemption(name: object) -> bool:
+    """Whether ``name`` can stand in ``TWILIO_VERIFY_EXEMPT_URL_NAMES``."""
+    if not isinstance(name, str) or not name:
+        return False
+    # SECURITY: "/help" would open "/helpdesk/" too.
+    return not name.startswith("/") or (name.endswith("/") and len(name) > 1)
 
 
 def check_limits(**kwargs: Any) -> list[CheckMessage]:
@@ -453,13 +465,15 @@ def check_countries(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_code(**kwargs: Any) -> list[CheckMessage]:
-    """E018: ``TWILIO_VERIFY_CODE_LENGTH``, ``_CODE_LIFETIME``, ``_PENDING_LIFETIME``, ``_TRUSTED_PROXIES`` or
-    ``_RETENTION_DAYS`` out of range.
+    """E018: ``TWILIO_VERIFY_CODE_LENGTH``, ``_CODE_LIFETIME``, ``_PENDING_LIFETIME``, ``_GRACE_DAYS``,
+    ``_DECISION_AGE``, ``_TRUSTED_PROXIES`` or ``_RETENTION_DAYS`` out of range.
     """
     bounds: Iterable[tuple[str, Callable[[], int], int, int]] = (
         ("CODE_LENGTH", lambda: settings.code_length, MIN_LENGTH, MAX_LENGTH),
         ("CODE_LIFETIME", lambda: settings.code_lifetime, 120, 86_400),
         ("PENDING_LIFETIME", lambda: settings.pending_lifetime, 60, 86_400),
+        ("GRACE_DAYS", lambda: settings.grace_days, 0, 365),
+        ("DECISION_AGE", lambda: settings.decision_age, 0, 86_400),
         ("TRUSTED_PROXIES", lambda: settings.trusted_proxies, 0, 10),
         ("RETENTION_DAYS", lambda: settings.retention_days, 1, 36_525),
     )

@@ -11,6 +11,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -59,6 +60,10 @@ ASSURANCE: Mapping[str, int] = {
 """How strong each channel is, the words of ``TWILIO_VERIFY_MINIMUM_ASSURANCE``. A recovery code is as good as any:
 there is nothing behind it.
 """
+
+POLICY_WORDS = ("enrolled", "staff", "superuser", "everyone")
+POLICY_PREFIXES = ("group:", "perm:")
+"""The words of ``TWILIO_VERIFY_REQUIRED_FOR``, and what the ones with a name after them begin with."""
 
 REQUIRED_FACTS = ("name", "terms_url", "privacy_url", "support", "message_frequency")
 """The facts of ``TWILIO_VERIFY_PROGRAM`` that a page which asks for a number must show."""
@@ -171,21 +176,14 @@ class Settings:
         return tuple(str(alias) for alias in _several("PSD2", ()))
 
     @property
-    def required_for(self) -> str | Callable[..., bool]:
-        """``"enrolled"``, ``"staff"``, ``"everyone"`` or a callable ``(user, request) -> bool``.
+    def required_for(self) -> tuple[str | Callable[..., object], ...]:
+        """Who must have a factor, any of which suffices: words of ``POLICY_WORDS``, ``"group:<name>"``,
+        ``"perm:<app.codename>"`` and callables ``(user, request) -> bool``.
 
-        A dotted path is imported. Raises ``ImproperlyConfigured`` for anything else.
+        The setting is one of them or a list. A dotted path is imported. Raises ``ImproperlyConfigured`` for anything
+        else, and for an empty list.
         """
-        value = getattr(django_settings, "TWILIO_VERIFY_REQUIRED_FOR", "enrolled")
-        if isinstance(value, str) and value in ("enrolled", "staff", "everyone"):
-            return str(value)
-        if isinstance(value, str) and "." in value:
-            value = _imported(value, "REQUIRED_FOR")
-        if callable(value):
-            return value  # type: ignore[no-any-return]
-        raise ImproperlyConfigured(
-            'TWILIO_VERIFY_REQUIRED_FOR must be "enrolled", "staff", "everyone", a callable or the dotted path of one.'
-        )
+        return tuple(_policy_rule(one) for one in _written_policy())
 
     @property
     def minimum_assurance(self) -> str | Callable[..., object]:
@@ -325,6 +323,11 @@ class Settings:
         return bool(_get("DEFER_LOGIN_SIGNAL", False))
 
     @property
+    def decision_age(self) -> int:
+        """Seconds after which it is decided anew, in an open session, that somebody owes no factor."""
+        return _whole("DECISION_AGE", 300)
+
+    @property
     def retention_days(self) -> int:
         """Days that the personal half of evidence is kept after the consent ended: five years.
 
@@ -359,7 +362,9 @@ class Settings:
 
     @property
     def exempt_url_names(self) -> tuple[str, ...]:
-        """URL names that a pending sign-in may open. Logging out must always be possible."""
+        """What a pending sign-in may open: URL names, ``"namespace:name"`` and ``"/prefix/"`` of routes. Logging out
+        must always be possible.
+        """
         return ("logout", *_several("EXEMPT_URL_NAMES", ()))
 
     @property
@@ -369,6 +374,20 @@ class Settings:
 
 
 settings = Settings()
+
+
+def policy_digest() -> str:
+    """Changes with ``TWILIO_VERIFY_REQUIRED_FOR`` as written, and with the days of grace.
+
+    Of a callable it knows the name. Read in every request of somebody without a factor: imports nothing.
+    """
+    written = tuple(one if isinstance(one, str) else _name_of(one) for one in _written_policy())
+    return _digest_of(written, _get("GRACE_DAYS", 0))
+
+
+@lru_cache
+def _digest_of(*written: Any) -> str:
+    return hashlib.blake2s(repr(written).encode(), digest_size=6).hexdigest()
 
 
 def retired_key_ids() -> tuple[str, ...]:
@@ -429,6 +448,41 @@ def _as_whole(name: str, value: Any) -> int:
     except ValueError:
         pass
     raise ImproperlyConfigured(f"TWILIO_VERIFY_{name} must be a whole number.")
+
+
+def _written_policy() -> tuple[Any, ...]:
+    # Not by _get(): None, as of an environment variable that nobody set, must not silently mean the mildest policy.
+    value = getattr(django_settings, "TWILIO_VERIFY_REQUIRED_FOR", "enrolled")
+    written = tuple(value) if isinstance(value, list | tuple | set | frozenset) else (value,)
+    if not written:
+        raise ImproperlyConfigured(_BAD_POLICY)
+    return written
+
+
+_BAD_POLICY = (
+    'TWILIO_VERIFY_REQUIRED_FOR must be "enrolled", "staff", "superuser", "everyone", "group:<name>", '
+    '"perm:<app.codename>", a plain (not async) callable, the dotted path of one, or a list of these.'
+)
+
+
+def _policy_rule(value: Any) -> str | Callable[..., object]:
+    if isinstance(value, str) and (value in POLICY_WORDS or _is_named_rule(value)):
+        return value
+    if isinstance(value, str) and "." in value and not value.startswith(POLICY_PREFIXES):
+        value = _imported(value, "REQUIRED_FOR")
+    if callable(value) and not inspect.iscoroutinefunction(value):
+        return value  # type: ignore[no-any-return]
+    raise ImproperlyConfigured(_BAD_POLICY)
+
+
+def _is_named_rule(word: str) -> bool:
+    kind, _, name = word.partition(":")
+    app, _, codename = name.partition(".")
+    return bool(name.strip()) if kind == "group" else kind == "perm" and bool(app and codename)
+
+
+def _name_of(rule: Any) -> str:
+    return f"{getattr(rule, '__module__', '')}.{getattr(rule, '__qualname__', type(rule).__qualname__)}"
 
 
 def _is_retired(pair: Any) -> bool:

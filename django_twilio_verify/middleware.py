@@ -16,8 +16,9 @@ from .web import access, foreign, session
 from .web.access import Access
 
 HINT = "twilio_verify_pending"
-"""Name of a cookie that says "this session may be waiting", so that public pages need not read the session to know
-that it is not. It opens and closes nothing: without it, or forged, the person is as anonymous as with it."""
+"""Name of a cookie that says "this session may be waiting, or there is something to tell", so that public pages need
+not read the session to know that it is not. It opens and closes nothing: without it, or forged, the person is as
+anonymous as with it."""
 
 Response = HttpResponseBase
 
@@ -26,9 +27,10 @@ class TwoFactorMiddleware:
     """Stands after ``AuthenticationMiddleware``, and after any other middleware that sets ``request.user``.
 
     The wall is that sessions which owe a factor hold no user (``web.session``); this class adds three things. Sessions
-    that were signed in without ``user_logged_in``, or before this app was installed, are decided when ``request.user``
-    is first read. People who wait are led to the challenge. ``request.twilio_verify`` says where the sign-in stands. A
-    request that reads neither user nor session costs no query and gets the response it would have got without us.
+    that were signed in without ``user_logged_in``, before this app was installed, or under another policy are decided
+    when ``request.user`` is first read. People who wait are led to the challenge. ``request.twilio_verify`` says where
+    the sign-in stands. A request that reads neither user nor session costs no query and gets the response it would have
+    got without us.
     """
 
     sync_capable = True
@@ -59,35 +61,35 @@ class TwoFactorMiddleware:
 
 
 def _prepare(request: HttpRequest) -> bool:
-    """Put the guard before ``request.user``. Returns whether the browser says that its session may be waiting."""
+    """Put the guard before ``request.user``. Returns whether the browser says that there is something to tell."""
     request.twilio_verify = Access(request)  # type: ignore[attr-defined]
-    cookies = request.COOKIES
-    if django_settings.SESSION_COOKIE_NAME not in cookies:
+    # Not the cookie: a site's own SessionMiddleware may find the session by something else.
+    if request.session.session_key is None:
         return False  # nobody can be signed in by a session; a sign-in in this request comes by user_logged_in
     request.user = SimpleLazyObject(partial(_user, request, request.user))  # type: ignore[assignment]
     if hasattr(request, "auser"):
         request.auser = partial(_auser, request, request.auser)
-    return cookies.get(HINT) == "1"
+    return request.COOKIES.get(HINT) == "1"
 
 
 def _user(request: HttpRequest, user: Any) -> Any:
-    """``user``, unless the session it comes from was never decided and turns out to owe a factor."""
-    is_through = not user.is_authenticated or session.is_settled(request)
+    """``user``, unless the session it comes from turns out to owe a factor: never decided, or no longer so."""
+    is_through = not user.is_authenticated or session.has_passed(request)
     # What Django's lazy object stands for, now that it is known: a proxy of a proxy would slow down every attribute.
     known = user._wrapped if type(user) is SimpleLazyObject else user
-    if is_through or session.signed_in_id(request) != str(known.pk):
+    if is_through or session.signed_in_id(request) != str(known.pk) or access.holds(request, known):
         return known  # the second: by a token, a certificate …, not by a session
+    request.user = known  # a policy of the site's may ask for it, as at the sign-in
     # SECURITY: deny by default: undecided means decide now, before anybody sees the user.
     if access.decide(request, known):
         access.forget_user(request)
-        return request.user
-    return known
+    return request.user
 
 
 async def _auser(request: HttpRequest, auser: Callable[[], Awaitable[Any]]) -> Any:
     user = await auser()
     # A session that Django has read for the user is in memory, and asking it costs neither a query nor a thread.
-    if not user.is_authenticated or (_in_memory(request) and session.is_settled(request)):
+    if not user.is_authenticated or (_in_memory(request) and access.holds(request, user)):
         return user
     return await sync_to_async(_user)(request, user)
 
@@ -97,7 +99,11 @@ def _in_memory(request: HttpRequest) -> bool:
 
 
 def _turn_away(request: HttpRequest) -> HttpResponse | None:
-    """The way to the challenge for a person who waits and wants to go elsewhere."""
+    """The way to the challenge for a person who waits and wants to go elsewhere, and for people who have yet to enrol,
+    once, the way to the page that says so.
+    """
+    if access.has_to_be_reminded(request):
+        return access.reminder(request)
     if session.pending(request) is None or access.is_exempt(access.match_of(request)):
         return None
     return access.challenge_response(request)
@@ -108,28 +114,51 @@ def _finish(request: HttpRequest, response: Response, hinted: bool) -> Response:
 
     Called only when the view read the session, so that it is in memory.
     """
-    if session.pending(request) is None:
-        if hinted:
-            response.delete_cookie(
-                HINT,
-                path=django_settings.SESSION_COOKIE_PATH,
-                domain=django_settings.SESSION_COOKIE_DOMAIN,
-                samesite=django_settings.SESSION_COOKIE_SAMESITE,
-            )
+    if session.pending(request) is None or _signed_out(request, response):
+        if request.twilio_verify.reminds:  # type: ignore[attr-defined]
+            _hint(response)
+        elif hinted and not session.is_to_be_reminded(request):
+            _drop_hint(response)
         return response
+    session.limit(request)
     if _is_refusal(response) and not access.is_exempt(request.resolver_match):
         response = access.challenge_response(request)
     if not hinted:
-        response.set_cookie(
-            HINT,
-            "1",
-            path=django_settings.SESSION_COOKIE_PATH,
-            domain=django_settings.SESSION_COOKIE_DOMAIN,
-            secure=django_settings.SESSION_COOKIE_SECURE,
-            samesite=django_settings.SESSION_COOKIE_SAMESITE,
-            httponly=True,
-        )
+        _hint(response)
     return response
+
+
+def _hint(response: Response) -> None:
+    response.set_cookie(
+        HINT,
+        "1",
+        path=django_settings.SESSION_COOKIE_PATH,
+        domain=django_settings.SESSION_COOKIE_DOMAIN,
+        secure=django_settings.SESSION_COOKIE_SECURE,
+        samesite=django_settings.SESSION_COOKIE_SAMESITE,
+        httponly=True,
+    )
+
+
+def _drop_hint(response: Response) -> None:
+    response.delete_cookie(
+        HINT,
+        path=django_settings.SESSION_COOKIE_PATH,
+        domain=django_settings.SESSION_COOKIE_DOMAIN,
+        samesite=django_settings.SESSION_COOKIE_SAMESITE,
+    )
+
+
+def _signed_out(request: HttpRequest, response: Response) -> bool:
+    """Whether somebody who waits has just asked to be signed out, and so no longer waits.
+
+    The admin's own view signs out nobody who is anonymous to it, and would leave the sign-in waiting.
+    """
+    match = request.resolver_match
+    if match is None or match.url_name != "logout" or request.method != "POST" or response.status_code >= 400:
+        return False  # the last: refused, as without a CSRF token
+    session.give_up(request)
+    return True
 
 
 def _is_refusal(response: Response) -> bool:

@@ -8,6 +8,7 @@ from .views.challenge import CancelView, ChallengeView, RecoveryView
 from .views.code import CodeView
 from .views.consent import ConsentsView, OptInView, StopProvedView, StopView, WithdrawView
 from .views.enrol import EnrolRecipientView, EnrolView
+from .views.grace import GraceView
 from .views.link import HandoverView, LinkView, StatusView
 from .views.payment import PaymentView
 from .webhooks.views import EventsView
@@ -26,6 +27,7 @@ urlpatterns = [
     path("opt-in/<str:channel>/", OptInView.as_view(), name="opt_in_way"),
     path("enrol/", EnrolView.as_view(), name="enrol"),
     path("enrol/<str:channel>/", EnrolRecipientView.as_view(), name="enrol_recipient"),
+    path("grace/", GraceView.as_view(), name="grace"),
     path("challenge/", ChallengeView.as_view(), name="challenge"),
     path("challenge/recovery/", RecoveryView.as_view(), name="recovery"),
     path("challenge/cancel/", CancelView.as_view(), name="cancel"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from django.conf import settings as django_settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import resolve_url
 from django.urls import Resolver404, ResolverMatch, resolve, reverse
@@ -19,17 +21,22 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 
 from ..choices import Channel
-from ..conf import settings
-from ..flows import factors
+from ..conf import policy_digest, settings
+from ..flows import factors, grace
 from ..signals import second_factor_passed
-from . import session
+from . import recent, session
+from .session import Settled
 
 REDIRECT_FIELD_NAME = "next"
 EXEMPT_ATTRIBUTE = "twilio_verify_exempt"
+_DECIDED = "_twilio_verify_decided"
 
 
 class Access:
     """``request.twilio_verify``: where this request's sign-in stands. Reads nothing until asked."""
+
+    reminds = False
+    """Whether the grace to enrol was given in this very request, so that the browser is to be told of it."""
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
@@ -71,68 +78,209 @@ class Access:
         return young and (not wanted or settled.channel in wanted)
 
     @property
+    def grace_ends(self) -> datetime | None:
+        """Until when the signed-in person, of whom a factor is demanded, may go on without; ``None`` for everybody
+        else. Costs no query beyond those of ``request.user``.
+        """
+        self._decide()
+        settled = session.settled(self._request)
+        return datetime.fromtimestamp(settled.grace, tz=UTC) if settled is not None and settled.grace else None
+
+    @property
     def acting_user(self) -> AbstractBaseUser | None:
         """The signed-in person, or else the one whose sign-in waits; ``None`` for a visitor."""
         user = self._request.user
         return user if user.is_authenticated else self.pending_user
 
     def _decide(self) -> None:
-        """Have a sign-in that was never decided decided now, by reading ``request.user``."""
+        """Have a sign-in that was never decided, or long ago, decided now, by reading ``request.user``."""
         request = self._request
-        if session.signed_in_id(request) is not None and session.settled(request) is None:
+        if session.signed_in_id(request) is not None and not session.has_passed(request):
             _ = request.user.is_authenticated
 
 
+def requires_factor(user: AbstractBaseUser, request: HttpRequest) -> bool:
+    """Whether ``TWILIO_VERIFY_REQUIRED_FOR`` demands a factor of ``user``, with or without one.
+
+    One SELECT if groups are named, what ``has_perm`` costs if permissions are, and what callables cost; else none.
+    """
+    rules = settings.required_for
+    words = [rule for rule in rules if isinstance(rule, str)]
+    return (
+        _is_one_of(user, words)
+        or _is_in_group(user, _named(words, "group:"))
+        or _has_permission(user, _named(words, "perm:"))
+        or any(bool(rule(user, request)) for rule in rules if callable(rule))
+    )
+
+
+def _is_one_of(user: AbstractBaseUser, words: list[str]) -> bool:
+    is_staff, is_superuser = _rank(user)
+    return "everyone" in words or ("staff" in words and is_staff) or ("superuser" in words and is_superuser)
+
+
+def _rank(user: AbstractBaseUser) -> tuple[bool, bool]:
+    return bool(getattr(user, "is_staff", False)), bool(getattr(user, "is_superuser", False))
+
+
+def _named(words: list[str], prefix: str) -> list[str]:
+    return [word.removeprefix(prefix) for word in words if word.startswith(prefix)]
+
+
+def _is_in_group(user: AbstractBaseUser, names: list[str]) -> bool:
+    groups = getattr(user, "groups", None)  # not every user model has any
+    return bool(names) and groups is not None and bool(groups.filter(name__in=names).exists())
+
+
+def _has_permission(user: AbstractBaseUser, names: list[str]) -> bool:
+    asked = getattr(user, "has_perm", None)
+    return asked is not None and any(asked(name) for name in names)
+
+
 def owes_factor(user: AbstractBaseUser, request: HttpRequest) -> bool:
-    """Whether ``user`` must pass a second factor, by ``TWILIO_VERIFY_REQUIRED_FOR``. At most one SELECT.
+    """Whether ``user`` must pass a second factor: by the policy, or because they have one. At most one SELECT more.
 
     Somebody who has a factor always owes it, whatever the policy demands of people who have none.
     """
-    required = settings.required_for
-    if required == "everyone" or (required == "staff" and getattr(user, "is_staff", False)):
-        return True
-    if callable(required) and required(user, request):
-        return True
-    return factors.has_factor(user)
+    return requires_factor(user, request) or factors.has_factor(user)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a sign-in owes. ``until``: a factor is demanded, and enrolling may be put off until then."""
+
+    owes: bool
+    until: datetime | None = None
+
+
+def judge(user: AbstractBaseUser, request: HttpRequest) -> Decision:
+    """What ``user`` owes now. Starts the time to enrol where it is first demanded."""
+    if not settings.grace_days:
+        return Decision(owes_factor(user, request))
+    if factors.has_factor(user):
+        return Decision(owes=True)
+    if not requires_factor(user, request):
+        return Decision(owes=False)
+    until = grace.ends_at(user)
+    return Decision(owes=until is None, until=until)
 
 
 def decide(request: HttpRequest, user: AbstractBaseUser) -> bool:
     """Decide for the sign-in of ``user`` that the session holds, and keep the answer there. True if it must wait.
 
-    Called once a sign-in: by ``user_logged_in``, or by the middleware for sessions that came about without it.
+    Called once a sign-in: by ``user_logged_in``, or by the middleware for sessions that came about without it. Called
+    again by the middleware once an answer that nothing is owed no longer ``holds``.
     """
     settled = session.settled(request)
     if settled is not None and settled.passed:
         return False  # the same person typed the password again in a session that is through
-    if not owes_factor(user, request):
-        session.settle(request, str(session.signed_in_id(request)), passed=False)
+    decision = judge(user, request)
+    if decision.owes:
+        # SECURITY: promise 3. From here on the session holds no user.
+        session.hold(request)
+        return True
+    _let_in(request, user, decision, settled)
+    return False
+
+
+def _let_in(request: HttpRequest, user: AbstractBaseUser, decision: Decision, before: Settled | None) -> None:
+    """Note that nothing is owed now. ``before``: what was noted, which is not written again if it is the same."""
+    # Without the fraction, so that the session's time is never longer than the record's.
+    policy, until = policy_of(user), int(decision.until.timestamp()) if decision.until else 0
+    if before is not None and (before.policy, before.grace) == (policy, until):
+        # Not in the session: writing it now and then would make it live for ever, where it ends so long after a change.
+        recent.note(request, before.user_id)
+        return
+    session.settle(request, str(session.signed_in_id(request)), passed=False, policy=policy, grace=until)
+    if until and hasattr(request, "twilio_verify"):
+        request.twilio_verify.reminds = True
+
+
+def policy_of(user: AbstractBaseUser) -> str:
+    """What a decision for ``user`` rests on, as far as no query is needed: the policy, and the flags it may look at."""
+    return f"{policy_digest()}{_rank(user)}"
+
+
+def holds(request: HttpRequest, user: AbstractBaseUser) -> bool:
+    """Whether it was decided for this session that ``user`` may be seen, and nothing speaks against it. No query.
+
+    What is decided for somebody who owes nothing is not for ever: the policy, the person and the factors change. Of
+    the first two this knows at once, of groups, permissions and factors after ``TWILIO_VERIFY_DECISION_AGE`` seconds.
+    """
+    settled = session.settled(request)
+    if settled is None or settled.passed:
+        return settled is not None
+    now = time.time()
+    if settled.policy != policy_of(user) or 0 < settled.grace <= now:
         return False
-    # SECURITY: promise 3. From here on the session holds no user.
-    session.hold(request)
-    return True
+    age = settings.decision_age
+    # SECURITY: a clock that was put back makes no answer hold longer.
+    return 0 <= now - settled.at < age or 0 <= now - recent.noted(request, settled.user_id) < age
+
+
+def has_to_be_reminded(request: HttpRequest) -> bool:
+    """Whether to show the person now that the time to enrol is running: once, and instead of a page only."""
+    return (
+        session.is_to_be_reminded(request)
+        and request.method == "GET"
+        and request.headers.get("Sec-Fetch-Dest", "document") == "document"
+        and not wants_json(request)
+        and not is_exempt(match_of(request))
+        # Somebody who was deactivated is nobody here, and would be sent to and fro.
+        and request.user.is_authenticated
+    )
+
+
+def reminder(request: HttpRequest) -> HttpResponseRedirect:
+    """To the page that says how long the person has to enrol, and back."""
+    return HttpResponseRedirect(with_next(reverse("twilio_verify:grace"), _wanted_page(request)))
 
 
 def on_login(sender: Any, request: HttpRequest | None, user: AbstractBaseUser, **kwargs: Any) -> None:
     """Receiver of ``user_logged_in``: every door that signs somebody in by Django's ``login()`` comes through here."""
-    if request is None or not hasattr(request, "session") or session.signed_in_id(request) is None:
+    if request is None or not signs_in(request) or request.__dict__.pop(_DECIDED, False):
         return
     if decide(request, user):
         forget_user(request)
 
 
+def signs_in(request: HttpRequest) -> bool:
+    """Whether the sign-in that ``request`` tells of is in a session."""
+    return hasattr(request, "session") and session.signed_in_id(request) is not None
+
+
+def held_back(request: HttpRequest | None, user: AbstractBaseUser) -> bool:
+    """Decide before the receivers of ``user_logged_in`` hear of it. True if they are to hear of it later.
+
+    Asked only with ``TWILIO_VERIFY_DEFER_LOGIN_SIGNAL``. ``complete`` tells them.
+    """
+    if request is None or not signs_in(request):
+        return False
+    on_login(type(user), request, user)
+    if session.pending(request) is None:
+        setattr(request, _DECIDED, True)  # on_login is a receiver too
+        return False
+    session.defer(request)
+    return True
+
+
 def forget_user(request: HttpRequest) -> None:
     """Make ``request`` anonymous to whatever reads it from here on."""
-    anonymous = AnonymousUser()
+    remember_user(request, AnonymousUser())
 
-    async def auser() -> AnonymousUser:
-        return anonymous
+
+def remember_user(request: HttpRequest, user: AbstractBaseUser | AnonymousUser) -> None:
+    """Make ``request`` one of ``user`` to whatever reads it from here on."""
+
+    async def auser() -> AbstractBaseUser | AnonymousUser:
+        return user
 
     # Django keeps what it has read of the session under these two names.
     for name in ("_cached_user", "_acached_user"):
         if hasattr(request, name):
-            setattr(request, name, anonymous)
-    request.user = anonymous
-    request.auser = auser
+            setattr(request, name, user)
+    request.user = user  # type: ignore[assignment]  # any user model
+    request.auser = auser  # type: ignore[assignment]
 
 
 def complete(request: HttpRequest, user: AbstractBaseUser, channel: str) -> None:
@@ -145,7 +293,9 @@ def complete(request: HttpRequest, user: AbstractBaseUser, channel: str) -> None
     if waiting is None or waiting.user_id != session.text_of(user):
         raise LookupError("No sign-in of this person is waiting in this session.")
     session.release(request, channel=channel)
-    request.user = user  # type: ignore[assignment]  # any user model
+    remember_user(request, user)
+    if waiting.deferred:
+        user_logged_in.send(sender=type(user), request=request, user=user)
     second_factor_passed.send(sender=type(user), request=request, user=user, channel=channel)
 
 
@@ -160,10 +310,22 @@ def is_exempt(match: ResolverMatch | None) -> bool:
     """Whether a person who owes a factor may open what ``match`` leads to."""
     if match is None:
         return False
-    view = getattr(match.func, "view_class", match.func)
-    if getattr(match.func, EXEMPT_ATTRIBUTE, False) or getattr(view, EXEMPT_ATTRIBUTE, False):
-        return True
-    return match.url_name in settings.exempt_url_names
+    return is_marked_exempt(match.func) or any(exempts(entry, match) for entry in settings.exempt_url_names)
+
+
+def is_marked_exempt(view: Any) -> bool:
+    """Whether ``view``, or the class that it was made of, is marked by ``verification_exempt``."""
+    made_of = (view, getattr(view, "view_class", None), getattr(view, "cls", None))  # the last: of REST frameworks
+    return any(getattr(one, EXEMPT_ATTRIBUTE, False) for one in made_of)
+
+
+def exempts(entry: str, match: ResolverMatch) -> bool:
+    """Whether an entry of ``TWILIO_VERIFY_EXEMPT_URL_NAMES`` is for ``match``: its name in any namespace, its name with
+    namespaces, or a prefix of its route.
+    """
+    if entry.startswith("/"):
+        return f"/{match.route.removeprefix('^')}".startswith(entry)
+    return entry in (match.url_name, match.view_name)
 
 
 def match_of(request: HttpRequest) -> ResolverMatch | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.contrib.auth import (
@@ -27,6 +27,8 @@ from django.utils.crypto import constant_time_compare
 from ..conf import settings
 from ..flows.options import Payment
 
+_EXPIRY = "_session_expiry"
+"""What Django's ``set_expiry()`` writes: seconds, or a moment as text. It has no getter for what was written."""
 _SECRET = "_twilio_verify_secret"  # noqa: S105  the name of a key
 _PENDING = "_twilio_verify_pending"
 _SETTLED = "_twilio_verify_settled"
@@ -39,22 +41,37 @@ KEPT_PAYMENTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A sign-in that waits: Django's three session values, and ``since`` when (seconds since 1970)."""
+    """A sign-in that waits: Django's three session values, and ``since`` when (seconds since 1970).
+
+    ``deferred``: ``user_logged_in`` was held back. ``limited``: the session was given the lifetime ``limit`` (seconds,
+    or ``None`` for the site's own) while it waits, and ``expiry`` is what it had.
+    """
 
     user_id: str
     backend: str
     auth_hash: str
     since: int
+    deferred: bool = False
+    limited: bool = False
+    limit: int | None = None
+    expiry: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A sign-in that is through. ``passed``: by a second factor, else none was owed. ``at``: seconds since 1970."""
+    """A sign-in that is through. ``passed``: by a second factor, else none was owed. ``at``: seconds since 1970.
+
+    Without a factor also ``policy``, by which that was decided (``access.policy_of``), until when it may be put off if
+    one is demanded (``grace``, seconds since 1970, else 0), and whether the person has yet to be ``reminded`` of that.
+    """
 
     user_id: str
     passed: bool
     at: int
     channel: str = ""
+    policy: str = ""
+    grace: int = 0
+    reminded: bool = False
 
 
 def secret(request: HttpRequest) -> str:
@@ -73,19 +90,26 @@ def has_secret(request: HttpRequest) -> bool:
 def hold(request: HttpRequest) -> None:
     """Turn the sign-in that was just written to the session into one that waits for its second factor."""
     session = request.session
+    waited = give_up(request)
     pending = Pending(
         user_id=session.pop(SESSION_KEY),
         backend=session.pop(BACKEND_SESSION_KEY),
         auth_hash=session.pop(HASH_SESSION_KEY, ""),
         since=int(time.time()),
+        # RemoteUserMiddleware signs in anew at every request: what was held back once is still to be sent.
+        deferred=waited is not None and waited.deferred,
     )
-    before = session.get(_PENDING)
     session[_PENDING] = asdict(pending)
     session.pop(_SETTLED, None)
-    if before is None or before["user_id"] != pending.user_id:
+    if waited is None or waited.user_id != pending.user_id:
         # SECURITY: what was started for whoever used this session before cannot be answered by this person. (For the
-        # same person it stays: RemoteUserMiddleware signs in anew at every request.)
+        # same person it stays.)
         session[_SECRET] = secrets.token_urlsafe(24)
+
+
+def defer(request: HttpRequest) -> None:
+    """Note that ``user_logged_in`` of the sign-in that waits was held back."""
+    request.session[_PENDING] = {**request.session[_PENDING], "deferred": True}
 
 
 def pending(request: HttpRequest) -> Pending | None:
@@ -94,8 +118,9 @@ def pending(request: HttpRequest) -> Pending | None:
     if stored is None:
         return None
     found = Pending(**stored)
-    if found.since + settings.pending_lifetime < time.time():
-        del request.session[_PENDING]
+    # SECURITY: a clock that was put back makes nothing wait longer.
+    if not 0 <= time.time() - found.since <= settings.pending_lifetime:
+        give_up(request)
         return None
     return found
 
@@ -107,18 +132,58 @@ def pending_user(request: HttpRequest) -> AbstractBaseUser | None:
         return None
     user: AbstractBaseUser | None = load_backend(waiting.backend).get_user(_pk(waiting.user_id))
     if user is None or not _same_password(user, waiting):
-        del request.session[_PENDING]
+        give_up(request)
         return None
     return user
 
 
-def release(request: HttpRequest, *, channel: str) -> None:
-    """Make the waiting sign-in a real one: the factor has passed. The session gets a new key."""
+def give_up(request: HttpRequest) -> Pending | None:
+    """Take the sign-in that waits out of the session, which gets back the lifetime that it had. Gives what waited."""
+    session = request.session
+    stored: dict[str, Any] | None = session.pop(_PENDING, None)
+    if stored is None:
+        return None
+    waited = Pending(**stored)
+    if waited.limited and session.get(_EXPIRY) == waited.limit:  # else a login view has chosen anew
+        _set_expiry(request, waited.expiry)
+    return waited
+
+
+def limit(request: HttpRequest) -> None:
+    """Let a session in which a sign-in waits end with it, unless the visitor keeps things in it.
+
+    Asked at the end of each response, so that it does not matter whether a login view chose the lifetime ("remember
+    me") before ``login()`` or after it. The choice is put aside, and holds once the factor has passed.
+    """
+    session = request.session
+    waiting = Pending(**session[_PENDING])
+    chosen, ours = session.get(_EXPIRY), settings.pending_lifetime
+    if session.get_expire_at_browser_close() or session.get_expiry_age() <= ours:
+        return
+    # Keys of Django's and ours begin with an underscore. A basket is not emptied because somebody forgot the phone.
+    keeps = any(not key.startswith("_") for key in session.keys())  # noqa: SIM118  no dict
+    if keeps and chosen is None:
+        return
+    allowed = None if keeps else ours
+    session[_PENDING] = asdict(replace(waiting, limited=True, limit=allowed, expiry=chosen))
+    _set_expiry(request, allowed)
+
+
+def _set_expiry(request: HttpRequest, value: int | str | None) -> None:
+    # Not by set_expiry(), which does not take the text that it writes for a moment.
+    if value is None:
+        request.session.pop(_EXPIRY, None)
+    else:
+        request.session[_EXPIRY] = value
+
+
+def release(request: HttpRequest, *, channel: str) -> Pending:
+    """Make the waiting sign-in a real one: the factor has passed. The session gets a new key. Gives what waited."""
     waiting = pending(request)
     if waiting is None:
         raise LookupError("No sign-in is waiting in this session.")
     session = request.session
-    del session[_PENDING]
+    give_up(request)
     # SECURITY: as at any rise of privilege, a session key known before is worth nothing afterwards.
     session.cycle_key()
     session[SESSION_KEY] = waiting.user_id
@@ -126,26 +191,48 @@ def release(request: HttpRequest, *, channel: str) -> None:
     session[HASH_SESSION_KEY] = waiting.auth_hash
     settle(request, waiting.user_id, passed=True, channel=channel)
     rotate_token(request)
+    return waiting
 
 
-def settle(request: HttpRequest, user_id: str, *, passed: bool, channel: str = "") -> None:
-    """Note that the sign-in of ``user_id`` in this session is through."""
+def settle(
+    request: HttpRequest, user_id: str, *, passed: bool, channel: str = "", policy: str = "", grace: int = 0
+) -> None:
+    """Note that the sign-in of ``user_id`` in this session is through. ``policy``, ``grace``: see ``Settled``."""
+    waited = give_up(request)
+    if waited is not None and waited.user_id != user_id:
+        # SECURITY: as in hold(): somebody else's sign-in waited here, and what was started for it ends with it.
+        request.session[_SECRET] = secrets.token_urlsafe(24)
     # Made now, while the session is being written: two first presses of a button, each making one, would be two
     # sessions to the flows, and two messages.
     secret(request)
-    request.session[_SETTLED] = asdict(Settled(user_id, passed, int(time.time()), channel))
+    request.session[_SETTLED] = asdict(Settled(user_id, passed, int(time.time()), channel, policy, grace))
 
 
-def is_settled(request: HttpRequest) -> bool:
-    """Whether the sign-in that this session holds was decided. Asked in every request, so it makes no objects."""
+def is_to_be_reminded(request: HttpRequest) -> bool:
+    """Whether the person has yet to be told of the time to enrol."""
+    found = settled(request)
+    return found is not None and found.grace > 0 and not found.reminded
+
+
+def note_reminded(request: HttpRequest) -> None:
+    """The person has been told of the time to enrol: not again in this session."""
+    if settled(request) is not None:
+        request.session[_SETTLED] = {**request.session[_SETTLED], "reminded": True}
+
+
+def has_passed(request: HttpRequest) -> bool:
+    """Whether the sign-in that this session holds passed a factor. Asked in every request, so it makes no objects."""
     stored = request.session.get(_SETTLED)
-    # SECURITY: bound to the account: a session that changed hands is not through.
-    return stored is not None and stored["user_id"] == request.session.get(SESSION_KEY)
+    return stored is not None and stored["passed"] and stored["user_id"] == request.session.get(SESSION_KEY)
 
 
 def settled(request: HttpRequest) -> Settled | None:
     """How the sign-in that this session holds came through; ``None`` if that was never decided, or of somebody else."""
-    return Settled(**request.session[_SETTLED]) if is_settled(request) else None
+    stored = request.session.get(_SETTLED)
+    # SECURITY: bound to the account: a session that changed hands is not through.
+    if stored is None or stored["user_id"] != request.session.get(SESSION_KEY):
+        return None
+    return Settled(**stored)
 
 
 def signed_in_id(request: HttpRequest) -> str | None:

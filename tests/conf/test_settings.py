@@ -21,7 +21,10 @@ DEFAULTS: dict[str, Any] = {
     "channel_plan": (),
     "send_options": {},
     "psd2": (),
-    "required_for": "enrolled",
+    "required_for": ("enrolled",),
+    "grace_days": 0,
+    "decision_age": 300,
+    "defer_login_signal": False,
     "program": Program(),
     "limits": {
         "person_hour": 10,
@@ -41,6 +44,10 @@ DEFAULTS: dict[str, Any] = {
     "exempt_url_names": ("logout",),
     "success_url": "/account/",
 }
+
+
+async def async_policy(user: Any, request: Any) -> bool:
+    return True
 
 
 def setting(name: str) -> str:
@@ -105,13 +112,19 @@ def test_none_is_as_good_as_unset(name: str) -> None:
         ("send_options", callable_policy, callable_policy),
         ("send_options", f"{__name__}.callable_policy", callable_policy),
         ("psd2", ["payments"], ("payments",)),
-        ("required_for", "staff", "staff"),
+        ("required_for", "staff", ("staff",)),
+        ("required_for", ["staff", "group:Editors. All"], ("staff", "group:Editors. All")),
+        ("required_for", ("perm:shop.refund", callable_policy), ("perm:shop.refund", callable_policy)),
+        ("required_for", ["superuser", f"{__name__}.callable_policy"], ("superuser", callable_policy)),
+        ("grace_days", "14", 14),
+        ("decision_age", 0, 0),
+        ("defer_login_signal", True, True),
         ("minimum_assurance", "totp", "totp"),
         ("minimum_assurance", callable_policy, callable_policy),
         ("minimum_assurance", f"{__name__}.callable_policy", callable_policy),
-        ("required_for", "everyone", "everyone"),
-        ("required_for", callable_policy, callable_policy),
-        ("required_for", f"{__name__}.callable_policy", callable_policy),
+        ("required_for", "everyone", ("everyone",)),
+        ("required_for", callable_policy, (callable_policy,)),
+        ("required_for", f"{__name__}.callable_policy", (callable_policy,)),
         ("program", {"name": "Acme"}, Program(name="Acme")),
         ("program", {"name": "Acme", "terms_url": None}, Program(name="Acme")),
         ("limits", {"ip_hour": 5}, {**DEFAULTS["limits"], "ip_hour": 5}),
@@ -160,7 +173,16 @@ def test_each_setting_is_read_when_it_is_asked_for(name: str, given: Any, read: 
         ("required_for", "nobody", "TWILIO_VERIFY_REQUIRED_FOR must be"),
         ("required_for", "", "TWILIO_VERIFY_REQUIRED_FOR must be"),
         ("required_for", True, "TWILIO_VERIFY_REQUIRED_FOR must be"),
-        ("required_for", ["staff"], "TWILIO_VERIFY_REQUIRED_FOR must be"),
+        ("required_for", [], "TWILIO_VERIFY_REQUIRED_FOR must be"),
+        ("required_for", ["staff", "nobody"], "TWILIO_VERIFY_REQUIRED_FOR must be"),
+        ("required_for", ["staff", None], "TWILIO_VERIFY_REQUIRED_FOR must be"),
+        ("required_for", [["staff"]], "TWILIO_VERIFY_REQUIRED_FOR must be"),
+        ("required_for", {"staff": True}, "TWILIO_VERIFY_REQUIRED_FOR must be"),
+        ("required_for", "group:", "TWILIO_VERIFY_REQUIRED_FOR must be"),
+        ("required_for", "group: ", "TWILIO_VERIFY_REQUIRED_FOR must be"),
+        ("required_for", "perm:refund", "TWILIO_VERIFY_REQUIRED_FOR must be"),
+        ("required_for", "perm:shop.", "TWILIO_VERIFY_REQUIRED_FOR must be"),
+        ("required_for", async_policy, "TWILIO_VERIFY_REQUIRED_FOR must be"),
         ("required_for", "nowhere.policy", "TWILIO_VERIFY_REQUIRED_FOR: No module named 'nowhere'"),
         ("required_for", f"{__name__}.nothing", "TWILIO_VERIFY_REQUIRED_FOR: Module"),
         ("required_for", f"{__name__}.DEFAULTS", "TWILIO_VERIFY_REQUIRED_FOR must be"),

@@ -113,7 +113,7 @@ def test_every_exception_has_its_answer_in_the_reference() -> None:
 
 def test_every_system_check_is_in_the_reference_with_its_level() -> None:
     # The literal ids, and those that are put together: "E013" in a table, f"twilio_verify.{check_id}" beside it.
-    files = ("checks.py", "flows/declaration.py", "backends/twilio.py")
+    files = ("checks.py", "flows/declaration.py", "backends/twilio.py", "web/doors.py")
     sources = "".join((PACKAGE / name).read_text(encoding="utf-8") for name in files)
     ids = {f"twilio_verify.{number}" for number in re.findall(r"\"(?:twilio_verify\.)?([EW]\d{3})\"", sources)}
     levels = {row[0]: row[1] for row in rows("reference/checks") if row[0].startswith("twilio_verify.")}

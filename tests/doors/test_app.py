@@ -94,6 +94,7 @@ BARE = """
 import django
 from django.conf import settings
 from django.core.management import call_command
+from django.urls import include, path
 settings.configure(
     DEBUG=True,
     SECRET_KEY="x",
@@ -105,10 +106,11 @@ settings.configure(
         "django.contrib.auth.middleware.AuthenticationMiddleware",
         "django_twilio_verify.middleware.TwoFactorMiddleware",
     ],
-    ROOT_URLCONF="django_twilio_verify.urls",
+    ROOT_URLCONF="__main__",
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
 )
 django.setup()
+urlpatterns = [path("verify/", include("django_twilio_verify.urls"))]
 call_command("check", fail_level="ERROR")
 call_command("migrate", verbosity=0)
 from django_twilio_verify.backends.handler import backends

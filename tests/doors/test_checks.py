@@ -19,9 +19,11 @@ from django_twilio_verify.backends import twilio
 from django_twilio_verify.backends.base import BaseBackend
 from django_twilio_verify.flows import declaration
 from django_twilio_verify.middleware import TwoFactorMiddleware
+from django_twilio_verify.web import doors
 
 OURS = "django_twilio_verify.middleware.TwoFactorMiddleware"
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+REMOTE_USER = "django.contrib.auth.middleware.RemoteUserMiddleware"
 LOCMEM = "django_twilio_verify.backends.locmem.LocMemBackend"
 CONSOLE = "django_twilio_verify.backends.console.ConsoleBackend"
 TWILIO = "django_twilio_verify.backends.twilio.TwilioBackend"
@@ -138,7 +140,15 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"REQUIRED_FOR": f"{__name__}.policy"}, []),
     ({"REQUIRED_FOR": "nobody"}, ["E003"]),
     ({"REQUIRED_FOR": None}, ["E003"]),
-    ({"REQUIRED_FOR": ["staff"]}, ["E003"]),
+    ({"REQUIRED_FOR": ["staff", "superuser", "group:Editors", "perm:shop.refund", policy]}, []),
+    ({"REQUIRED_FOR": []}, ["E003"]),
+    ({"REQUIRED_FOR": ["staff", "nobody"]}, ["E003"]),
+    ({"REQUIRED_FOR": "group:"}, ["E003"]),
+    ({"REQUIRED_FOR": "perm:refund"}, ["E003"]),
+    # ---- W075
+    ({"MIDDLEWARE": [AUTHENTICATION, OURS, AUTHENTICATION]}, ["W075"]),
+    ({"MIDDLEWARE": [AUTHENTICATION, OURS, REMOTE_USER]}, ["W075"]),
+    ({"MIDDLEWARE": [AUTHENTICATION, REMOTE_USER, OURS, "nowhere"]}, []),
     ({"REQUIRED_FOR": "nowhere.policy"}, ["E003"]),
     ({"REQUIRED_FOR": "..policy"}, ["E003"]),
     # ---- E004
@@ -231,8 +241,16 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"PROGRAM": {**FACTS, "message_frequency": "As we like"}, "CHANNELS": ["sms"]}, ["W002"]),
     ({"PROGRAM": {**FACTS, "message_frequency": "As we like", "support": ""}}, ["E016"]),
     # ---- E019
-    ({"EXEMPT_URL_NAMES": ["status"]}, []),
+    ({"EXEMPT_URL_NAMES": ["account", "logout", "/account/", "admin:login"]}, []),
     ({"EXEMPT_URL_NAMES": None}, []),
+    ({"EXEMPT_URL_NAMES": ["/"]}, ["E019"]),
+    ({"EXEMPT_URL_NAMES": ["/account"]}, ["E019"]),
+    # ---- W070, W071, W072
+    ({"EXEMPT_URL_NAMES": ["status"]}, ["W070"]),
+    ({"EXEMPT_URL_NAMES": ["/nowhere/", "shop:account"]}, ["W070", "W070"]),
+    ({"EXEMPT_URL_NAMES": ["admin:index"]}, ["W071"]),
+    ({"EXEMPT_URL_NAMES": ["/admin/auth/"]}, ["W071"]),
+    ({"EXEMPT_URL_NAMES": ["login"]}, ["W072"]),
     ({"EXEMPT_URL_NAMES": "status"}, ["E019"]),
     ({"EXEMPT_URL_NAMES": {"status": 1}}, ["E019"]),
     ({"EXEMPT_URL_NAMES": 5}, ["E019"]),
@@ -423,12 +441,19 @@ def ids_in(module: Any) -> list[str]:
 
 
 def test_every_id_is_tested_here() -> None:
-    known = {*ids_in(checks), *ids_in(declaration), *ids_in(twilio)}
+    known = {*ids_in(checks), *ids_in(declaration), *ids_in(twilio), *ids_in(doors)}
     fired = {name for _, said in [*CASES, *BACKENDS] for name in said if "." not in name} | {"W003"}
     fired |= {"E021", "E022"}  # these ask the ledger: tests/keys
+    fired |= {
+        "E070",
+        "E071",
+        "W073",
+        "W074",
+        "W076",
+    }  # these ask urls, a signal, a table: tests/wall/test_url_checks.py
     assert fired == known
-    errors = (*range(1, 23), *range(30, 35), *range(40, 45), 50, 60)
-    warnings = (*range(1, 6), 30, 40, 50)
+    errors = (*range(1, 23), *range(30, 35), *range(40, 45), 50, 60, 70, 71)
+    warnings = (*range(1, 6), 30, 40, 50, *range(70, 77))
     assert known == {f"E{number:03}" for number in errors} | {f"W{number:03}" for number in warnings}
 
 

@@ -1,0 +1,334 @@
+"""The doors of the site, as far as they can be told by walking its urls: which are guarded, which are not, and why.
+
+What cannot be told this way: a view that takes a person from elsewhere than ``request.user``, a websocket, a second
+site on the same sessions.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.contrib.auth.middleware import AuthenticationMiddleware, RemoteUserMiddleware
+from django.contrib.auth.signals import user_logged_in
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections, router
+from django.urls import NoReverseMatch, ResolverMatch, URLPattern, URLResolver, get_resolver, reverse
+from django.utils.module_loading import import_string
+
+from ..checks import MIDDLEWARE, is_exemption
+from ..conf import settings
+from . import access
+from .login_signal import LoginSignal
+
+GUARD_ATTRIBUTE = "twilio_verify_guarded"
+"""On a REST framework's authentication or permission class: it asks for the second factor itself."""
+
+_TOKEN_VIEWS = (
+    "rest_framework.authtoken.views.ObtainAuthToken",
+    "rest_framework_simplejwt.views.TokenObtainPairView",
+    "rest_framework_simplejwt.views.TokenObtainSlidingView",
+    "knox.views.LoginView",
+)
+_ADMIN_DOORS = ("login", "logout", "jsi18n")
+"""Urls of the admin that show nothing of it."""
+
+SHOWN = 3
+"""Urls that a message names."""
+
+
+class State(StrEnum):
+    """How the wall stands to a url."""
+
+    GUARDED = "guarded"
+    """A waiting person is led to the challenge; whoever owes a factor is anonymous there."""
+    OURS = "ours"
+    """A page of this app: it asks itself."""
+    EXEMPT = "exempt"
+    """Open to a waiting person, who is anonymous there."""
+    ROUND = "round"
+    """People can come in here who never passed a factor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One url of the site. ``why``: by which mark, setting or class it is not simply guarded."""
+
+    match: ResolverMatch
+    state: State
+    why: str = ""
+
+    @property
+    def route(self) -> str:
+        return f"/{self.match.route}"
+
+
+def matches() -> list[ResolverMatch]:
+    """Every url of ``ROOT_URLCONF``, in its order, as if it had been resolved. Imports the site's views."""
+    return list(_walk(get_resolver(), "", (), ()))
+
+
+def _walk(
+    resolver: URLResolver, route: str, app_names: tuple[str, ...], namespaces: tuple[str, ...]
+) -> Iterator[ResolverMatch]:
+    for one in resolver.url_patterns:
+        here = route + (str(one.pattern).removeprefix("^") if route else str(one.pattern))  # as Django joins them
+        if isinstance(one, URLPattern):
+            yield ResolverMatch(one.callback, (), {}, one.name, list(app_names), list(namespaces), here)
+        elif isinstance(one, URLResolver):
+            apps_here = (*app_names, one.app_name) if one.app_name else app_names
+            yield from _walk(one, here, apps_here, (*namespaces, one.namespace) if one.namespace else namespaces)
+
+
+def doors() -> list[Door]:
+    """Every url of the site, and how the wall stands to it."""
+    return [_door(match) for match in matches()]
+
+
+def _door(match: ResolverMatch) -> Door:
+    if way_round := hands_out_tokens(match) or " ".join(unguarded_authentication(match)):
+        return Door(match, State.ROUND, way_round)
+    if "twilio_verify" in match.app_names:
+        return Door(match, State.OURS)
+    if access.is_marked_exempt(match.func):
+        return Door(match, State.EXEMPT, "verification_exempt")
+    entries = [entry for entry in settings.exempt_url_names if access.exempts(entry, match)]
+    return Door(match, State.EXEMPT, ", ".join(entries)) if entries else Door(match, State.GUARDED)
+
+
+def _class_of(match: ResolverMatch) -> Any:
+    return getattr(match.func, "cls", None) or getattr(match.func, "view_class", None)
+
+
+def hands_out_tokens(match: ResolverMatch) -> str:
+    """The known class, if ``match`` leads to a view that hands out a token for a password; else ``""``."""
+    bases = getattr(_class_of(match), "__mro__", ())
+    names = [f"{base.__module__}.{base.__qualname__}" for base in bases]
+    return next((name for name in names if name in _TOKEN_VIEWS), "")
+
+
+def unguarded_authentication(match: ResolverMatch) -> list[str]:
+    """The authentication classes of a REST framework's view that ask neither the session nor for a factor."""
+    framework = sys.modules.get("rest_framework.authentication")  # without it, no view is one of its
+    view = _class_of(match)
+    given = {**(getattr(match.func, "initkwargs", None) or {}), **(getattr(match.func, "view_initkwargs", None) or {})}
+    classes = given.get("authentication_classes", getattr(view, "authentication_classes", ()))
+    permissions = given.get("permission_classes", getattr(view, "permission_classes", ()))
+    if framework is None or any(_guards(one) for one in permissions or ()):
+        return []
+    session: type = framework.SessionAuthentication
+    return [
+        f"{one.__module__}.{one.__qualname__}"
+        for one in classes or ()
+        if isinstance(one, type) and not (issubclass(one, session) or _guards(one))
+    ]
+
+
+def _guards(one: Any) -> bool:
+    if getattr(one, GUARD_ATTRIBUTE, False):
+        return True
+    # REST framework's ``A & B`` and ``A | B``.
+    parts = [getattr(one, name, None) for name in ("op1_class", "op2_class")]
+    joined = getattr(getattr(one, "operator_class", None), "__name__", "")
+    return (joined == "AND" and any(map(_guards, parts))) or (joined == "OR" and all(map(_guards, parts)))
+
+
+def register_all() -> None:
+    """Register the checks of this file under the tags that ``manage.py check --tag`` knows."""
+    for check in (check_pages, check_signal, check_order, check_exemptions, check_ways_round):
+        register(check, Tags.security)
+    register(check_policy_names, Tags.database)
+
+
+def check_pages(**kwargs: Any) -> list[CheckMessage]:
+    """E070: our pages are not among the site's urls, so that people who wait have nowhere to go."""
+    if not _site():
+        return []
+    try:
+        reverse("twilio_verify:challenge")
+    except NoReverseMatch:
+        return [
+            Error(
+                "The pages of django_twilio_verify are not in ROOT_URLCONF.",
+                hint='Add path("verify/", include("django_twilio_verify.urls")).',
+                id="twilio_verify.E070",
+            )
+        ]
+    return []
+
+
+def check_signal(**kwargs: Any) -> list[CheckMessage]:
+    """E071: ``TWILIO_VERIFY_DEFER_LOGIN_SIGNAL`` is on, and another app has made ``user_logged_in`` its own."""
+    if not settings.defer_login_signal or isinstance(user_logged_in, LoginSignal):
+        return []
+    return [
+        Error(
+            "TWILIO_VERIFY_DEFER_LOGIN_SIGNAL: user_logged_in has been replaced by another app.",
+            hint="It is sent with the password. Name django_twilio_verify before that app in INSTALLED_APPS.",
+            id="twilio_verify.E071",
+        )
+    ]
+
+
+def check_order(**kwargs: Any) -> list[CheckMessage]:
+    """W075: a middleware after ours sets ``request.user`` anew, past the guard."""
+    order = [(path, _imported(path)) for path in django_settings.MIDDLEWARE]
+    ours = next((place for place, (_, one) in enumerate(order) if _is(one, import_string(MIDDLEWARE))), len(order))
+    if not any(_is(one, AuthenticationMiddleware) for _, one in order[:ours]):
+        return []  # E002 speaks
+    return [
+        Warning(
+            f"MIDDLEWARE: {path} stands after {MIDDLEWARE} and sets request.user anew.",
+            hint="Put it before: what it sets is not guarded.",
+            id="twilio_verify.W075",
+        )
+        for path, one in order[ours + 1 :]
+        if _is(one, AuthenticationMiddleware, RemoteUserMiddleware)
+    ]
+
+
+def check_exemptions(**kwargs: Any) -> list[CheckMessage]:
+    """W070: an exemption of the settings fits no url. W071: a view of the admin is exempt. W072: a name without its
+    namespace exempts urls of several.
+    """
+    try:
+        always, *entries = settings.exempt_url_names
+    except ImproperlyConfigured:
+        return []  # E019 speaks
+    if not all(is_exemption(entry) for entry in entries):
+        return []
+    every = [match for match in _site() if "twilio_verify" not in match.app_names]
+    if not every:
+        return []
+    return [message for entry in entries if entry != always for message in _check_entry(entry, every)] + _check_admin(
+        every
+    )
+
+
+def _check_entry(entry: str, every: list[ResolverMatch]) -> list[CheckMessage]:
+    found = [match for match in every if access.exempts(entry, match)]
+    if not found:
+        return [
+            Warning(
+                f"TWILIO_VERIFY_EXEMPT_URL_NAMES: {entry!r} fits no url.",
+                hint='Write a name, "namespace:name" or the beginning of a route, as "/help/".',
+                id="twilio_verify.W070",
+            )
+        ]
+    names = sorted({match.view_name for match in found})
+    if entry.startswith("/") or len(names) < 2:
+        return []
+    return [
+        Warning(
+            f"TWILIO_VERIFY_EXEMPT_URL_NAMES: {entry!r} exempts {_list(names)}.",
+            hint="Write the one that you mean with its namespace.",
+            id="twilio_verify.W072",
+        )
+    ]
+
+
+def _check_admin(every: list[ResolverMatch]) -> list[CheckMessage]:
+    exempt = [
+        match.view_name
+        for match in every
+        if "admin" in match.app_names and match.url_name not in _ADMIN_DOORS and access.is_exempt(match)
+    ]
+    if not exempt:
+        return []
+    return [
+        Warning(
+            f"TWILIO_VERIFY_EXEMPT_URL_NAMES or verification_exempt opens the admin: {_list(exempt)}.",
+            hint="Nobody needs these before the second factor.",
+            id="twilio_verify.W071",
+        )
+    ]
+
+
+def check_ways_round(**kwargs: Any) -> list[CheckMessage]:
+    """W073: views of a REST framework let people in by something else than the session, without asking for a factor.
+    W074: a view hands out tokens for a password.
+    """
+    every = _site()
+    by_class: dict[str, list[str]] = {}
+    for match in every:
+        for name in unguarded_authentication(match):
+            by_class.setdefault(name, []).append(f"/{match.route}")
+    found: list[CheckMessage] = [
+        Warning(
+            f"{name} lets people in without a second factor: {_list(routes)}.",
+            hint="Let these views know the session only, or take the guard of django_twilio_verify.",
+            id="twilio_verify.W073",
+        )
+        for name, routes in by_class.items()
+    ]
+    return found + [
+        Warning(
+            f"/{match.route} hands out tokens for a password ({name}), without a second factor.",
+            hint="Give tokens to people whose session has passed one.",
+            id="twilio_verify.W074",
+        )
+        for match in every
+        if (name := hands_out_tokens(match))
+    ]
+
+
+def check_policy_names(databases: Iterable[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """W076: ``TWILIO_VERIFY_REQUIRED_FOR`` names a group or a permission that does not exist, so nobody is meant."""
+    try:
+        words = [rule for rule in settings.required_for if isinstance(rule, str)]
+    except ImproperlyConfigured:
+        return []  # E003 speaks
+    if not apps.is_installed("django.contrib.auth"):
+        return []
+    return [
+        Warning(
+            f"TWILIO_VERIFY_REQUIRED_FOR: {word!r} does not exist, so that nobody is meant by it.",
+            hint="Look at its spelling.",
+            id="twilio_verify.W076",
+        )
+        for word in words
+        if word.partition(":")[1] and not _exists(word, databases or ())
+    ]
+
+
+def _exists(word: str, databases: Iterable[str]) -> bool:
+    kind, _, name = word.partition(":")
+    model: Any = apps.get_model("auth", "Group" if kind == "group" else "Permission")
+    database = router.db_for_read(model)
+    if database not in databases or model._meta.db_table not in connections[database].introspection.table_names():
+        return True  # not asked, or not made yet
+    app, _, codename = name.partition(".")
+    wanted = {"name": name} if kind == "group" else {"content_type__app_label": app, "codename": codename}
+    return bool(model.objects.using(database).filter(**wanted).exists())
+
+
+def _site() -> list[ResolverMatch]:
+    """The urls, or none where they cannot be walked: what is wrong with them is told by Django's own check."""
+    if not getattr(django_settings, "ROOT_URLCONF", None):
+        return []
+    try:
+        return matches()
+    except Exception:  # whatever importing somebody else's views raises
+        return []
+
+
+def _list(names: list[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _imported(path: Any) -> Any:
+    try:
+        return import_string(path)
+    except Exception:  # a typo, or a module that cannot be imported: Django itself reports it when it starts
+        return None
+
+
+def _is(one: Any, *classes: type) -> bool:
+    return isinstance(one, type) and issubclass(one, classes)
