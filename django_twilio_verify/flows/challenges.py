@@ -332,7 +332,7 @@ def _claim_credential(given: Given) -> Checked | Verification | None:
 def credential_digest(credential: Mapping[str, Any] | None) -> str:
     """SHA-256 in hex of the ``id`` of what a browser gave, ``""`` if that is no passkey's answer."""
     given = credential.get("id") if isinstance(credential, Mapping) else None
-    if not isinstance(given, str) or not 0 < len(given) <= MAX_CREDENTIAL_ID:
+    if not isinstance(given, str) or not given.isascii() or not 0 < len(given) <= MAX_CREDENTIAL_ID:
         return ""
     if not isinstance(credential, Mapping) or not isinstance(credential.get("response"), Mapping):
         return ""

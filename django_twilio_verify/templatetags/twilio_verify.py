@@ -18,9 +18,10 @@ from django.utils.translation import gettext_lazy as _
 
 from ..choices import AttemptStatus, Channel
 from ..conf import settings
+from ..flows import passkeys
 from ..forms.consent import WAY_PLURALS
 from ..models import Verification
-from ..web.access import with_next
+from ..web.access import REDIRECT_FIELD_NAME, with_next
 
 register = template.Library()
 
@@ -90,6 +91,26 @@ def verify_field(field: BoundField, hint: str = "") -> dict[str, Any]:
         "hint": said,
         "control": field.as_widget(attrs=attrs),
         "is_checkbox": getattr(field.field.widget, "input_type", "") == "checkbox",
+    }
+
+
+@register.inclusion_tag("twilio_verify/_passkey_sign_in.html", takes_context=True)
+def passkey_sign_in(context: Context, autofill: bool = True, is_part: bool = True) -> dict[str, Any]:
+    """The button "Sign in with a passkey", for the site's login page; nothing where the backend keeps no passkeys.
+
+    ``autofill``: offer passkeys also where the browser fills in names, if a field of the page says
+    ``autocomplete="username webauthn"``. ``is_part``: the page has other ways too, so that the button is left out where
+    the browser cannot. ``next``: of the context, as login views give it, or of the request.
+    """
+    request = context.get("request")
+    wanted = context.get("next") or context.get("redirect_field_value")
+    return {
+        "autofill": autofill and is_part,
+        "csrf_token": context.get("csrf_token"),
+        "is_offered": passkeys.are_kept(),
+        "is_part": is_part,
+        "next": wanted or (request.GET.get(REDIRECT_FIELD_NAME, "") if request is not None else ""),
+        "nonce": nonce_attr(context),
     }
 
 
