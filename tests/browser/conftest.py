@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,14 +65,28 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[str]:
     """The address of a shop of the test's own, just opened by ``manage.py demo``."""
+    port = free_port()
+    with open_shop(tmp_path, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+def free_port() -> int:
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def open_shop(folder: Path, port: int, **more: str) -> Iterator[None]:
+    """``manage.py demo`` on ``port``, with its database in ``folder`` and ``more`` in its environment. Fails if it ever
+    wrote a traceback.
+    """
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("TWILIO_", "VERIFY_"))}
     environ.pop("DJANGO_SETTINGS_MODULE", None)
-    environ |= {"PORT": str(port), "HOST": "127.0.0.1", "DATABASE": str(tmp_path / "shop.sqlite3")}
-    environ |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "DEBUG": "1"}
-    log = tmp_path / "server.log"
+    environ |= {"PORT": str(port), "HOST": "127.0.0.1", "DATABASE": str(folder / "shop.sqlite3")}
+    environ |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "DEBUG": "1", **more}
+    log = folder / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, str(ROOT / "example_project" / "manage.py"), "demo"],
@@ -82,7 +96,7 @@ def shop(tmp_path: Path) -> Iterator[str]:
         )
     try:
         _wait_for(server, port, log)
-        yield f"http://127.0.0.1:{port}"
+        yield
     finally:
         server.terminate()
         server.wait(timeout=20)
