@@ -7,9 +7,9 @@ from .views.again import OtherWayView, ResendView
 from .views.challenge import CancelView, ChallengeView, RecoveryView
 from .views.code import CodeView
 from .views.consent import ConsentsView, OptInView, StopProvedView, StopView, WithdrawView
+from .views.credentials import EnrolPasskeyOptionsView, EnrolPasskeyView, PasskeySignInOptionsView, PasskeySignInView
 from .views.enrol import EnrolRecipientView, EnrolView
 from .views.link import HandoverView, LinkView, StatusView
-from .views.passkeys import EnrolPasskeyOptionsView, EnrolPasskeyView, PasskeySignInOptionsView, PasskeySignInView
 from .views.payment import PaymentView
 from .webhooks.views import EventsView
 
@@ -25,9 +25,9 @@ urlpatterns = [
     path("stop/<str:channel>/", StopView.as_view(), name="stop_way"),
     path("opt-in/", OptInView.as_view(), name="opt_in"),
     path("opt-in/<str:channel>/", OptInView.as_view(), name="opt_in_way"),
-    path("enrol/", EnrolView.as_view(), name="enrol"),
     path("enrol/passkey/", EnrolPasskeyView.as_view(), name="enrol_passkey"),
     path("enrol/passkey/options/", EnrolPasskeyOptionsView.as_view(), name="enrol_passkey_options"),
+    path("enrol/", EnrolView.as_view(), name="enrol"),
     path("enrol/<str:channel>/", EnrolRecipientView.as_view(), name="enrol_recipient"),
     path("passkey/", PasskeySignInView.as_view(), name="passkey_sign_in"),
     path("passkey/options/", PasskeySignInOptionsView.as_view(), name="passkey_sign_in_options"),

@@ -1,4 +1,4 @@
-"""What a browser answers when it was asked for a passkey."""
+"""The form that brings what a browser's ``navigator.credentials`` gave."""
 
 from __future__ import annotations
 
@@ -6,47 +6,34 @@ import json
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 MAX_CREDENTIAL = 16 * 1024
-"""Characters of a credential as JSON. An attestation without certificates has less than one thousand."""
-
-_NOTHING_ASKED = _("Your browser was not asked for a passkey. Allow JavaScript for this page, or choose another way.")
-_NOT_ONE = _("What your browser sent is not a passkey. Try again, or choose another way.")
-
-
-class CredentialField(forms.CharField):
-    """JSON text of an object, of at most ``MAX_CREDENTIAL`` characters; its value is the object."""
-
-    widget = forms.HiddenInput
-
-    def clean(self, value: Any) -> dict[str, Any]:
-        text = super().clean(value)
-        try:
-            read = json.loads(text) if len(text) <= MAX_CREDENTIAL else None
-            # SECURITY: half a surrogate pair, which JSON can hold, would fail later, wherever the text is encoded.
-            json.dumps(read, ensure_ascii=False).encode()
-        except (ValueError, RecursionError):
-            read = None
-        if not isinstance(read, dict):
-            raise ValidationError(self.error_messages["invalid"], code="invalid")
-        return read
+"""Bytes of a credential's JSON: some times what authenticators give."""
 
 
 class CredentialForm(forms.Form):
-    """``verification`` that was begun, and ``credential``, what ``credential.toJSON()`` gave the page.
-
-    Both are filled in by our script: without them, nothing was asked.
+    """``verification``: the one whose options the browser was given; ``credential``: what ``toJSON()`` gave, as text,
+    cleaned to a ``dict``. Filled in by a script; without one, both come back empty.
     """
 
-    verification = forms.UUIDField(
-        widget=forms.HiddenInput, error_messages={"required": _NOTHING_ASKED, "invalid": _NOT_ONE}
-    )
-    credential = CredentialField(error_messages={"required": _NOTHING_ASKED, "invalid": _NOT_ONE})
+    not_given = _("Your browser did not hand over a passkey. Try again, or try another way.")
 
-    @property
-    def problem(self) -> str:
-        """What is wrong with it, in a sentence; empty if nothing is."""
-        errors = [error for name in ("credential", "verification") for error in self.errors.get(name, ())]
-        return str(errors[0]) if errors else ""
+    verification = forms.UUIDField(widget=forms.HiddenInput, required=False)
+    credential = forms.CharField(widget=forms.HiddenInput, required=False, strip=False)
+
+    def clean_credential(self) -> dict[str, Any]:
+        text = str(self.cleaned_data["credential"])
+        try:
+            # SECURITY: as deep and as long as anybody likes: RecursionError. A lone surrogate: no text at all.
+            found = json.loads(text) if len(text) <= MAX_CREDENTIAL else None
+            fits = len(json.dumps(found, ensure_ascii=False).encode()) <= MAX_CREDENTIAL
+        except (ValueError, RecursionError):
+            return {}
+        return found if fits and isinstance(found, dict) else {}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if not cleaned.get("verification") or not cleaned.get("credential"):
+            raise forms.ValidationError(self.not_given, code="not_given")
+        return cleaned

@@ -18,10 +18,10 @@ from django.utils.translation import gettext_lazy as _
 
 from ..choices import AttemptStatus, Channel
 from ..conf import settings
-from ..flows import passkeys
 from ..forms.consent import WAY_PLURALS
 from ..models import Verification
-from ..web.access import REDIRECT_FIELD_NAME, with_next
+from ..web import passkeys
+from ..web.access import with_next
 
 register = template.Library()
 
@@ -102,14 +102,12 @@ def passkey_sign_in(context: Context, autofill: bool = True, is_part: bool = Tru
     ``autocomplete="username webauthn"``. ``is_part``: the page has other ways too, so that the button is left out where
     the browser cannot. ``next``: of the context, as login views give it, or of the request.
     """
-    request = context.get("request")
-    wanted = context.get("next") or context.get("redirect_field_value")
     return {
         "autofill": autofill and is_part,
         "csrf_token": context.get("csrf_token"),
-        "is_offered": passkeys.are_kept(),
+        "is_offered": passkeys.is_offered(),
         "is_part": is_part,
-        "next": wanted or (request.GET.get(REDIRECT_FIELD_NAME, "") if request is not None else ""),
+        "next": passkeys.wanted_page(context.flatten(), context.get("request")),
         "nonce": nonce_attr(context),
     }
 

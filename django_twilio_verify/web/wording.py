@@ -8,7 +8,6 @@ from django.utils.translation import ngettext
 from ..choices import CheckOutcome
 from ..codes import CodeProblem
 from ..conf import settings
-from ..flows.passkeys import NOT_UNLOCKED
 from ..results import Checked, RedeemProblem
 
 
@@ -43,20 +42,6 @@ def link_sentence_for(checked: Checked) -> str:
         CheckOutcome.BUSY: _("We are still asking your mobile network. Wait a moment and try again."),
     }.get(checked.outcome)
     return said or sentence_for(checked)
-
-
-def passkey_sentence_for(checked: Checked) -> str:
-    """As ``sentence_for``, of a passkey's answer. The same for one that nobody knows and for one that is wrong."""
-    if checked.outcome == CheckOutcome.MALFORMED and checked.problem == NOT_UNLOCKED:
-        return _("Your device has to ask for your finger, face or PIN. Try again, or choose another way.")
-    return {
-        CheckOutcome.EXPIRED: _("That took too long. Try again."),
-        CheckOutcome.USED_UP: _("That was tried too many times. Try again later, or choose another way."),
-        CheckOutcome.CLOSED: _("This request is over. Try again."),
-        CheckOutcome.BUSY: _("We are still checking your passkey. Wait a moment and try again."),
-        CheckOutcome.LOST: _("This passkey has been removed. Choose another way."),
-        CheckOutcome.CHANGED: _("The amount or the payee has changed since you were asked. Start again."),
-    }.get(checked.outcome, _("This passkey was not accepted. Try again, or choose another way."))
 
 
 def redeem_sentence(problem: RedeemProblem) -> str:

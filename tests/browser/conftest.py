@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -63,40 +63,32 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[str]:
+def shop_environ() -> dict[str, str]:
+    """What the shop finds in its environment besides."""
+    return {}
+
+
+@pytest.fixture
+def shop(tmp_path: Path, shop_environ: dict[str, str]) -> Iterator[str]:
     """The address of a shop of the test's own, just opened by ``manage.py demo``."""
-    port = free_port()
-    with open_shop(tmp_path, port):
-        yield f"http://127.0.0.1:{port}"
-
-
-def free_port() -> int:
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
-@contextmanager
-def open_shop(folder: Path, port: int, **more: str) -> Iterator[None]:
-    """``manage.py demo`` on ``port``, with its database in ``folder`` and ``more`` in its environment. Fails if it ever
-    wrote a traceback.
-    """
+        port = free.getsockname()[1]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("TWILIO_", "VERIFY_"))}
     environ.pop("DJANGO_SETTINGS_MODULE", None)
-    environ |= {"PORT": str(port), "HOST": "127.0.0.1", "DATABASE": str(folder / "shop.sqlite3")}
-    environ |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "DEBUG": "1", **more}
-    log = folder / "server.log"
+    environ |= {"PORT": str(port), "HOST": "127.0.0.1", "DATABASE": str(tmp_path / "shop.sqlite3")}
+    environ |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "DEBUG": "1"}
+    log = tmp_path / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, str(ROOT / "example_project" / "manage.py"), "demo"],
-            env=environ,
+            env=environ | shop_environ,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
     try:
         _wait_for(server, port, log)
-        yield
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait(timeout=20)
