@@ -93,9 +93,7 @@ class PushView(PushMixin, FormPage):
         for known in ("verification", "progress", "started"):  # have changed since they were read
             self.__dict__.pop(known, None)
         retry_at = checked.retry_at if checked else None
-        return self.render_to_response(
-            self.get_context_data(form=form, problem=problem, note=note, retry_at=retry_at)
-        )
+        return self.render_to_response(self.get_context_data(form=form, problem=problem, note=note, retry_at=retry_at))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(

@@ -31,7 +31,9 @@ MAX_FORM = 16 * 1024
 """Bytes of a posted form that is kept."""
 
 _SENSITIVE = re.compile(r"passw|passphrase|passcode|pwd|secret|card|cvv|cvc|csc|token|iban|ssn|credential|signature")
-_SENSITIVE_HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SENSITIVE_WORDS = frozenset({"pass", "code", "otp", "totp", "pin", "pan", "tan", "key"})
+_NO_SECRET_CODE = re.compile(r"(?:zip|postal|post|country|area|language|currency)[_-]?code")
+_HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _CSRF = "csrfmiddlewaretoken"
 
 
@@ -119,7 +121,7 @@ def _sign_in(request: HttpRequest) -> HttpResponse:
     if access.wants_json(request):
         return _refusal("login_required", _("Sign in first."), resolve_url(django_settings.LOGIN_URL))
     wanted = request.get_full_path() if request.method in ("GET", "HEAD") else _page_before(request)
-    return redirect_to_login(wanted, resolve_url(django_settings.LOGIN_URL))  # type: ignore[return-value]
+    return redirect_to_login(wanted, resolve_url(django_settings.LOGIN_URL))
 
 
 def _refusal(code: str, detail: str, url: str) -> JsonResponse:
@@ -157,7 +159,7 @@ def _may_keep(request: HttpRequest) -> bool:
 
 def is_sensitive(name: str) -> bool:
     """Whether a field's name says that it holds what is nobody's to keep: a password, a code, a card's number …"""
-    snake = _POSTAL.sub("", _HUMPS.sub("_", name).lower())
+    snake = _NO_SECRET_CODE.sub("", _HUMPS.sub("_", name).lower())
     return bool(_SENSITIVE.search(snake) or _SENSITIVE_WORDS & {*re.split(r"[^a-z]+", snake)})
 
 
