@@ -10,7 +10,10 @@ from .views.consent import ConsentsView, OptInView, StopProvedView, StopView, Wi
 from .views.credentials import EnrolPasskeyOptionsView, EnrolPasskeyView, PasskeySignInOptionsView, PasskeySignInView
 from .views.enrol import EnrolRecipientView, EnrolView
 from .views.link import HandoverView, LinkView, StatusView
+from .views.passkey import PasskeyOptionsView
 from .views.payment import PaymentView
+from .views.push import PushStatusView, PushView, RemindView
+from .views.stepup import ResumeView, StepUpRecoveryView, StepUpView
 from .webhooks.views import EventsView
 
 app_name = "twilio_verify"
@@ -35,6 +38,14 @@ urlpatterns = [
     path("challenge/recovery/", RecoveryView.as_view(), name="recovery"),
     path("challenge/cancel/", CancelView.as_view(), name="cancel"),
     path("challenge/<int:factor>/<str:channel>/", ChallengeView.as_view(), name="challenge_way"),
+    path("push/<uuid:verification>/", PushView.as_view(), name="push"),
+    path("push/<uuid:verification>/status/", PushStatusView.as_view(), name="push_status"),
+    path("push/<uuid:verification>/remind/", RemindView.as_view(), name="push_remind"),
+    path("passkey/options/<str:purpose>/", PasskeyOptionsView.as_view(), name="passkey_options"),
+    path("step-up/", StepUpView.as_view(), name="step_up"),
+    path("step-up/recovery/", StepUpRecoveryView.as_view(), name="step_up_recovery"),
+    path("step-up/<int:factor>/<str:channel>/", StepUpView.as_view(), name="step_up_way"),
+    path("resume/<str:key>/", ResumeView.as_view(), name="resume"),
     path("code/<uuid:verification>/", CodeView.as_view(), name="code"),
     path("link/<uuid:verification>/", LinkView.as_view(), name="link"),
     path("link/<uuid:verification>/status/", StatusView.as_view(), name="status"),
