@@ -7,10 +7,14 @@ from .views.again import OtherWayView, ResendView
 from .views.challenge import CancelView, ChallengeView, RecoveryView
 from .views.code import CodeView
 from .views.consent import ConsentsView, OptInView, StopProvedView, StopView, WithdrawView
+from .views.credentials import EnrolPasskeyOptionsView, EnrolPasskeyView, PasskeySignInOptionsView, PasskeySignInView
 from .views.enrol import EnrolRecipientView, EnrolView
 from .views.grace import GraceView
 from .views.link import HandoverView, LinkView, StatusView
+from .views.passkey import PasskeyOptionsView
 from .views.payment import PaymentView
+from .views.push import PushStatusView, PushView, RemindView
+from .views.stepup import ResumeView, StepUpRecoveryView, StepUpView
 from .webhooks.views import EventsView
 
 app_name = "twilio_verify"
@@ -25,13 +29,25 @@ urlpatterns = [
     path("stop/<str:channel>/", StopView.as_view(), name="stop_way"),
     path("opt-in/", OptInView.as_view(), name="opt_in"),
     path("opt-in/<str:channel>/", OptInView.as_view(), name="opt_in_way"),
+    path("enrol/passkey/", EnrolPasskeyView.as_view(), name="enrol_passkey"),
+    path("enrol/passkey/options/", EnrolPasskeyOptionsView.as_view(), name="enrol_passkey_options"),
     path("enrol/", EnrolView.as_view(), name="enrol"),
     path("enrol/<str:channel>/", EnrolRecipientView.as_view(), name="enrol_recipient"),
     path("grace/", GraceView.as_view(), name="grace"),
+    path("passkey/", PasskeySignInView.as_view(), name="passkey_sign_in"),
+    path("passkey/options/", PasskeySignInOptionsView.as_view(), name="passkey_sign_in_options"),
     path("challenge/", ChallengeView.as_view(), name="challenge"),
     path("challenge/recovery/", RecoveryView.as_view(), name="recovery"),
     path("challenge/cancel/", CancelView.as_view(), name="cancel"),
     path("challenge/<int:factor>/<str:channel>/", ChallengeView.as_view(), name="challenge_way"),
+    path("push/<uuid:verification>/", PushView.as_view(), name="push"),
+    path("push/<uuid:verification>/status/", PushStatusView.as_view(), name="push_status"),
+    path("push/<uuid:verification>/remind/", RemindView.as_view(), name="push_remind"),
+    path("passkey/options/<str:purpose>/", PasskeyOptionsView.as_view(), name="passkey_options"),
+    path("step-up/", StepUpView.as_view(), name="step_up"),
+    path("step-up/recovery/", StepUpRecoveryView.as_view(), name="step_up_recovery"),
+    path("step-up/<int:factor>/<str:channel>/", StepUpView.as_view(), name="step_up_way"),
+    path("resume/<str:key>/", ResumeView.as_view(), name="resume"),
     path("code/<uuid:verification>/", CodeView.as_view(), name="code"),
     path("link/<uuid:verification>/", LinkView.as_view(), name="link"),
     path("link/<uuid:verification>/status/", StatusView.as_view(), name="status"),

@@ -54,6 +54,10 @@ _PUSHED = (Channel.PUSH, Channel.SILENT)
 _TRIES = 5
 
 
+class NoSuchFactor(ValueError):
+    """The person has no factor (any more) that could be asked so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What ``challenges.start`` was called with. ``user`` is ``None`` for whoever will say who they are by passkey."""
@@ -105,8 +109,8 @@ class Wanted:
 def wanted(ask: Ask) -> Wanted:
     """What ``ask`` comes to. Nothing is written.
 
-    Raises ``TooWeak``, and ``ValueError`` for a channel that asks no factor, a backend that keeps none of the kind, a
-    factor that is not the person's own, confirmed and of that kind, or a person who has none.
+    Raises ``TooWeak``, ``NoSuchFactor`` for a factor that is not the person's own, confirmed and of that kind, or a
+    person who has none, and ``ValueError`` for a channel that asks no factor or a backend that keeps none of the kind.
     """
     Person.of(ask.user, ask.client)  # raises where nobody is given
     channel, purpose = Channel.parse(ask.channel), Purpose(ask.purpose)
@@ -145,7 +149,7 @@ def _factor(ask: Ask, channel: Channel) -> Factor | None:
     if ask.factor is not None:
         own = [one for one in own if one.pk == ask.factor.pk]
     if not own:
-        raise ValueError(f"This person has no such factor that answers by {channel.value!r}.")
+        raise NoSuchFactor(f"This person has no such factor that answers by {channel.value!r}.")
     return None if channel == Channel.PASSKEY and ask.factor is None else own[0]
 
 
@@ -157,7 +161,7 @@ def _entity(ask: Ask, factor: Factor | None) -> Entity | None:
     latest = usable(ask.user.pk, Channel.PASSKEY)
     at = [one for one in latest if ask.backend is None or (one.entity and one.entity.backend == ask.backend)]
     if not at:
-        raise ValueError(f"This person has no passkey at the backend {ask.backend!r}.")
+        raise NoSuchFactor(f"This person has no passkey at the backend {ask.backend!r}.")
     return at[0].entity
 
 

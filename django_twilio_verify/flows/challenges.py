@@ -35,6 +35,7 @@ from . import answering, asking, checking, replays
 from .answering import POLL
 from .asking import Ask
 from .options import Payment
+from .persons import session_fingerprints
 from .steps import Call, Pause, Steps, arun, run
 from .transactions import short_transaction
 
@@ -42,6 +43,7 @@ TOTP_DIGITS = 6
 CHALLENGE_NOT_FOUND = 60391
 MAX_CREDENTIAL_ID = 1400
 """Characters of a credential's id: 1023 bytes at most (WebAuthn Level 3), in base64url."""
+JUST_NOW = timedelta(minutes=1)
 _LOOKED_AT = 20
 _PUSHED = (Channel.PUSH, Channel.SILENT)
 
@@ -81,8 +83,8 @@ def start(
     ``purpose="payment"``, as for ``verifications.start``. ``message`` (256 characters) and ``shown`` (label to value):
     what the phone shows beside the number, if the site does not like ours.
 
-    An authenticator app is not asked anything: the provider is called with the code. Raises ``ValueError`` where the
-    person has no such factor, ``RateLimited`` (also ``push_unanswered``), ``BackendRejected`` (``device``: the provider
+    An authenticator app is not asked anything: the provider is called with the code. Raises ``asking.NoSuchFactor`` (a
+    ``ValueError``) where the person has no such factor, ``RateLimited`` (also ``push_unanswered``), ``BackendRejected`` (``device``: the provider
     does not know the factor any more) and ``BackendUnavailable``, and ``RuntimeError`` within a transaction.
     """
     return run(starting(Ask(channel, client, user, purpose, factor, backend, amount, payee, message, shown or {})))
@@ -184,6 +186,31 @@ async def aremind(
 def describe(verification: Verification) -> Challenged:
     """How ``verification`` stands, as ``start`` would have answered: for a page that is shown again."""
     return asking.challenged(verification, reused=True)
+
+
+def proved_just_now(
+    channel: str,
+    *,
+    client: ClientInfo,
+    user: AbstractBaseUser,
+    purpose: str,
+    amount: str = "",
+    payee: str = "",
+) -> bool:
+    """Whether ``user`` has proved the very same in this session within the last minute: the second press of a button
+    whose first one was right. One SELECT. SECURITY: good for leading on, and no proof.
+    """
+    found = Verification.objects.filter(
+        user=user.pk,
+        session__in=session_fingerprints(client),
+        channel=channel,
+        purpose=purpose,
+        amount=amount,
+        payee=payee,
+        status=VerificationStatus.APPROVED,
+        approved_at__gt=timezone.now() - JUST_NOW,
+    )
+    return bool(client.session) and found.exists()
 
 
 def starting(ask: Ask) -> Steps[Challenged]:
@@ -332,7 +359,7 @@ def _claim_credential(given: Given) -> Checked | Verification | None:
 def credential_digest(credential: Mapping[str, Any] | None) -> str:
     """SHA-256 in hex of the ``id`` of what a browser gave, ``""`` if that is no passkey's answer."""
     given = credential.get("id") if isinstance(credential, Mapping) else None
-    if not isinstance(given, str) or not 0 < len(given) <= MAX_CREDENTIAL_ID:
+    if not isinstance(given, str) or not given.isascii() or not 0 < len(given) <= MAX_CREDENTIAL_ID:
         return ""
     if not isinstance(credential, Mapping) or not isinstance(credential.get("response"), Mapping):
         return ""

@@ -11,7 +11,8 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, router, transaction
 from django.utils import timezone
 
-from ..choices import Channel, FactorKind, Purpose, RecipientKind, VerificationStatus
+from ..backends.handler import backends
+from ..choices import FACTOR_CHANNELS, Channel, FactorKind, Purpose, RecipientKind, VerificationStatus
 from ..clientinfo import ClientInfo
 from ..conf import fingerprint, fingerprints
 from ..exceptions import VerificationNotFound
@@ -38,15 +39,17 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way in which a person can be challenged: by ``channel``, to what ``factor`` names."""
+    """One way in which a person can be challenged: by ``channel``, to what ``factor`` names. All passkeys of a person
+    are one way: the browser says which of them it has.
+    """
 
     factor: Factor
     channel: Channel
 
 
 def enrolled(user: AbstractBaseUser) -> list[Factor]:
-    """The factors that ``user`` can sign in with, the default one first. One SELECT."""
-    return list(Factor.objects.confirmed_for(user.pk))
+    """The factors that ``user`` can sign in with, the default one first, each with its entity. One SELECT."""
+    return list(Factor.objects.confirmed_for(user.pk).select_related("entity"))
 
 
 def has_factor(user: AbstractBaseUser) -> bool:
@@ -62,18 +65,33 @@ def ways(
     user: AbstractBaseUser | None = None,
     client: ClientInfo | None = None,
 ) -> list[Way]:
-    """Every way to be challenged by ``factors``: of each its preferred one first, then as the site plans it.
+    """Every way to be challenged by ``factors``, in their order: of phones and inboxes the preferred one first, then
+    as the site plans it.
 
     Channels that are out are left out, unless nothing else would be left: nobody is locked out by an outage of an hour.
-    Channels that are too weak for the site's policy are left out, even if none is left (``assurance``). Of factors that
-    the provider keeps: ``assurance.channels``. ``user``, ``client``: for the site's router. One SELECT.
+    Channels that are too weak for the site's policy are left out, even if none is left (``assurance``), and so are
+    factors that the provider keeps and does not know any more. ``user``, ``client``: for the site's router and policy.
+    One SELECT.
     """
-    reachable = [factor for factor in factors if factor.recipient_value]
-    asked = [(factor, _asked(factor, Purpose(purpose), user, client)) for factor in reachable]
     out = outages.current()
-    found = _ways(asked, out) or _ways(asked, frozenset())
+    asked = {one.pk: _asked(one, Purpose(purpose), user, client) for one in factors if one.recipient_value}
+    found = _ways(factors, asked, Purpose(purpose), out) or _ways(factors, asked, Purpose(purpose), frozenset())
     least = assurance.minimum(user, purpose, client or ClientInfo())
     return [way for way in found if assurance.level(way.channel) >= least]
+
+
+def device_way(factor: Factor, purpose: str) -> Way | None:
+    """How ``factor`` is asked, if it is one that the provider keeps and that ``purpose`` may be proved with; also one
+    that is lost, which then says so itself. Reads the factor's entity.
+    """
+    channel = Channel(factor.channel)
+    if channel not in FACTOR_CHANNELS or factor.entity is None:
+        return None
+    if channel == Channel.SILENT and purpose == Purpose.PAYMENT:
+        return None  # it shows nobody what is paid
+    alias = factor.entity.backend
+    is_kept = alias in backends and FactorKind(factor.kind) in backends[alias].factor_kinds
+    return Way(factor, channel) if is_kept else None
 
 
 def _asked(factor: Factor, purpose: Purpose, user: AbstractBaseUser | None, client: ClientInfo | None) -> Asked:
@@ -87,8 +105,18 @@ def _asked(factor: Factor, purpose: Purpose, user: AbstractBaseUser | None, clie
     )
 
 
-def _ways(asked: list[tuple[Factor, Asked]], out: Outages) -> list[Way]:
-    return [Way(factor, channel) for factor, whom in asked for channel in plan.among(whom, out)]
+def _ways(factors: list[Factor], asked: dict[int, Asked], purpose: Purpose, out: Outages) -> list[Way]:
+    found: list[Way] = []
+    for factor in factors:
+        if factor.pk in asked:
+            found += [Way(factor, channel) for channel in plan.among(asked[factor.pk], out)]
+        elif factor.lost_at is None and (way := device_way(factor, purpose)) and not _is_second_passkey(way, found):
+            found.append(way)
+    return found
+
+
+def _is_second_passkey(way: Way, found: list[Way]) -> bool:
+    return way.channel == Channel.PASSKEY and any(one.channel == Channel.PASSKEY for one in found)
 
 
 def confirm(verification: Verification) -> Confirmed:

@@ -5,21 +5,31 @@ The first factor and the second in one: whoever holds it has it, and has unlocke
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.views.decorators.debug import sensitive_variables
 
-from ..choices import Channel, Purpose
+from ..backends.es256 import decoded
+from ..backends.handler import backends
+from ..choices import Channel, CheckOutcome, FactorKind, Purpose
 from ..clientinfo import ClientInfo
 from ..models import Verification
 from ..results import Challenged, Checked
+from . import challenges, checking
 from .asking import Ask
 from .challenges import Given, answering_, starting
+from .routing import DEFAULT
 from .steps import Steps, arun, run
+
+NOT_UNLOCKED = "not_unlocked"
+"""``Checked.problem`` of a passkey whose device asked for no finger, face or PIN."""
+_FLAGS, _USER_VERIFIED = 32, 0x04
+_BASE64URL = re.compile(r"(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +40,24 @@ class SignedIn:
     user: AbstractBaseUser | None = None
 
 
+def are_kept(backend: str = DEFAULT) -> bool:
+    """Whether people can have passkeys at ``backend``."""
+    return FactorKind.PASSKEY in backends[backend].factor_kinds
+
+
 def begin_sign_in(client: ClientInfo, *, backend: str | None = None) -> Challenged:
     """Options for a browser whose person has not said who they are: ``Challenged.options``. The same ones for ten
-    minutes, bound to ``client.session``.
+    minutes, bound to ``client.session``. They ask the device to be unlocked, whatever the Service prefers.
 
     Raises ``RateLimited``, ``BackendUnavailable``, ``BackendRejected``, and ``ValueError`` without a session or for a
     backend that keeps no passkeys.
     """
-    return run(starting(Ask(Channel.PASSKEY, client, None, Purpose.LOGIN, backend=backend)))
+    return run(_beginning(client, backend))
 
 
 async def abegin_sign_in(client: ClientInfo, *, backend: str | None = None) -> Challenged:
     """As ``begin_sign_in``."""
-    return await arun(starting(Ask(Channel.PASSKEY, client, None, Purpose.LOGIN, backend=backend)))
+    return await arun(_beginning(client, backend))
 
 
 @sensitive_variables("credential")
@@ -50,6 +65,8 @@ def finish_sign_in(
     client: ClientInfo, verification: Verification | uuid.UUID, credential: Mapping[str, Any]
 ) -> SignedIn:
     """Who ``credential`` (what ``credential.toJSON()`` gave the page) is of, if it answers ``verification``.
+
+    An answer of a device that was not unlocked is ``MALFORMED`` (``NOT_UNLOCKED``) and not counted.
 
     SECURITY: ``user`` is set for one call only, of an account that is active. Raises ``VerificationNotFound`` for one
     that another session began, ``BackendUnavailable`` and ``BackendRejected``.
@@ -65,11 +82,30 @@ async def afinish_sign_in(
     return await arun(_finishing(client, verification, credential))
 
 
+def _beginning(client: ClientInfo, backend: str | None) -> Steps[Challenged]:
+    begun = yield from starting(Ask(Channel.PASSKEY, client, None, Purpose.LOGIN, backend=backend))
+    return replace(begun, options={**begun.options, "userVerification": "required"})
+
+
 def _finishing(
     client: ClientInfo, verification: Verification | uuid.UUID, credential: Mapping[str, Any]
 ) -> Steps[SignedIn]:
     found = verification if isinstance(verification, uuid.UUID) else verification.pk
+    if challenges.credential_digest(credential) and not _was_unlocked(credential):
+        # SECURITY: without that it is one factor, whoever holds the device. The Service may be set to do without.
+        known = checking.load(found, client, None)
+        return SignedIn(checking.checked(known, CheckOutcome.MALFORMED, problem=NOT_UNLOCKED))
     checked = yield from answering_(Given(found, client, None, credential=credential, anybody=True))
     if not checked.approved:
         return SignedIn(checked)
     return SignedIn(checked, checked.verification.user)
+
+
+def _was_unlocked(credential: Mapping[str, Any]) -> bool:
+    """Whether the authenticator says that it verified the person: a flag of what it signs, so that the provider's
+    judgement of the signature covers it (WebAuthn Level 3, section 6.1).
+    """
+    told = credential["response"].get("authenticatorData")
+    # SECURITY: in the one spelling that every decoder reads alike, so that the provider judges the flag that is read.
+    data = decoded(told) if isinstance(told, str) and _BASE64URL.fullmatch(told) else b""
+    return len(data) > _FLAGS and bool(data[_FLAGS] & _USER_VERIFIED)

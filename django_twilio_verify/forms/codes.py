@@ -41,3 +41,29 @@ class RecoveryForm(forms.Form):
         error_messages={"required": _("Enter one of your recovery codes.")},
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}),
     )
+
+
+class AppCodeForm(CodeForm):
+    """A code of an authenticator app, as typed."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].error_messages["required"] = _("Enter the code that your authenticator app shows.")
+
+
+class NumberForm(forms.Form):
+    """The number that a phone shows, as typed; left empty by who only asks whether the phone has said yes."""
+
+    # As above: no maxlength, and not type=number.
+    number = forms.CharField(
+        label=_("Number on your phone"),
+        required=False,
+        max_length=100,
+        widget=forms.TextInput(
+            attrs={"inputmode": "numeric", "autocomplete": "off", "spellcheck": "false", "maxlength": None}
+        ),
+    )
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.fields["number"].widget.attrs.pop("maxlength", None)

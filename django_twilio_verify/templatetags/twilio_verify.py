@@ -12,14 +12,16 @@ from django.template import Context
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import AttemptStatus, Channel
 from ..conf import settings
+from ..flows.factors import Way
 from ..forms.consent import WAY_PLURALS
 from ..models import Verification
+from ..web import passkeys
 from ..web.access import with_next
 
 register = template.Library()
@@ -31,6 +33,11 @@ _NAMES: Mapping[str, Any] = {
     Channel.EMAIL: _("Email"),
     Channel.SNA: _("Check by your mobile network"),
     Channel.AUTO: _("Automatic"),
+    Channel.TOTP: _("Authenticator app"),
+    Channel.PUSH: _("Approve on your phone"),
+    Channel.SILENT: _("Check by the app on your phone"),
+    Channel.PASSKEY: _("Passkey"),
+    Channel.RECOVERY: _("Recovery code"),
 }
 _INSTEAD: Mapping[str, Any] = {
     Channel.SMS: _("Send a text message instead"),
@@ -71,6 +78,15 @@ def nonce_attr(context: Context) -> SafeString:
     return SafeString() if nonce is None else format_html(' nonce="{}"', str(nonce))
 
 
+@register.simple_tag(takes_context=True)
+def has_proved(context: Context, max_age: int | None = None, channels: str = "") -> bool:
+    """Whether who is signed in passed a factor in this session, at most ``max_age`` seconds ago and by one of
+    ``channels`` (with spaces between): ``{% has_proved max_age=600 as fresh %}``. Costs no query.
+    """
+    access = getattr(context.get("request"), "twilio_verify", None)
+    return access is not None and bool(access.has_proved(max_age=max_age, channels=channels.split()))
+
+
 @register.simple_tag
 def program_name() -> str:
     """The name in ``TWILIO_VERIFY_PROGRAM``: for a site's own pages, whose context has no ``program``."""
@@ -93,10 +109,47 @@ def verify_field(field: BoundField, hint: str = "") -> dict[str, Any]:
     }
 
 
+@register.inclusion_tag("twilio_verify/_passkey_sign_in.html", takes_context=True)
+def passkey_sign_in(context: Context, autofill: bool = True, is_part: bool = True) -> dict[str, Any]:
+    """The button "Sign in with a passkey", for the site's login page; nothing where the backend keeps no passkeys.
+
+    ``autofill``: offer passkeys also where the browser fills in names, if a field of the page says
+    ``autocomplete="username webauthn"``. ``is_part``: the page has other ways too, so that the button is left out where
+    the browser cannot. ``next``: of the context, as login views give it, or of the request.
+    """
+    return {
+        "autofill": autofill and is_part,
+        "csrf_token": context.get("csrf_token"),
+        "is_offered": passkeys.is_offered(),
+        "is_part": is_part,
+        "next": passkeys.wanted_page(context.flatten(), context.get("request")),
+        "nonce": nonce_attr(context),
+    }
+
+
 @register.filter
 def way_name(channel: str) -> str:
     """What a list of ways calls ``channel``, as "Phone call"."""
     return str(_NAMES.get(channel, channel))
+
+
+_LABELS: Mapping[str, Any] = {
+    Channel.TOTP: _("Authenticator app, %(name)s"),
+    Channel.PUSH: _("Approve on %(name)s"),
+    Channel.SILENT: _("Check by the app on %(name)s"),
+}
+
+
+@register.filter
+def way_label(way: Way) -> SafeString:
+    """What a list calls ``way`` (with ``channel`` and ``factor``), as "Phone call, ••• ••61" or "Approve on Pixel"."""
+    factor = way.factor
+    if factor.recipient_value:
+        return format_html('{}, <span dir="ltr">{}</span>', way_name(way.channel), factor.masked)
+    if way.channel in _LABELS and factor.masked:
+        name = format_html("<bdi>{}</bdi>", factor.masked)
+        return SafeString(conditional_escape(str(_LABELS[way.channel])) % {"name": name})
+    return format_html("{}", way_name(way.channel))
 
 
 @register.filter

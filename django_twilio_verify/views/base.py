@@ -57,7 +57,7 @@ class PageMixin(ContextMixin, View):
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
         """The view. Marked here and not on ``dispatch``, which subclasses override and so would lose the marks."""
-        view = sensitive_post_parameters("code", "number", "email")(super().as_view(**initkwargs))
+        view = sensitive_post_parameters("code", "number", "email", "credential")(super().as_view(**initkwargs))
         # Flows own their transactions and call the provider between them: ATOMIC_REQUESTS must not wrap these views.
         # People who wait are not signed in: LoginRequiredMiddleware would send them round in circles. Each page asks
         # itself.

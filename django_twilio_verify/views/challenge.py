@@ -8,21 +8,18 @@ from django import forms
 from django.conf import settings as django_settings
 from django.contrib.auth import logout
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 
 from ..choices import Channel, Purpose
 from ..exceptions import RateLimited
-from ..flows import factors, plan, recovery
+from ..flows import factors, recovery
 from ..flows.factors import Way
-from ..flows.plan import Asked
 from ..forms.codes import RecoveryForm
-from ..models import Factor
-from ..web import access
-from .address import named
+from ..web import access, hints
 from .base import FormPage, PageMixin
-from .ways import SendPage
+from .factor import FactorPage, Offer
 
 
 class PendingMixin(PageMixin):
@@ -40,44 +37,6 @@ class PendingMixin(PageMixin):
         return super().dispatch(request, *args, **kwargs)
 
 
-class FactorPage(SendPage):
-    """Prove a factor of ``person``: the default one, or the way that the URL names, with links to all others."""
-
-    person: AbstractBaseUser
-    ways: list[Way]
-
-    def find_ways(self, person: AbstractBaseUser) -> bool:
-        """Look up the ways of ``person`` and choose among them. False if there are none."""
-        enrolled = factors.enrolled(person)
-        self.ways = factors.ways(enrolled, purpose=self.purpose, user=person, client=self.client)
-        if not self.ways:
-            return False
-        chosen = self.ways[0] if "factor" not in self.kwargs else self._named(enrolled, person)
-        self.factor, self.channel = chosen.factor, chosen.channel
-        self.recipient = self.factor.recipient
-        return True
-
-    def _named(self, enrolled: list[Factor], person: AbstractBaseUser) -> Way:
-        """The way of the URL: also one that is out at the moment, which then says so itself. Else 404."""
-        # SECURITY: looked up among the person's own factors, so nobody else's can be named.
-        for factor in enrolled:
-            if factor.pk == self.kwargs["factor"] and factor.recipient_value:
-                asked = Asked(
-                    factor.recipient, self.purpose, line_type=factor.line_type, user=person, client=self.client
-                )
-                channel = named(self.kwargs["channel"], plan.among(asked, frozenset()))
-                return Way(factor, channel)
-        raise Http404
-
-    def sending_for(self) -> AbstractBaseUser | None:
-        return self.person
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        here = (self.factor.pk if self.factor else None, self.channel)
-        others = [way for way in self.ways if (way.factor.pk, way.channel) != here]
-        return super().get_context_data(factor=self.factor, other_ways=others, person=self.person, **kwargs)
-
-
 class ChallengeView(PendingMixin, FactorPage):
     """Confirm that it is you, by one of your factors."""
 
@@ -92,12 +51,16 @@ class ChallengeView(PendingMixin, FactorPage):
             return self.go("recovery" if factors.has_factor(person) else "enrol")
         return super().dispatch(request, *args, **kwargs)
 
+    def way_url(self, way: Way | Offer) -> str:
+        return self.url("challenge_way", way.factor.pk, way.channel.value)
 
-class RecoveryView(PendingMixin, FormPage):
-    """Sign in with a recovery code."""
+
+class RecoveryPage(FormPage):
+    """Ask ``person`` for a recovery code."""
 
     template_name = "twilio_verify/recovery.html"
     form_class = RecoveryForm
+    person: AbstractBaseUser
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
         try:
@@ -107,8 +70,24 @@ class RecoveryView(PendingMixin, FormPage):
         if not redeemed:
             form.add_error("code", str(RecoveryForm.not_one))
             return self.form_invalid(form)
+        return self.redeemed()
+
+    def redeemed(self) -> HttpResponse:
+        """What the code was for."""
+        raise NotImplementedError
+
+
+class RecoveryView(PendingMixin, RecoveryPage):
+    """Sign in with a recovery code."""
+
+    def redeemed(self) -> HttpResponse:
         access.complete(self.request, self.person, Channel.RECOVERY.value)
-        return self.go_on()
+        response = self.go_on()
+        hints.remember(self.request, response, Channel.RECOVERY)
+        return response
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(back_url=self.url("challenge"), **kwargs)
 
 
 class CancelView(PageMixin):

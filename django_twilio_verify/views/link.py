@@ -18,15 +18,15 @@ from django.utils.functional import cached_property
 from ..choices import CheckOutcome, Purpose
 from ..exceptions import BackendError, VerificationNotFound
 from ..flows import handover, plan, verifications
-from ..results import Checked, Progress, RedeemProblem
+from ..results import Checked, Progress
 from ..web import session
 from ..web.qr import svg
-from ..web.wording import link_sentence_for, redeem_sentence
+from ..web.wording import link_sentence_for
 from .base import BY_LINK, FormPage
-from .proof import ProofMixin, VerificationMixin
+from .proof import RedeemMixin, VerificationMixin
 
 
-class LinkView(ProofMixin, FormPage):
+class LinkView(RedeemMixin, FormPage):
     """Open the link on this phone, or hand it to the phone by a QR code. POST asks what came of it."""
 
     template_name = "twilio_verify/link.html"
@@ -56,19 +56,6 @@ class LinkView(ProofMixin, FormPage):
         if checked.approved or checked.outcome == CheckOutcome.ALREADY_VERIFIED:
             return self.proved()
         return self.not_proved(form, checked)
-
-    def proved(self) -> HttpResponse:
-        """SECURITY: two screens may learn of one approval. It signs in, or enrols, where it is used up, once."""
-        if self.verification.purpose not in (Purpose.LOGIN, Purpose.ENROL):
-            return self.approved()  # whoever asked for the proof uses it up
-        redeemed = verifications.redeem(
-            self.verification, purpose=self.verification.purpose, client=self.client, user=self.person
-        )
-        if redeemed:
-            return self.approved()
-        if redeemed.problem is None or redeemed.problem == RedeemProblem.USED:
-            return self.go_on()
-        return self.told(forms.Form(), redeem_sentence(redeemed.problem))
 
     def not_proved(self, form: forms.Form, checked: Checked) -> HttpResponse:
         """Not opened yet, or over: said above; the page offers what is left."""

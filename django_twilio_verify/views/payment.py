@@ -1,23 +1,27 @@
-"""Approving a payment: which one, shown word for word, and a code to one of the person's factors."""
+"""Approving a payment: which one, shown word for word, and one of the person's factors."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.http import urlencode
 
 from ..choices import Purpose
+from ..flows.factors import Way
 from ..web import access, session
-from .challenge import FactorPage
+from .factor import FactorPage, Offer
+
+PAYMENT = "payment"
+"""The query's name for the payment's key, where options of a passkey are asked for."""
 
 
 class PaymentView(FactorPage):
-    """What is to be paid to whom, and a button that sends a code for it. Begun by ``web.payments.begin``."""
+    """What is to be paid to whom, and what asks one of the person's factors. Begun by ``web.payments.begin``."""
 
     template_name = "twilio_verify/payment.html"
     purpose = Purpose.PAYMENT
@@ -37,8 +41,11 @@ class PaymentView(FactorPage):
         """To where a phone or an address is added, and then back here."""
         return HttpResponseRedirect(access.with_next(reverse("twilio_verify:enrol"), self.request.get_full_path()))
 
-    def sending_for(self) -> AbstractBaseUser | None:
-        return self.person
+    def way_url(self, way: Way | Offer) -> str:
+        return self.url("payment_way", self.kwargs["key"], way.factor.pk, way.channel.value)
+
+    def options_url(self) -> str:
+        return f"{super().options_url()}?{urlencode({PAYMENT: self.kwargs['key']})}"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(payment=self.payment, key=self.kwargs["key"], **kwargs)

@@ -4,18 +4,58 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.utils.functional import cached_property
 
 from ..choices import Purpose
+from ..exceptions import VerificationNotFound
 from ..flows import factors, recovery, verifications
 from ..flows.factors import Confirmed
 from ..models import Verification
-from ..web import access, session
+from ..results import Checked, RedeemProblem
+from ..web import access, hints, session
+from ..web.wording import redeem_sentence
 from .account import recovery_codes_page
 from .base import PageMixin, demand_proof, must_prove_first
+
+ONCE = (Purpose.LOGIN, Purpose.ENROL, Purpose.STEP_UP)
+"""What our own pages do with a proof, and so use it up. Of other purposes, whoever asked for the proof does."""
+
+
+def act(page: PageMixin, verification: Verification, person: AbstractBaseUser | None) -> HttpResponse:
+    """What ``verification``, approved, opens for ``person``, unless it enrols: then on to where the person was going.
+
+    SECURITY: reached by exactly one request for each verification.
+    """
+    if verification.purpose == Purpose.LOGIN:
+        sign_in(page, verification, person)
+    if verification.purpose == Purpose.STEP_UP:
+        step_up(page, verification)
+    if verification.purpose == Purpose.PAYMENT:
+        session.add_payment_proof(page.request, verification.pk)
+    response = page.go_on()
+    if verification.purpose == Purpose.LOGIN:
+        hints.remember(page.request, response, verification.channel)
+    return response
+
+
+def sign_in(page: PageMixin, verification: Verification, person: AbstractBaseUser | None) -> None:
+    """Complete the sign-in that waits for this proof; a proof for a sign-in that is over changes nothing."""
+    if person is not None and page.access.is_pending:
+        access.complete(page.request, person, verification.channel)
+
+
+def step_up(page: PageMixin, verification: Verification) -> None:
+    """Note in the session that the person has just proved a factor.
+
+    SECURITY: the one who is signed in, and nobody else: the session may have changed hands since the proof was begun.
+    """
+    user = page.request.user
+    if user.is_authenticated and verification.user_id == user.pk:
+        access.mark_passed(page.request, verification.channel)
 
 
 class VerificationMixin(PageMixin):
@@ -34,7 +74,15 @@ class VerificationMixin(PageMixin):
 
     @cached_property
     def verification(self) -> Verification:
-        return verifications.get(self.kwargs["verification"], client=self.client, user=self.person)
+        """404 for one that is not the caller's, or not of these pages."""
+        found = verifications.get(self.kwargs["verification"], client=self.client, user=self.person)
+        if not self.is_about(found):
+            raise VerificationNotFound
+        return found
+
+    def is_about(self, verification: Verification) -> bool:
+        """Whether these pages are about such a one: here, one that brings a code or a link."""
+        return not verification.is_challenge
 
     def sending_for(self) -> AbstractBaseUser | None:
         """Whose proof it is: nobody's account where a visitor began it, even if she is signed in by now."""
@@ -52,22 +100,34 @@ class ProofMixin(VerificationMixin):
             if must_prove_first(self, self.person):
                 return demand_proof(self)
             return self.enrolled(factors.confirm(self.verification))
-        if self.verification.purpose == Purpose.LOGIN:
-            self.sign_in()
-        if self.verification.purpose == Purpose.PAYMENT:
-            session.add_payment_proof(self.request, self.verification.pk)
-        return self.go_on()
-
-    def sign_in(self) -> None:
-        """Complete the sign-in that waits for this proof; a proof for a sign-in that is over changes nothing."""
-        if self.person is not None and self.access.is_pending:
-            access.complete(self.request, self.person, self.verification.channel)
+        return act(self, self.verification, self.person)
 
     def enrolled(self, confirmed: Confirmed) -> HttpResponse:
         if self.access.is_pending:
-            self.sign_in()
+            sign_in(self, self.verification, self.person)
         else:
             access.mark_passed(self.request, self.verification.channel)
         if confirmed.first and self.person is not None:
             return recovery_codes_page(self, recovery.issue(self.person), first=True)
         return HttpResponseRedirect(self.next or self.url("factors"))
+
+
+class RedeemMixin(ProofMixin):
+    """Pages that several requests may reach with one approval: it was given on a phone, and each of them learns of it."""
+
+    def proved(self) -> HttpResponse:
+        """SECURITY: the approval signs in, enrols or steps up where it is used up, once."""
+        if self.verification.purpose not in ONCE:
+            return self.approved()
+        redeemed = verifications.redeem(
+            self.verification, purpose=self.verification.purpose, client=self.client, user=self.person
+        )
+        if redeemed:
+            return self.approved()
+        if redeemed.problem is None or redeemed.problem == RedeemProblem.USED:
+            return self.go_on()
+        return self.told(forms.Form(), redeem_sentence(redeemed.problem))
+
+    def told(self, form: forms.Form, problem: str, checked: Checked | None = None) -> HttpResponse:
+        """The page again, with ``problem``."""
+        raise NotImplementedError

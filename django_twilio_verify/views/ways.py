@@ -89,4 +89,6 @@ class SendPage(FormPage):
         )
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(channel=self.channel, recipient=self.recipient, **kwargs)
+        if "recipient" not in kwargs and hasattr(self, "recipient"):  # a device has none
+            kwargs["recipient"] = self.recipient
+        return super().get_context_data(channel=self.channel, **kwargs)

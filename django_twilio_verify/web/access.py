@@ -10,9 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
+from django.contrib.auth import load_backend, login
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.signals import user_logged_in
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import resolve_url
 from django.urls import Resolver404, ResolverMatch, resolve, reverse
@@ -304,6 +306,30 @@ def mark_passed(request: HttpRequest, channel: str) -> None:
     user_id = session.signed_in_id(request)
     if user_id is not None:
         session.settle(request, user_id, passed=True, channel=channel)
+
+
+def sign_in(request: HttpRequest, user: AbstractBaseUser, channel: str) -> None:
+    """Sign ``user`` in by a proof that is both factors in one, as that of an unlocked passkey, by way of ``channel``.
+
+    By Django's ``login()``: a new session key, ``user_logged_in``; and then as a sign-in whose second factor passed.
+    Raises ``PermissionDenied`` if no authentication backend of the site lets the account in, as an inactive one.
+    """
+    login(request, user, backend=_door_for(user))  # type: ignore[arg-type]  # any user model
+    if session.pending(request) is not None:
+        complete(request, user, channel)
+        return
+    # The site demands no second factor of this account, or this session had passed one.
+    mark_passed(request, channel)
+    second_factor_passed.send(sender=type(user), request=request, user=user, channel=channel)
+
+
+def _door_for(user: AbstractBaseUser) -> str:
+    """The first of ``AUTHENTICATION_BACKENDS`` that knows ``user``, and will at the next request."""
+    for path in django_settings.AUTHENTICATION_BACKENDS:
+        # SECURITY: asked, as at every request: Django's own answers nobody for accounts that are not active.
+        if load_backend(path).get_user(user.pk) == user:
+            return path
+    raise PermissionDenied("No authentication backend signs this account in.")
 
 
 def is_exempt(match: ResolverMatch | None) -> bool:

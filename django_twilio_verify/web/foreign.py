@@ -19,9 +19,20 @@ def connect() -> None:
 
 
 def leave_allauth(sender: Any, request: HttpRequest | None, **kwargs: Any) -> None:
-    """Have allauth answer with the way to the challenge. It asserts that somebody is signed in once Django's
-    ``login()`` returns (``DefaultAccountAdapter.get_login_redirect_url``), which a person who owes a factor is not; the
-    exception is its own way of answering at once.
+    """Have allauth's own views answer with the way to the challenge.
+
+    They assert that somebody is signed in once Django's ``login()`` returns
+    (``DefaultAccountAdapter.get_login_redirect_url``), which a person who owes a factor is not; the exception is
+    allauth's way of answering at once.
     """
-    if request is not None and hasattr(request, "allauth") and session.pending(request) is not None:
+    if request is not None and _is_at_allauth(request) and session.pending(request) is not None:
         raise import_string("allauth.core.exceptions.ImmediateHttpResponse")(access.challenge_response(request))
+
+
+def _is_at_allauth(request: HttpRequest) -> bool:
+    match = getattr(request, "resolver_match", None)
+    if match is None or not hasattr(request, "allauth"):
+        return False
+    view = getattr(match.func, "view_class", None)
+    places = [match.func.__module__, *(base.__module__ for base in getattr(view, "__mro__", ()))]
+    return any(place.partition(".")[0] == "allauth" for place in places)

@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from django.dispatch import Signal
 
 from ..conf import settings
-from . import access
+from . import access, foreign
 
 
 class LoginSignal(Signal):
@@ -39,7 +39,11 @@ class LoginSignal(Signal):
 
 
 def _held_back(named: dict[str, Any]) -> bool:
-    return settings.defer_login_signal and access.held_back(named.get("request"), named["user"])
+    request = named.get("request")
+    if not settings.defer_login_signal or not access.held_back(request, named["user"]):
+        return False
+    foreign.leave_allauth(None, request)
+    return True
 
 
 async def _aheld_back(named: dict[str, Any]) -> bool:

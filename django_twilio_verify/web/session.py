@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from django.contrib.auth import (
@@ -20,6 +20,7 @@ from django.contrib.auth import (
     load_backend,
 )
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sessions.backends.signed_cookies import SessionStore as CookieSession
 from django.http import HttpRequest
 from django.middleware.csrf import rotate_token
 from django.utils.crypto import constant_time_compare
@@ -34,9 +35,13 @@ _PENDING = "_twilio_verify_pending"
 _SETTLED = "_twilio_verify_settled"
 _PAYMENTS = "_twilio_verify_payments"
 _PAYMENT_PROOFS = "_twilio_verify_payment_proofs"
+_FORMS = "_twilio_verify_forms"
 
 KEPT_PAYMENTS = 5
 """Payments, and approvals of such, that a session remembers: a person with more tabs open begins again."""
+KEPT_FORMS = 2
+FORM_LIVES = 600
+"""Seconds for which a posted form waits for the proof that it asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,18 @@ class Settled:
     policy: str = ""
     grace: int = 0
     reminded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeptForm:
+    """What somebody posted before a proof was asked for. ``path``: with its query; ``fields``: name and value, as many
+    as there were; ``at``: seconds since 1970.
+    """
+
+    user_id: str
+    path: str
+    fields: list[tuple[str, str]] = field(repr=False)
+    at: int = 0
 
 
 def secret(request: HttpRequest) -> str:
@@ -258,13 +275,41 @@ def payment(request: HttpRequest, key: str) -> Payment | None:
 
 def add_payment_proof(request: HttpRequest, verification_id: uuid.UUID) -> None:
     """Remember the approved verification of a payment, for ``web.payments.redeem``."""
-    proofs = [*request.session.get(_PAYMENT_PROOFS, ()), str(verification_id)]
-    request.session[_PAYMENT_PROOFS] = proofs[-KEPT_PAYMENTS:]
+    proofs = [one for one in request.session.get(_PAYMENT_PROOFS, ()) if one != str(verification_id)]
+    request.session[_PAYMENT_PROOFS] = [*proofs, str(verification_id)][-KEPT_PAYMENTS:]
 
 
 def payment_proofs(request: HttpRequest) -> list[uuid.UUID]:
     """The approved verifications of payments in this session, the latest one first."""
     return [uuid.UUID(one) for one in reversed(request.session.get(_PAYMENT_PROOFS, ()))]
+
+
+def may_keep_forms(request: HttpRequest) -> bool:
+    """SECURITY: not where the session itself travels in a cookie: it would be read in the browser, and not fit."""
+    return not isinstance(request.session, CookieSession)
+
+
+def keep_form(request: HttpRequest, path: str, fields: list[tuple[str, str]]) -> str:
+    """Keep what the signed-in person has posted to ``path``; the key to find it by."""
+    key = secrets.token_urlsafe(12)
+    form = KeptForm(signed_in_id(request) or "", path, fields, int(time.time()))
+    request.session[_FORMS] = dict([*{**request.session.get(_FORMS, {}), key: asdict(form)}.items()][-KEPT_FORMS:])
+    return key
+
+
+def kept_form(request: HttpRequest, key: str) -> KeptForm | None:
+    """The form of that key, if the person who is signed in posted it in this session, not long ago."""
+    stored = request.session.get(_FORMS, {}).get(key)
+    form = KeptForm(**stored) if stored else None
+    # SECURITY: a session that changed hands shows and sends nothing of whoever had it before.
+    if form is None or form.user_id != signed_in_id(request) or form.at + FORM_LIVES < time.time():
+        return None
+    return form
+
+
+def drop_form(request: HttpRequest, key: str) -> None:
+    """The form has gone on, and does so once."""
+    request.session[_FORMS] = {one: form for one, form in request.session.get(_FORMS, {}).items() if one != key}
 
 
 def text_of(user: AbstractBaseUser) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..choices import CheckOutcome
+from ..choices import Channel, CheckOutcome
 from ..codes import CodeProblem
 from ..conf import settings
+from ..flows.challenges import TOTP_DIGITS
 from ..results import Checked, RedeemProblem
 
 
@@ -42,6 +43,87 @@ def link_sentence_for(checked: Checked) -> str:
         CheckOutcome.BUSY: _("We are still asking your mobile network. Wait a moment and try again."),
     }.get(checked.outcome)
     return said or sentence_for(checked)
+
+
+def challenge_sentence_for(checked: Checked) -> str:
+    """What is told of an answer of an authenticator app, a phone or a passkey that was not right, in the active
+    language. Empty for one that was.
+    """
+    channel = Channel(checked.verification.channel)
+    by_kind = {Channel.TOTP: _app_sentence, Channel.PASSKEY: _passkey_sentence}.get(channel, _phone_sentence)
+    return by_kind(checked) or _any_sentence(checked.outcome)
+
+
+def lost_sentence(channel: str) -> str:
+    """That a device is not known any more."""
+    return {
+        Channel.TOTP: _("This authenticator app is not set up any more. Go on another way, and set it up again."),
+        Channel.PASSKEY: _("This passkey is not known any more. Go on another way, and make a new one."),
+    }.get(Channel(channel)) or _("This phone is not set up any more. Go on another way, and set it up again.")
+
+
+def _app_sentence(checked: Checked) -> str:
+    if checked.outcome == CheckOutcome.MALFORMED:
+        return _app_malformed(checked)
+    if checked.outcome == CheckOutcome.WRONG:
+        return ngettext(
+            "This is not the code that your app shows now. You have %(left)s try left.",
+            "This is not the code that your app shows now. You have %(left)s tries left.",
+            checked.checks_left,
+        ) % {"left": checked.checks_left}
+    return {
+        CheckOutcome.REPLAYED: _("This code was used already. Wait until your app shows the next one, and enter that."),
+        CheckOutcome.USED_UP: _("Too many wrong codes. Try again later, or try another way."),
+        CheckOutcome.EXPIRED: _("This took too long. Enter the code that your app shows now."),
+        CheckOutcome.LOST: lost_sentence(Channel.TOTP),
+    }.get(checked.outcome, "")
+
+
+def _app_malformed(checked: Checked) -> str:
+    factor = checked.verification.factor
+    length = (factor.digits if factor else 0) or TOTP_DIGITS
+    return {
+        CodeProblem.MISSING.value: _("Enter the code that your authenticator app shows."),
+        CodeProblem.TOO_SHORT.value: _("The code has %(length)s digits: some are missing.") % {"length": length},
+        CodeProblem.TOO_LONG.value: _("The code has %(length)s digits: these are too many.") % {"length": length},
+    }.get(checked.problem) or _("The code has digits only.")
+
+
+def _phone_sentence(checked: Checked) -> str:
+    if checked.outcome == CheckOutcome.WAITING and checked.problem == "number":
+        return _("Enter the number that your phone shows.")
+    return {
+        CheckOutcome.WAITING: _("Your phone has not said yes so far. Answer on the phone, then press the button."),
+        CheckOutcome.MALFORMED: _("The number has two digits."),
+        CheckOutcome.WRONG: _("This is not the number that your phone shows, so the request is over. Ask it again."),
+        CheckOutcome.DENIED: _("The answer on the phone was no."),
+        CheckOutcome.EXPIRED: _("Nobody answered on the phone in time. Ask it again."),
+        CheckOutcome.LOST: lost_sentence(Channel.PUSH),
+        CheckOutcome.CLOSED: _("This request is over. Ask your phone again."),
+        CheckOutcome.BUSY: _("We are still asking your phone. Wait a moment and try again."),
+    }.get(checked.outcome, "")
+
+
+def _passkey_sentence(checked: Checked) -> str:
+    return {
+        CheckOutcome.WRONG: _("This passkey could not be confirmed. Try again, or try another way."),
+        CheckOutcome.MALFORMED: _("Your browser did not hand over a passkey. Try again, or try another way."),
+        CheckOutcome.EXPIRED: _("This took too long. Try your passkey again."),
+        CheckOutcome.CLOSED: _("This request is over. Try your passkey again."),
+        CheckOutcome.LOST: lost_sentence(Channel.PASSKEY),
+    }.get(checked.outcome, "")
+
+
+def _any_sentence(outcome: CheckOutcome) -> str:
+    """For what reads the same of every kind, and for what cannot become of one."""
+    if outcome == CheckOutcome.APPROVED:
+        return ""
+    return {
+        CheckOutcome.ALREADY_VERIFIED: _("This has been confirmed already."),
+        CheckOutcome.USED_UP: _("There were too many tries. Try again later, or another way."),
+        CheckOutcome.BUSY: _("We are still checking your answer before this one. Wait a moment and try again."),
+        CheckOutcome.CHANGED: _("The amount or the payee has changed since you were asked. Start again."),
+    }.get(outcome) or _("This could not be confirmed. Try again, or try another way.")
 
 
 def redeem_sentence(problem: RedeemProblem) -> str:

@@ -63,7 +63,13 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[str]:
+def shop_environ() -> dict[str, str]:
+    """What the shop finds in its environment besides."""
+    return {}
+
+
+@pytest.fixture
+def shop(tmp_path: Path, shop_environ: dict[str, str]) -> Iterator[str]:
     """The address of a shop of the test's own, just opened by ``manage.py demo``."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
@@ -76,7 +82,7 @@ def shop(tmp_path: Path) -> Iterator[str]:
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, str(ROOT / "example_project" / "manage.py"), "demo"],
-            env=environ,
+            env=environ | shop_environ,
             stdout=output,
             stderr=subprocess.STDOUT,
         )

@@ -115,7 +115,7 @@ class Visitor:
         self.open(path)
         self.page.get_by_label("Username").fill(name)
         self.page.get_by_label("Password").fill(PASSWORDS[name])
-        self.page.get_by_role("button", name=re.compile("Sign in|Log in")).click()
+        self.page.get_by_role("button", name=re.compile("^(Sign in|Log in)$")).click()
 
     def sign_out(self) -> None:
         self.open("/account/")

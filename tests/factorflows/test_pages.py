@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from django_twilio_verify.flows import recovery
+from django_twilio_verify.models import Factor
 
 from ..support import make_factor, sign_in
 from .conftest import World
@@ -15,7 +17,7 @@ from .conftest import World
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize("case", ["an authenticator app alone", "all ways too weak"])
+@pytest.mark.parametrize("case", ["an app that the provider does not know any more", "all ways too weak"])
 def test_whose_factors_cannot_be_asked_goes_on_by_recovery_code(
     local: World, ann: Any, settings: Any, clock: Any, case: str
 ) -> None:
@@ -24,6 +26,7 @@ def test_whose_factors_cannot_be_asked_goes_on_by_recovery_code(
         settings.TWILIO_VERIFY_MINIMUM_ASSURANCE = "totp"
     else:
         local.totp(ann)
+        Factor.objects.update(lost_at=timezone.now())
     code, browser = recovery.issue(ann)[0], Client()
     sign_in(browser)
     shown = browser.get("/verify/", follow=True)

@@ -20,6 +20,8 @@ class FactorGuard:
     without a proof.
     """
 
+    twilio_verify_guarded = True
+
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         found: tuple[Any, Any] | None = super().authenticate(request)  # type: ignore[misc]  # the class behind
         if found is None:

@@ -21,6 +21,7 @@ class IsVerified(BasePermission):
     Subclasses may set ``max_age`` (seconds) and ``channels``: ``class Lately(IsVerified): max_age = 300``.
     """
 
+    twilio_verify_guarded = True
     max_age: int | None = None
     channels: Iterable[str] = ()
 

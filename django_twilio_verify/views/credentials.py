@@ -1,0 +1,188 @@
+"""Passkeys: enrolling one, and signing in with one without saying who it is.
+
+A page asks our server for options, the browser for a passkey, and posts what that answers (``passkeys.js``). Only the
+first of these reaches the provider before the person has done anything, and no page does so by being shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.conf import settings as django_settings
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from ..choices import Channel, CheckOutcome
+from ..exceptions import BackendUnavailable, RateLimited, TwilioVerifyError
+from ..factor_options import MAX_NAME
+from ..flows import devicefactors, factors, passkeys, recovery
+from ..forms.newpasskey import NewPasskeyForm, PasskeyNameForm
+from ..forms.passkeys import CredentialForm
+from ..models import Verification
+from ..results import Enrolled
+from ..web import access, session
+from ..web.access import with_next
+from ..web.browsers import browser_name
+from ..web.wording import passkey_sentence_for
+from .account import recovery_codes_page
+from .base import UNAVAILABLE_RETRY, FormPage, PageMixin, StepUpMixin, demand_proof
+
+
+def options_answer(verification: Verification, options: Mapping[str, Any]) -> JsonResponse:
+    """What our script gives to the browser, and posts back."""
+    return JsonResponse({"verification": str(verification.pk), "options": dict(options)})
+
+
+def problem_answer(error: TwilioVerifyError) -> JsonResponse:
+    """Why there are no options, in a sentence, with the status that says the same."""
+    answer = JsonResponse({"problem": error.sentence}, status=409)
+    if isinstance(error, RateLimited):
+        answer.status_code = 429
+        answer.headers["Retry-After"] = str(max(1, int((error.retry_at - timezone.now()).total_seconds())))
+    elif isinstance(error, BackendUnavailable):
+        answer.status_code = 503
+        answer.headers["Retry-After"] = str(UNAVAILABLE_RETRY)
+    return answer
+
+
+class PasskeyMixin(PageMixin):
+    """Not there where the site's backend keeps no passkeys."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not passkeys.are_kept():
+            raise Http404
+        return super().dispatch(request, *args, **kwargs)
+
+
+class PasskeyPage(FormPage):
+    """A page whose form our script fills in with what the browser answers."""
+
+    form: CredentialForm
+
+    def form_invalid(self, form: forms.Form) -> HttpResponse:
+        problem = form.problem if isinstance(form, CredentialForm) else ""
+        return self.render_to_response(self.get_context_data(form=form, problem=problem))
+
+
+class EnrolPasskeyView(PasskeyMixin, StepUpMixin, PasskeyPage):
+    """Make a passkey on the device at hand, under a name of the person's own."""
+
+    template_name = "twilio_verify/enrol_passkey.html"
+    form_class = NewPasskeyForm
+
+    def get_initial(self) -> dict[str, Any]:
+        return {"name": self._free_name()}
+
+    def _free_name(self) -> str:
+        """What the browser calls itself, and a number if the person has a factor of that name."""
+        name = browser_name(self.request.headers.get("User-Agent", "")) or _("My passkey")
+        taken = {factor.label for factor in factors.enrolled(self.person)}
+        numbered = (f"{name[: MAX_NAME - 4]} {number}" for number in range(2, len(taken) + 3))
+        return next(one for one in (name, *numbered) if one not in taken)
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        given = form.cleaned_data
+        try:
+            done = devicefactors.confirm(
+                given["verification"], client=self.client, user=self.person, credential=given["credential"]
+            )
+        except TwilioVerifyError as error:
+            return self.refuse(form, error)
+        if done.checked.approved:
+            return self.enrolled(done)
+        if done.checked.outcome == CheckOutcome.ALREADY_VERIFIED:
+            return HttpResponseRedirect(self.next or self.url("factors"))
+        return self.render_to_response(self.get_context_data(form=form, problem=passkey_sentence_for(done.checked)))
+
+    def enrolled(self, done: Enrolled) -> HttpResponse:
+        """What it is good for. SECURITY: reached by exactly one request for each passkey."""
+        if not (self.access.is_verified or done.first):
+            # SECURITY: since this page was asked for, the person has got a factor elsewhere: a password and any passkey
+            # must not add another one, nor sign in.
+            if done.factor is not None:
+                devicefactors.remove(self.person, done.factor.pk)
+            return demand_proof(self)
+        if self.access.is_pending:
+            access.complete(self.request, self.person, Channel.PASSKEY.value)
+        else:
+            access.mark_passed(self.request, Channel.PASSKEY.value)
+        if done.first:
+            return recovery_codes_page(self, recovery.issue(self.person), first=True)
+        return HttpResponseRedirect(self.next or self.url("factors"))
+
+
+class EnrolPasskeyOptionsView(PasskeyMixin, StepUpMixin):
+    """Have the provider make a passkey of that name. POST only; answers with JSON for the browser."""
+
+    http_method_names = ("post", "options")
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = PasskeyNameForm(request.POST)
+        if not form.is_valid():
+            return JsonResponse({"problem": str(form.errors["name"][0])}, status=409)
+        try:
+            begun = devicefactors.begin_passkey(self.person, self.client, name=form.cleaned_data["name"])
+        except TwilioVerifyError as error:
+            return problem_answer(error)
+        return options_answer(begun.verification, begun.options)
+
+
+class PasskeySignInView(PasskeyMixin, PasskeyPage):
+    """Sign in with a passkey alone. Posted to by login pages, and a page of its own where that did not work."""
+
+    template_name = "twilio_verify/passkey_sign_in.html"
+    form_class = CredentialForm
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.user.is_authenticated:
+            return self.go_on()
+        return super().get(request, *args, **kwargs)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not session.has_secret(request) and request.user.is_authenticated:
+            return self.go_on()
+        return super().post(request, *args, **kwargs)
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        given = form.cleaned_data
+        try:
+            signed_in = passkeys.finish_sign_in(self.client, given["verification"], given["credential"])
+        except TwilioVerifyError as error:
+            return self.refuse(form, error)
+        if signed_in.checked.outcome == CheckOutcome.ALREADY_VERIFIED:  # the second press of a double click
+            return self.go_on()
+        problem = passkey_sentence_for(signed_in.checked)
+        if signed_in.user is not None:
+            try:
+                access.sign_in(self.request, signed_in.user, Channel.PASSKEY.value)
+            except PermissionDenied:
+                pass  # SECURITY: told as of a passkey that nobody knows
+            else:
+                return self.go_on()
+        return self.render_to_response(self.get_context_data(form=form, problem=problem))
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        login_url = with_next(resolve_url(django_settings.LOGIN_URL), self.next)
+        return super().get_context_data(login_url=login_url, **kwargs)
+
+
+class PasskeySignInOptionsView(PasskeyMixin):
+    """Options for whoever is at the browser. POST only; answers with JSON.
+
+    SECURITY: it is the same for everybody: nothing is looked up, and the session gets nothing but its secret.
+    """
+
+    http_method_names = ("post", "options")
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        try:
+            begun = passkeys.begin_sign_in(self.client)
+        except TwilioVerifyError as error:
+            return problem_answer(error)
+        return options_answer(begun.verification, begun.options)

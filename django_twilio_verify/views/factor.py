@@ -1,0 +1,172 @@
+"""The page that asks one of a person's factors, by whichever way, with links to all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils.functional import cached_property
+
+from ..choices import Channel, CheckOutcome
+from ..exceptions import TwilioVerifyError
+from ..flows import challenges, factors, plan
+from ..flows.asking import NoSuchFactor
+from ..flows.factors import Way
+from ..flows.plan import Asked
+from ..models import Factor
+from ..results import Challenged, Checked
+from ..web import hints, session
+from ..web.wording import challenge_sentence_for, lost_sentence
+from .address import named
+from .askers import ASKERS, Asker
+from .proof import act
+from .ways import SendPage
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Another way, and the page that asks by it."""
+
+    factor: Factor
+    channel: Channel
+    url: str
+
+
+class FactorPage(SendPage):
+    """Prove a factor of ``person``: the first one, or the way that the URL names."""
+
+    person: AbstractBaseUser
+    ways: list[Way]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method == "POST" and not session.has_secret(request):
+            # A second press whose session the first one has just replaced: on to where the first one leads.
+            return self.go_on()
+        return super().dispatch(request, *args, **kwargs)
+
+    def find_ways(self, person: AbstractBaseUser, channels: Sequence[Channel] = ()) -> bool:
+        """Look up the ways of ``person``, of ``channels`` if there are any, and choose among them. False if there are
+        none.
+        """
+        enrolled = factors.enrolled(person)
+        found = factors.ways(enrolled, purpose=self.purpose, user=person, client=self.client)
+        self.ways = [way for way in found if not channels or way.channel in channels]
+        if hints.prefers_passkey(self.request):
+            self.ways.sort(key=lambda way: way.channel != Channel.PASSKEY)
+        if "factor" in self.kwargs:
+            chosen = self._named(enrolled, person)
+        elif self.ways:
+            chosen = self.ways[0]
+        else:
+            return False
+        self.factor, self.channel = chosen.factor, chosen.channel
+        if self.factor.recipient_value:
+            self.recipient = self.factor.recipient
+        return True
+
+    def _named(self, enrolled: list[Factor], person: AbstractBaseUser) -> Way:
+        """The way of the URL: also one that is out at the moment or lost, which then says so itself. Else 404."""
+        # SECURITY: looked up among the person's own factors, so nobody else's can be named.
+        for factor in enrolled:
+            if factor.pk != self.kwargs["factor"]:
+                continue
+            if factor.recipient_value:
+                asked = Asked(
+                    factor.recipient, self.purpose, line_type=factor.line_type, user=person, client=self.client
+                )
+                return Way(factor, named(self.kwargs["channel"], plan.among(asked, frozenset())))
+            way = factors.device_way(factor, self.purpose)
+            if way is not None and way.channel.value == self.kwargs["channel"]:
+                return way
+        raise Http404
+
+    def sending_for(self) -> AbstractBaseUser | None:
+        return self.person
+
+    @cached_property
+    def asker(self) -> Asker | None:
+        """What asks, if it is a factor that the provider keeps."""
+        asker = ASKERS.get(self.channel)
+        return asker(self) if asker else None
+
+    def get_form(self, form_class: type[forms.Form] | None = None) -> forms.Form:
+        if self.asker is None:
+            return super().get_form(form_class)
+        return self.asker.form_class(**self.get_form_kwargs())
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        if self.asker is None:
+            return super().form_valid(form)
+        try:
+            return self.asker.answer(form)
+        except NoSuchFactor:  # removed a moment ago, or lost
+            return self.render_to_response(self.get_context_data(form=form, problem=lost_sentence(self.channel)))
+        except TwilioVerifyError as error:
+            return self.refuse(form, error)
+
+    def start_challenge(self) -> Challenged:
+        """Have the factor asked. Raises as ``challenges.start``."""
+        return challenges.start(
+            channel=self.channel,
+            client=self.client,
+            user=self.person,
+            purpose=self.purpose,
+            # Any passkey of the person's will do.
+            factor=None if self.channel == Channel.PASSKEY else self.factor,
+            amount=self.payment.amount,
+            payee=self.payment.payee,
+        )
+
+    def judged(self, form: forms.Form, checked: Checked, field: str | None = None) -> HttpResponse:
+        """What an answer comes to: on, or the page again with a sentence, beside ``field`` if it has one."""
+        if checked.approved:
+            return act(self, checked.verification, self.person)
+        if checked.outcome == CheckOutcome.ALREADY_VERIFIED or self._was_pressed_twice(checked):
+            return self.go_on()
+        sentence = challenge_sentence_for(checked)
+        if field is not None:
+            form.add_error(field, sentence)
+        problem = "" if field is not None else sentence
+        return self.render_to_response(self.get_context_data(form=form, problem=problem, retry_at=checked.retry_at))
+
+    def _was_pressed_twice(self, checked: Checked) -> bool:
+        return checked.outcome == CheckOutcome.REPLAYED and challenges.proved_just_now(
+            self.channel,
+            client=self.client,
+            user=self.person,
+            purpose=self.purpose,
+            amount=self.payment.amount,
+            payee=self.payment.payee,
+        )
+
+    def way_url(self, way: Way | Offer) -> str:
+        """The page that asks by ``way``."""
+        raise NotImplementedError
+
+    def options_url(self) -> str:
+        """Where the script of a passkey's page gets what to ask the browser."""
+        return reverse("twilio_verify:passkey_options", args=[self.purpose.value])
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        assert self.factor is not None  # ``find_ways`` found one
+        here = Way(self.factor, self.channel)
+        others = [Offer(way.factor, way.channel, self.way_url(way)) for way in self.ways if not _same(way, here)]
+        if self.asker is None:
+            kwargs = {"part": "twilio_verify/_ask_send.html", **kwargs}
+        else:
+            kwargs = {**self.asker.context(), **kwargs}
+        return super().get_context_data(
+            factor=self.factor, person=self.person, other_ways=others, way_url=self.way_url(here), **kwargs
+        )
+
+
+def _same(one: Way, other: Way) -> bool:
+    if one.channel == other.channel == Channel.PASSKEY:
+        return True
+    return (one.factor.pk, one.channel) == (other.factor.pk, other.channel)

@@ -1,0 +1,80 @@
+"""What a browser is asked, where the person is known: for the script of a page that asks for a passkey."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from ..choices import Channel, Purpose
+from ..exceptions import BackendUnavailable, RateLimited, TwilioVerifyError
+from ..flows import challenges
+from ..flows.asking import NoSuchFactor
+from ..flows.options import Payment
+from ..web import session
+from ..web.wording import lost_sentence
+from .base import UNAVAILABLE_RETRY, PageMixin
+from .payment import PAYMENT
+
+
+class PasskeyOptionsView(PageMixin):
+    """Begin to ask for a passkey. POST, JSON: ``verification`` and ``options``, or ``problem``, a sentence.
+
+    401: nobody is signed in, or waits; 409: there is no passkey to ask for; 429 and 503 with ``Retry-After``.
+    """
+
+    http_method_names = ("post", "options")
+
+    def post(self, request: HttpRequest, purpose: str) -> HttpResponse:
+        if purpose not in (Purpose.LOGIN, Purpose.STEP_UP, Purpose.PAYMENT):
+            raise Http404
+        person = self._person(Purpose(purpose))
+        if person is None:
+            return _problem(_("You are not signed in any more. Load the page again."), 401)
+        payment = self._payment(Purpose(purpose))
+        try:
+            started = challenges.start(
+                channel=Channel.PASSKEY,
+                client=self.client,
+                user=person,
+                purpose=purpose,
+                amount=payment.amount,
+                payee=payment.payee,
+            )
+        except NoSuchFactor:
+            return _problem(lost_sentence(Channel.PASSKEY), 409)
+        except TwilioVerifyError as error:
+            return _refusal(error)
+        return JsonResponse({"verification": str(started.verification.pk), "options": dict(started.options)})
+
+    def _person(self, purpose: Purpose) -> AbstractBaseUser | None:
+        # SECURITY: a password alone is asked for the sign-in that waits, and for nothing else.
+        if purpose == Purpose.LOGIN:
+            return self.access.pending_user
+        return self.request.user if self.request.user.is_authenticated else None
+
+    def _payment(self, purpose: Purpose) -> Payment:
+        if purpose != Purpose.PAYMENT:
+            return Payment()
+        # SECURITY: what is paid, by our own record, and nothing that the browser says.
+        found = session.payment(self.request, self.request.GET.get(PAYMENT, ""))
+        if found is None:
+            raise Http404
+        return found
+
+
+def _refusal(error: TwilioVerifyError) -> HttpResponse:
+    if isinstance(error, RateLimited):
+        wait = int((error.retry_at - timezone.now()).total_seconds())
+        return _problem(error.sentence, 429, max(1, wait))
+    if isinstance(error, BackendUnavailable):
+        return _problem(error.sentence, 503, UNAVAILABLE_RETRY)
+    return _problem(error.sentence, 409)
+
+
+def _problem(sentence: str, status: int, retry_after: int | None = None) -> HttpResponse:
+    headers: dict[str, Any] = {"Retry-After": str(retry_after)} if retry_after is not None else {}
+    return JsonResponse({"problem": sentence}, status=status, headers=headers)

@@ -1,0 +1,26 @@
+"""What the button "Sign in with a passkey" on a login page is made with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest
+
+from ..flows import passkeys
+from .access import REDIRECT_FIELD_NAME
+
+
+def is_offered() -> bool:
+    """Whether people can have passkeys here."""
+    return passkeys.are_kept()
+
+
+def wanted_page(context: Mapping[str, Any], request: HttpRequest | None) -> str:
+    """Where the person was going, by a login page's ``context`` (Django's, allauth's) or else by ``request``. As it was
+    given: who leads there has to look whether it is on this site.
+    """
+    for name in (REDIRECT_FIELD_NAME, "redirect_field_value"):
+        if context.get(name):
+            return str(context[name])
+    return request.GET.get(REDIRECT_FIELD_NAME, "") if request is not None else ""
