@@ -320,6 +320,18 @@ class Settings:
         return _whole("RESET_DELAY_HOURS", 24)
 
     @property
+    def push_app(self) -> str:
+        """The name of the site's app on phones, by which people approve a sign-in; ``""``: there is none, and the
+        pages and the access tokens for it are not there.
+        """
+        return str(_get("PUSH_APP", ""))
+
+    @property
+    def offer_stronger(self) -> bool:
+        """Whether a person who has just signed in by a code is offered a stronger factor."""
+        return bool(_get("OFFER_STRONGER", True))
+
+    @property
     def defer_login_signal(self) -> bool:
         """Whether ``user_logged_in`` is sent when the second factor has passed, instead of with the password."""
         return bool(_get("DEFER_LOGIN_SIGNAL", False))

@@ -2,14 +2,18 @@
 
 from django.urls import path
 
-from .views.account import FactorsView, RecoveryCodesView
+from .views.account import FactorsView
 from .views.again import OtherWayView, ResendView
+from .views.authenticator import TotpCodeView, TotpView
 from .views.challenge import CancelView, ChallengeView, RecoveryView
 from .views.code import CodeView
 from .views.consent import ConsentsView, OptInView, StopProvedView, StopView, WithdrawView
 from .views.enrol import EnrolRecipientView, EnrolView
 from .views.link import HandoverView, LinkView, StatusView
+from .views.offer import OfferView
 from .views.payment import PaymentView
+from .views.phone import AccessTokenConfirmView, AccessTokenView, PhoneStatusView, PhoneView
+from .views.recovery import RecoveryCodesKeptView, RecoveryCodesView
 from .webhooks.views import EventsView
 
 app_name = "twilio_verify"
@@ -17,6 +21,8 @@ app_name = "twilio_verify"
 urlpatterns = [
     path("", FactorsView.as_view(), name="factors"),
     path("recovery-codes/", RecoveryCodesView.as_view(), name="recovery_codes"),
+    path("recovery-codes/kept/", RecoveryCodesKeptView.as_view(), name="recovery_codes_kept"),
+    path("stronger/", OfferView.as_view(), name="offer"),
     path("consents/", ConsentsView.as_view(), name="consents"),
     path("consents/<int:event>/stop/", WithdrawView.as_view(), name="withdraw"),
     path("stop/", StopView.as_view(), name="stop"),
@@ -25,6 +31,12 @@ urlpatterns = [
     path("opt-in/", OptInView.as_view(), name="opt_in"),
     path("opt-in/<str:channel>/", OptInView.as_view(), name="opt_in_way"),
     path("enrol/", EnrolView.as_view(), name="enrol"),
+    path("enrol/totp/", TotpView.as_view(), name="enrol_totp"),
+    path("enrol/totp/<uuid:verification>/", TotpCodeView.as_view(), name="enrol_totp_code"),
+    path("enrol/push/", PhoneView.as_view(), name="enrol_push"),
+    path("enrol/push/status/", PhoneStatusView.as_view(), name="enrol_push_status"),
+    path("access-token/", AccessTokenView.as_view(), name="access_token"),
+    path("access-token/<uuid:verification>/", AccessTokenConfirmView.as_view(), name="access_token_confirm"),
     path("enrol/<str:channel>/", EnrolRecipientView.as_view(), name="enrol_recipient"),
     path("challenge/", ChallengeView.as_view(), name="challenge"),
     path("challenge/recovery/", RecoveryView.as_view(), name="recovery"),

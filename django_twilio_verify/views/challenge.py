@@ -101,14 +101,14 @@ class RecoveryView(PendingMixin, FormPage):
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
         try:
-            redeemed = recovery.redeem(self.person, form.cleaned_data["code"])
+            redeemed = recovery.redeem(self.person, form.cleaned_data["code"], self.client)
         except RateLimited as error:
             return self.refuse(form, error)
         if not redeemed:
             form.add_error("code", str(RecoveryForm.not_one))
             return self.form_invalid(form)
         access.complete(self.request, self.person, Channel.RECOVERY.value)
-        return self.go_on()
+        return self.go("recovery_codes") if recovery.is_low(self.person) else self.go_on()
 
 
 class CancelView(PageMixin):

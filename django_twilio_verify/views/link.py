@@ -34,7 +34,7 @@ class LinkView(ProofMixin, FormPage):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if self.progress.redeemed:
-            return self.go_on()
+            return self.already_approved()
         if self.verification.channel not in BY_LINK:
             return self.go("code", self.verification.pk)
         return super().get(request, *args, **kwargs)
@@ -67,7 +67,7 @@ class LinkView(ProofMixin, FormPage):
         if redeemed:
             return self.approved()
         if redeemed.problem is None or redeemed.problem == RedeemProblem.USED:
-            return self.go_on()
+            return self.already_approved()
         return self.told(forms.Form(), redeem_sentence(redeemed.problem))
 
     def not_proved(self, form: forms.Form, checked: Checked) -> HttpResponse:

@@ -14,8 +14,9 @@ from ..flows import factors, recovery, verifications
 from ..flows.factors import Confirmed
 from ..models import Verification
 from ..web import access, session
-from .account import recovery_codes_page
 from .base import PageMixin, demand_proof, must_prove_first
+from .offer import is_offered
+from .recovery import codes_may_be_unseen, recovery_codes_page
 
 
 class VerificationMixin(PageMixin):
@@ -53,9 +54,18 @@ class ProofMixin(VerificationMixin):
                 return demand_proof(self)
             return self.enrolled(factors.confirm(self.verification))
         if self.verification.purpose == Purpose.LOGIN:
+            waited = self.access.is_pending
             self.sign_in()
+            if waited and is_offered(self, self.verification.channel):
+                return self.go("offer")
         if self.verification.purpose == Purpose.PAYMENT:
             session.add_payment_proof(self.request, self.verification.pk)
+        return self.go_on()
+
+    def already_approved(self) -> HttpResponse:
+        """A second press: on to where the first one leads, by the recovery codes if that one's answer held them."""
+        if codes_may_be_unseen(self.request, self.verification):
+            return self.go("recovery_codes")
         return self.go_on()
 
     def sign_in(self) -> None:
