@@ -16,11 +16,11 @@ from .address import named
 from .base import BY_LINK, FormPage, code_url
 from .code import CodeView
 from .link import LinkView
-from .proof import VerificationMixin
+from .proof import MessageMixin
 from .ways import SendPage
 
 
-class ResendView(VerificationMixin, FormPage):
+class ResendView(MessageMixin, FormPage):
     """Send again by the same way. POST only; the wait is decided by the server."""
 
     http_method_names = ("post", "options")
@@ -54,7 +54,7 @@ class ResendView(VerificationMixin, FormPage):
         return page.refuse(page.get_form_class()(), error)
 
 
-class OtherWayView(VerificationMixin, SendPage):
+class OtherWayView(MessageMixin, SendPage):
     """Send by another way to the same address."""
 
     template_name = "twilio_verify/other_way.html"

@@ -16,10 +16,10 @@ from ..forms.codes import CodeForm
 from ..results import Checked
 from ..web.wording import sentence_for
 from .base import BY_LINK, FormPage
-from .proof import ProofMixin
+from .proof import MessageMixin, ProofMixin
 
 
-class CodeView(ProofMixin, FormPage):
+class CodeView(MessageMixin, ProofMixin, FormPage):
     """Ask for the code."""
 
     template_name = "twilio_verify/code.html"

@@ -23,10 +23,10 @@ from ..web import session
 from ..web.qr import svg
 from ..web.wording import link_sentence_for, redeem_sentence
 from .base import BY_LINK, FormPage
-from .proof import ProofMixin, VerificationMixin
+from .proof import MessageMixin, ProofMixin, VerificationMixin
 
 
-class LinkView(ProofMixin, FormPage):
+class LinkView(MessageMixin, ProofMixin, FormPage):
     """Open the link on this phone, or hand it to the phone by a QR code. POST asks what came of it."""
 
     template_name = "twilio_verify/link.html"

@@ -237,7 +237,7 @@ def _name_in(request: HttpRequest) -> str | None:
     if request.content_type == "application/json":
         try:
             given = json.loads(request.body[: MAX_BODY + 1] or b"{}")
-        except ValueError:  # UnicodeDecodeError and what was cut off are such
+        except (ValueError, RecursionError):  # UnicodeDecodeError, and what was cut off, are of the first kind
             return None
     name = given.get("name", _("Phone")) if isinstance(given, Mapping) else None
     form = NameForm({"name": name})

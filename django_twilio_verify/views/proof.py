@@ -10,6 +10,7 @@ from django.http.response import HttpResponseBase
 from django.utils.functional import cached_property
 
 from ..choices import Purpose
+from ..exceptions import VerificationNotFound
 from ..flows import factors, recovery, verifications
 from ..flows.factors import Confirmed
 from ..models import Verification
@@ -26,7 +27,7 @@ class VerificationMixin(PageMixin):
         if not session.has_secret(request):
             # A second press whose session the first one has just replaced, or nobody at all: on to where the first one
             # leads. SECURITY: the same whichever verification is named.
-            return self.go_on()
+            return self.go("recovery_codes") if "enrolling" in request.POST else self.go_on()
         return super().dispatch(request, *args, **kwargs)
 
     @cached_property
@@ -40,6 +41,17 @@ class VerificationMixin(PageMixin):
     def sending_for(self) -> AbstractBaseUser | None:
         """Whose proof it is: nobody's account where a visitor began it, even if she is signed in by now."""
         return self.person if self.verification.user_id is not None else None
+
+
+class MessageMixin(VerificationMixin):
+    """Pages about what was sent to an address. Enrolling a device has pages of its own, and is not there on these."""
+
+    @cached_property
+    def verification(self) -> Verification:
+        found: Verification = super().verification
+        if found.is_challenge and found.purpose == Purpose.ENROL:
+            raise VerificationNotFound
+        return found
 
 
 class ProofMixin(VerificationMixin):

@@ -45,7 +45,7 @@ def test_showing_the_pages_writes_and_asks_nothing(local: World, client: Client,
     before = everything_kept()
     for path in ("/verify/enrol/", "/verify/enrol/totp/", "/verify/enrol/totp/?next=/account/"):
         assert client.get(path).status_code == 200
-    assert everything_kept() == before and local.simulator.events == []
+    assert everything_kept() == before and len(local.simulator.events) == 0
 
 
 def test_the_secret_is_in_one_answer_and_nowhere_else(
@@ -192,7 +192,7 @@ def test_posting_twice_enrols_once_and_loses_no_codes(world: World, client: Clie
 
 
 def test_two_tabs_make_one_factor(world: World, client: Client, ann: Any) -> None:
-    first, app, _ = begin_totp(client)
+    first, _, _ = begin_totp(client)
     second, newer, _ = begin_totp(client)
     assert "started anew" in text(client.post(first, {"code": newer.code()}))
     assert recovery_codes(client.post(second, {"code": newer.code()}))
@@ -266,6 +266,25 @@ def test_who_must_enrol_enrols_and_is_signed_in(world: World, client: Client, se
     assert client.get("/account/").content == b"account of bob"
 
 
+def test_a_second_press_after_the_session_was_replaced_loses_no_codes(
+    local: World, client: Client, settings: Any, db: Any, clock: Any
+) -> None:
+    """The browser has dropped the first answer, and with it the new session: the person signs in anew."""
+    settings.TWILIO_VERIFY_REQUIRED_FOR = "everyone"
+    make_user("bob")
+    sign_in(client, "bob")
+    page, app, answer = begin_totp(client, next="/account/")
+    assert 'name="enrolling"' in answer.content.decode()
+    stale = client.cookies.copy()
+    pressed = {"code": app.code(), "next": "/account/", "enrolling": "1"}
+    client.post(page, pressed)
+    client.cookies = stale
+    second = client.post(page, pressed)
+    assert second["Location"] == "/verify/recovery-codes/?next=%2Faccount%2F"
+    assert client.get(second["Location"])["Location"].startswith("/login/?next=/verify/recovery-codes/")
+    assert not RecoveryCode.objects.filter(used_at__isnull=False).exists()
+
+
 @pytest.mark.parametrize("policy", ["everyone", "enrolled"])
 def test_begun_with_the_password_alone_it_is_worth_nothing_once_there_is_a_factor(
     world: World, client: Client, settings: Any, db: Any, policy: str
@@ -320,9 +339,7 @@ def test_another_app_beside_the_first_makes_no_new_codes(world: World, client: C
     assert {*Factor.objects.values_list("label", flat=True)} == {"My app", "Tablet"}
 
 
-def test_an_address_that_is_no_otpauth_is_not_linked(
-    local: World, client: Client, ann: Any, monkeypatch: Any
-) -> None:
+def test_an_address_that_is_no_otpauth_is_not_linked(local: World, client: Client, ann: Any, monkeypatch: Any) -> None:
     begin = devicefactors.begin_totp
 
     def odd(*args: Any, **kwargs: Any) -> Any:
