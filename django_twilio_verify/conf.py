@@ -322,14 +322,22 @@ class Settings:
     @property
     def push_app(self) -> str:
         """The name of the site's app on phones, by which people approve a sign-in; ``""``: there is none, and the
-        pages and the access tokens for it are not there.
+        pages and the access tokens for it are not there. Raises ``ImproperlyConfigured`` for what is no text.
         """
-        return str(_get("PUSH_APP", ""))
+        value = _get("PUSH_APP", "")
+        if not isinstance(value, str):
+            raise ImproperlyConfigured("TWILIO_VERIFY_PUSH_APP must be the name of an app.")
+        return value
 
     @property
     def offer_stronger(self) -> bool:
-        """Whether a person who has just signed in by a code is offered a stronger factor."""
-        return bool(_get("OFFER_STRONGER", True))
+        """Whether a person who has just signed in by a code is offered a stronger factor. Raises
+        ``ImproperlyConfigured`` for what is neither true nor false.
+        """
+        value = _get("OFFER_STRONGER", True)
+        if not isinstance(value, bool):  # "0", as it comes from the environment, would be true
+            raise ImproperlyConfigured("TWILIO_VERIFY_OFFER_STRONGER must be True or False.")
+        return value
 
     @property
     def defer_login_signal(self) -> bool:

@@ -7,7 +7,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from django_twilio_verify.flows import challenges, devicefactors
 from django_twilio_verify.models import Factor, RecoveryCode, Verification
@@ -18,6 +20,7 @@ from ..support import make_client, make_factor, make_user, race, sign_in, wrong_
 from .conftest import World, add_totp, begin_totp, everything_kept, links, recovery_codes, text, the_enrolment
 
 pytestmark = pytest.mark.django_db(transaction=True)
+TRANSACTIONS = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "START TRANSACTION")
 
 
 def test_from_the_list_to_the_recovery_codes(world: World, client: Client, ann: Any) -> None:
@@ -385,3 +388,17 @@ def test_the_typed_secret_is_as_good_as_the_code(world: World, client: Client, a
     assert shown
     app = Authenticator(shown[1].lower())
     assert recovery_codes(client.post(page, {"code": app.code()}))
+
+
+def test_what_it_costs(client: Client, db: Any, settings: Any) -> None:
+    """The figures of docs/topics/performance.md: a person's second app, the counters there already."""
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
+    user = make_user("ann")
+    client.force_login(user)
+    add_totp(client)
+    with CaptureQueriesContext(connection) as begun:
+        page, app, _ = begin_totp(client)
+    with CaptureQueriesContext(connection) as done:
+        client.post(page, {"code": app.code()})
+    figures = [len([one for one in log if not one["sql"].startswith(TRANSACTIONS)]) for log in (begun, done)]
+    assert figures == [12, 25]
