@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from .backends.handler import backends
-from .choices import CODE_CHANNELS, VERIFICATION_CHANNELS, Channel, Feature
+from .choices import CODE_CHANNELS, VERIFICATION_CHANNELS, Channel, FactorKind, Feature
 from .codes import MAX_LENGTH, MIN_LENGTH
 from .conf import DEFAULT_LIMITS, EVENT_RETRIES, REQUIRED_FACTS, retired_key_ids, settings
 from .countries import NAMES
@@ -34,7 +34,7 @@ def register_all() -> None:
         register(check, "twilio_verify")
     for check in (check_backends, check_routing, check_channels, check_program, check_disclosures, check_countries):
         register(check, "twilio_verify")
-    for check in (check_code, check_services):
+    for check in (check_code, check_services, check_enrolment):
         register(check, "twilio_verify")
 
 
@@ -300,6 +300,24 @@ def check_routing(**kwargs: Any) -> list[CheckMessage]:
         *_error_of(lambda: settings.tenant, "twilio_verify.E030"),
         *_error_of(lambda: settings.minimum_assurance, "twilio_verify.E060"),
     ]
+
+
+def check_enrolment(**kwargs: Any) -> list[CheckMessage]:
+    """E065: ``TWILIO_VERIFY_PUSH_APP`` is no text, or ``TWILIO_VERIFY_OFFER_STRONGER`` neither true nor false. W065:
+    there is an app, and no backend for its phones.
+    """
+    if unreadable := [
+        *_error_of(lambda: settings.push_app, "twilio_verify.E065"),
+        *_error_of(lambda: settings.offer_stronger, "twilio_verify.E065"),
+    ]:
+        return unreadable
+    if not settings.push_app or any(one.id in ("twilio_verify.E006", "twilio_verify.E007") for one in check_backends()):
+        return []  # the second: there is none to ask
+    if FactorKind.PUSH in backends["default"].factor_kinds:
+        return []
+    hint = "Nobody is offered the app: use TwilioBackend, or take the setting out."
+    message = "TWILIO_VERIFY_PUSH_APP is set, and the backend 'default' keeps no phones."
+    return [Warning(message, hint=hint, id="twilio_verify.W065")]
 
 
 def check_channels(**kwargs: Any) -> list[CheckMessage]:

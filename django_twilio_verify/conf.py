@@ -318,6 +318,26 @@ class Settings:
         return _whole("RESET_DELAY_HOURS", 24)
 
     @property
+    def push_app(self) -> str:
+        """The name of the site's app on phones, by which people approve a sign-in; ``""``: there is none, and the
+        pages and the access tokens for it are not there. Raises ``ImproperlyConfigured`` for what is no text.
+        """
+        value = _get("PUSH_APP", "")
+        if not isinstance(value, str):
+            raise ImproperlyConfigured("TWILIO_VERIFY_PUSH_APP must be the name of an app.")
+        return value
+
+    @property
+    def offer_stronger(self) -> bool:
+        """Whether a person who has just signed in by a code is offered a stronger factor. Raises
+        ``ImproperlyConfigured`` for what is neither true nor false.
+        """
+        value = _get("OFFER_STRONGER", True)
+        if not isinstance(value, bool):  # "0", as it comes from the environment, would be true
+            raise ImproperlyConfigured("TWILIO_VERIFY_OFFER_STRONGER must be True or False.")
+        return value
+
+    @property
     def defer_login_signal(self) -> bool:
         """Whether ``user_logged_in`` is sent when the second factor has passed, instead of with the password."""
         return bool(_get("DEFER_LOGIN_SIGNAL", False))

@@ -155,8 +155,8 @@ class Enrolling:
     """A factor that the provider made and the person has yet to confirm.
 
     Told once and kept nowhere: ``secret`` (base32) and ``uri`` (``otpauth://…``, for the QR code) of an authenticator
-    app; ``options`` of a passkey, for ``PublicKeyCredential.parseCreationOptionsFromJSON``; ``access_token`` and
-    ``identity`` for the site's app on a phone.
+    app; ``options`` of a passkey, for ``PublicKeyCredential.parseCreationOptionsFromJSON``; ``access_token``,
+    ``identity`` and ``service_sid`` (``""`` where the backend has none) for the site's app on a phone.
     """
 
     verification: Verification
@@ -166,6 +166,7 @@ class Enrolling:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     access_token: str = field(default="", repr=False)
     identity: str = ""
+    service_sid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

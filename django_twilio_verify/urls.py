@@ -2,8 +2,9 @@
 
 from django.urls import path
 
-from .views.account import FactorsView, RecoveryCodesView
+from .views.account import FactorsView
 from .views.again import OtherWayView, ResendView
+from .views.authenticator import TotpCodeView, TotpView
 from .views.challenge import CancelView, ChallengeView, RecoveryView
 from .views.code import CodeView
 from .views.consent import ConsentsView, OptInView, StopProvedView, StopView, WithdrawView
@@ -11,9 +12,12 @@ from .views.credentials import EnrolPasskeyOptionsView, EnrolPasskeyView, Passke
 from .views.enrol import EnrolRecipientView, EnrolView
 from .views.grace import GraceView
 from .views.link import HandoverView, LinkView, StatusView
+from .views.offer import OfferView
 from .views.passkey import PasskeyOptionsView
 from .views.payment import PaymentView
+from .views.phone import AccessTokenConfirmView, AccessTokenView, PhoneStatusView, PhoneView
 from .views.push import PushStatusView, PushView, RemindView
+from .views.recovery import RecoveryCodesKeptView, RecoveryCodesView
 from .views.stepup import ResumeView, StepUpRecoveryView, StepUpView
 from .webhooks.views import EventsView
 
@@ -22,6 +26,8 @@ app_name = "twilio_verify"
 urlpatterns = [
     path("", FactorsView.as_view(), name="factors"),
     path("recovery-codes/", RecoveryCodesView.as_view(), name="recovery_codes"),
+    path("recovery-codes/kept/", RecoveryCodesKeptView.as_view(), name="recovery_codes_kept"),
+    path("stronger/", OfferView.as_view(), name="offer"),
     path("consents/", ConsentsView.as_view(), name="consents"),
     path("consents/<int:event>/stop/", WithdrawView.as_view(), name="withdraw"),
     path("stop/", StopView.as_view(), name="stop"),
@@ -32,6 +38,12 @@ urlpatterns = [
     path("enrol/passkey/", EnrolPasskeyView.as_view(), name="enrol_passkey"),
     path("enrol/passkey/options/", EnrolPasskeyOptionsView.as_view(), name="enrol_passkey_options"),
     path("enrol/", EnrolView.as_view(), name="enrol"),
+    path("enrol/totp/", TotpView.as_view(), name="enrol_totp"),
+    path("enrol/totp/<uuid:verification>/", TotpCodeView.as_view(), name="enrol_totp_code"),
+    path("enrol/push/", PhoneView.as_view(), name="enrol_push"),
+    path("enrol/push/status/", PhoneStatusView.as_view(), name="enrol_push_status"),
+    path("access-token/", AccessTokenView.as_view(), name="access_token"),
+    path("access-token/<uuid:verification>/", AccessTokenConfirmView.as_view(), name="access_token_confirm"),
     path("enrol/<str:channel>/", EnrolRecipientView.as_view(), name="enrol_recipient"),
     path("grace/", GraceView.as_view(), name="grace"),
     path("passkey/", PasskeySignInView.as_view(), name="passkey_sign_in"),

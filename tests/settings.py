@@ -110,8 +110,11 @@ LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/account/"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}  # Django 6.1; unknown to 5.2
+
 TWILIO_VERIFY_BACKENDS = {"default": {"BACKEND": "django_twilio_verify.backends.locmem.LocMemBackend"}}
 TWILIO_VERIFY_CHANNELS = ["sms", "call", "whatsapp", "email"]
+TWILIO_VERIFY_OFFER_STRONGER = False  # but for the tests of it: what comes after a sign-in is then where one was going
 TWILIO_VERIFY_PROGRAM = {
     "name": "Acme",
     "terms_url": "https://acme.example/terms",

@@ -51,6 +51,7 @@ class _Ask:
     backend: str
     options: FactorOptions | None = field(default=None, repr=False)
     ttl: int | None = None
+    label: str = ""
 
     @property
     def places(self) -> list[str]:
@@ -65,15 +66,17 @@ def begin_totp(
     name: str,
     options: TotpOptions | None = None,
     backend: str = DEFAULT,
+    label: str = "",
 ) -> Enrolling:
     """Make an authenticator app's factor for ``user``: ``Enrolling.secret`` and ``.uri`` are told this once.
 
-    ``name``: 1 to 64 characters; the app shows it as the account. ``client``: the session that may ``confirm``, for ten
+    ``name``: 1 to 64 characters; the app shows it as the account. ``label``: as many, what the factor is called here;
+    ``name`` without it. ``client``: the session that may ``confirm``, for ten
     minutes. Beginning again in the same session puts an end to what was begun before. Raises ``ValueError`` for a
     backend that keeps none (as ``IncompatibleOptions`` for a name or options that cannot be told), ``RateLimited``,
     ``BackendRejected`` and ``BackendUnavailable``, and ``RuntimeError`` within a transaction.
     """
-    return run(_beginning(_Ask(user, client, FactorKind.TOTP, name, backend, options)))
+    return run(_beginning(_Ask(user, client, FactorKind.TOTP, name, backend, options, label=label)))
 
 
 async def abegin_totp(
@@ -83,9 +86,10 @@ async def abegin_totp(
     name: str,
     options: TotpOptions | None = None,
     backend: str = DEFAULT,
+    label: str = "",
 ) -> Enrolling:
     """As ``begin_totp``; a slow provider holds up no other request."""
-    return await arun(_beginning(_Ask(user, client, FactorKind.TOTP, name, backend, options)))
+    return await arun(_beginning(_Ask(user, client, FactorKind.TOTP, name, backend, options, label=label)))
 
 
 def begin_passkey(
@@ -163,6 +167,14 @@ async def aconfirm(
     return await arun(_confirming(Given(_id(verification), client, user, code=code, credential=credential)))
 
 
+def phone_since(user: AbstractBaseUser, moment: datetime) -> Factor | None:
+    """The latest phone that ``user`` enrolled from ``moment`` (aware) on, in whichever session, by our own record: for
+    a page on another screen that waits for it. One SELECT.
+    """
+    phones = Factor.objects.confirmed_for(user.pk).filter(kind=FactorKind.PUSH, confirmed_at__gte=moment)
+    return phones.order_by("-confirmed_at").first()
+
+
 def rename(user: AbstractBaseUser, factor_id: int, name: str) -> bool:
     """Give a factor of ``user`` another name, on this site alone; whether there is such a factor. Raises
     ``IncompatibleOptions`` for what is no name.
@@ -209,6 +221,7 @@ def _delete(user_id: Any, factor_id: int) -> Factor | None:
 
 def _beginning(ask: _Ask) -> Steps[Enrolling]:
     check_name(ask.name)
+    check_name(ask.label or ask.name)
     options_for(ask.kind, ask.options)
     if ask.kind not in backends[ask.backend].factor_kinds:
         raise ValueError(f"The backend {ask.backend!r} keeps no factors of the kind {ask.kind.value!r}.")
@@ -217,7 +230,13 @@ def _beginning(ask: _Ask) -> Steps[Enrolling]:
     try:
         if ask.kind == FactorKind.PUSH:
             token = yield Call(ask.backend, "access_token", (entity.identity,), {"name": ask.name, "ttl": ask.ttl})
-            return Enrolling(verification, Channel.PUSH, access_token=token.token, identity=entity.identity)
+            return Enrolling(
+                verification,
+                Channel.PUSH,
+                access_token=token.token,
+                identity=entity.identity,
+                service_sid=backends[ask.backend].service_sid,
+            )
         made: ProviderFactor = yield Call(
             ask.backend, "enrol", (entity.identity, ask.kind), {"name": ask.name, "options": ask.options}
         )
@@ -261,7 +280,7 @@ def _open(ask: _Ask, now: datetime) -> Verification:
 
 def _keep(ask: _Ask, entity: Entity, verification: Verification, made: ProviderFactor) -> None:
     """SECURITY: of what the provider told, the secret is not kept."""
-    verification.factor = _create(ask.user.pk, entity, made, ask.name, timezone.now())
+    verification.factor = _create(ask.user.pk, entity, made, ask.label or ask.name, timezone.now())
     verification.sid = made.sid
     Verification.objects.filter(pk=verification.pk).update(factor=verification.factor, sid=made.sid)
 

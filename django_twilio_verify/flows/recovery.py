@@ -11,9 +11,11 @@ from django.db import router, transaction
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
+from ..clientinfo import ClientInfo
 from ..models import RecoveryCode
 from ..signals import recovery_code_used
-from . import limits
+from . import limits, notices
+from .notices import Notice
 
 COUNT = 10
 LOW = 3
@@ -46,6 +48,13 @@ def issue(user: AbstractBaseUser) -> list[str]:
     return ["-".join((code[:4], code[4:8], code[8:])) for code in codes]
 
 
+def renew(user: AbstractBaseUser, client: ClientInfo | None = None) -> list[str]:
+    """As ``issue``, and tell ``user`` by mail that the earlier codes are dead. ``client``: where it was asked for."""
+    codes = issue(user)
+    notices.send(Notice.RECOVERY_CODES_MADE, user, client=client)
+    return codes
+
+
 def remaining(user: AbstractBaseUser) -> int:
     """How many unspent codes ``user`` has."""
     return RecoveryCode.objects.filter(user_id=user.pk, used_at=None).count()
@@ -58,10 +67,11 @@ def is_low(user: AbstractBaseUser) -> bool:
 
 
 @sensitive_variables("typed", "code")
-def redeem(user: AbstractBaseUser, typed: str) -> bool:
+def redeem(user: AbstractBaseUser, typed: str, client: ClientInfo | None = None) -> bool:
     """Spend the code that ``user`` typed, in any case, with or without hyphens and spaces. True for exactly one call.
 
-    Raises ``RateLimited`` after as many tries in an hour as the limit ``recovery_hour`` allows.
+    The person is told of it by mail. ``client``: where it was typed. Raises ``RateLimited`` after as many tries in an
+    hour as the limit ``recovery_hour`` allows.
     """
     now = timezone.now()
     limits.within({"recovery_hour": str(user.pk)}, now, lambda: None)
@@ -72,7 +82,9 @@ def redeem(user: AbstractBaseUser, typed: str) -> bool:
     # SECURITY: one conditional UPDATE: of simultaneous calls with one code, one spends it.
     if not RecoveryCode.objects.filter(pk=row.pk, used_at=None).update(used_at=now):
         return False
-    recovery_code_used.send(sender=RecoveryCode, user=user, remaining=remaining(user))
+    left = remaining(user)
+    recovery_code_used.send(sender=RecoveryCode, user=user, remaining=left)
+    notices.send(Notice.RECOVERY_CODE_USED, user, client=client, values={"remaining": left})
     return True
 
 

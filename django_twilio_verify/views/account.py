@@ -1,12 +1,12 @@
-"""A person's own factors and recovery codes."""
+"""A person's own factors."""
 
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 
 from ..flows import factors, recovery
-from .base import PageMixin, PersonMixin, TemplatePage
+from ..web import session
+from .base import PersonMixin, TemplatePage
 
 
 class FactorsView(PersonMixin, TemplatePage):
@@ -15,24 +15,11 @@ class FactorsView(PersonMixin, TemplatePage):
     template_name = "twilio_verify/factors.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
+        left = recovery.remaining(self.person)
         context = self.get_context_data(
-            factors=factors.enrolled(self.person), recovery_left=recovery.remaining(self.person)
+            factors=factors.enrolled(self.person),
+            recovery_left=left,
+            recovery_low=left <= recovery.LOW,
+            recovery_unseen=session.has_unseen_codes(request),
         )
         return self.render_to_response(context)
-
-
-class RecoveryCodesView(PersonMixin):
-    """Make a new set of recovery codes, in place of the old one. POST only: the answer shows them, once."""
-
-    http_method_names = ("post", "options")
-
-    def post(self, request: HttpRequest) -> HttpResponse:
-        if not factors.has_factor(self.person):
-            return self.go("enrol")
-        return recovery_codes_page(self, recovery.issue(self.person))
-
-
-def recovery_codes_page(page: PageMixin, codes: list[str], *, first: bool = False) -> HttpResponse:
-    """The one answer that shows ``codes``. ``first``: there were none before that they replace."""
-    context = PageMixin.get_context_data(page, codes=codes, first=first)
-    return TemplateResponse(page.request, "twilio_verify/recovery_codes.html", context)

@@ -64,7 +64,7 @@ class RecoveryPage(FormPage):
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
         try:
-            redeemed = recovery.redeem(self.person, form.cleaned_data["code"])
+            redeemed = recovery.redeem(self.person, form.cleaned_data["code"], self.client)
         except RateLimited as error:
             return self.refuse(form, error)
         if not redeemed:
@@ -82,7 +82,7 @@ class RecoveryView(PendingMixin, RecoveryPage):
 
     def redeemed(self) -> HttpResponse:
         access.complete(self.request, self.person, Channel.RECOVERY.value)
-        response = self.go_on()
+        response = self.go("recovery_codes") if recovery.is_low(self.person) else self.go_on()
         hints.remember(self.request, response, Channel.RECOVERY)
         return response
 

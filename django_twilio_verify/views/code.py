@@ -30,7 +30,7 @@ class CodeView(ProofMixin, FormPage):
         if self.verification.channel in BY_LINK:
             return self.go("link", self.verification.pk)
         if self.verification.status == VerificationStatus.APPROVED:
-            return self.go_on()
+            return self.already_approved()
         return super().get(request, *args, **kwargs)
 
     def get_form(self, form_class: type[forms.Form] | None = None) -> forms.Form:
@@ -57,7 +57,7 @@ class CodeView(ProofMixin, FormPage):
         if checked.approved:
             return self.approved()
         if checked.outcome == CheckOutcome.ALREADY_VERIFIED:
-            return self.go_on()
+            return self.already_approved()
         return self.not_approved(form, checked)
 
     def not_approved(self, form: forms.Form, checked: Checked) -> HttpResponse:

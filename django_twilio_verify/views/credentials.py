@@ -30,8 +30,8 @@ from ..web import access, session
 from ..web.access import with_next
 from ..web.browsers import browser_name
 from ..web.wording import passkey_sentence_for
-from .account import recovery_codes_page
 from .base import UNAVAILABLE_RETRY, FormPage, PageMixin, StepUpMixin, demand_proof
+from .recovery import recovery_codes_page
 
 
 def options_answer(verification: Verification, options: Mapping[str, Any]) -> JsonResponse:

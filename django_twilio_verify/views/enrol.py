@@ -1,4 +1,4 @@
-"""Enrolling: choose a way, say where to, agree, and have a code sent."""
+"""Enrolling by a message: choose a way, say where to, agree, and have a code sent."""
 
 from __future__ import annotations
 
@@ -10,38 +10,48 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from ..choices import Channel, Purpose
 from ..exceptions import TwilioVerifyError
-from ..flows import consent, plan, verifications
+from ..flows import consent, verifications
 from ..forms.recipients import EmailForm, PhoneForm, recipient_form
 from .address import AddressPage, act, button_of
-from .base import PersonMixin, TemplatePage, code_url
+from .base import StepUpMixin, TemplatePage, code_url
+from .enrolways import enrol_ways, is_strong_enough
 
 
-class EnrolView(PersonMixin, TemplatePage):
-    """Choose a way of getting codes."""
+class EnrolView(StepUpMixin, TemplatePage):
+    """Choose what to add, the strongest first."""
 
     template_name = "twilio_verify/enrol.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        channels = plan.offered()
-        if len(channels) == 1:
-            return self.go("enrol_recipient", channels[0].value)
-        return self.render_to_response(self.get_context_data(channels=channels))
+        ways = enrol_ways(self.person, self.client)
+        if len(ways.channels) == 1 and not ways.devices and not ways.too_weak:
+            return self.go("enrol_recipient", ways.channels[0].value)
+        devices = [(way, self.url(way.page)) for way in ways.devices]
+        context = self.get_context_data(devices=devices, channels=ways.channels, too_weak=ways.too_weak)
+        return self.render_to_response(context)
 
 
-class EnrolRecipientView(PersonMixin, AddressPage):
+class EnrolRecipientView(StepUpMixin, AddressPage):
     """Say where to, read the disclosure, agree; the code is sent on posting."""
 
     template_name = "twilio_verify/enrol_recipient.html"
     call_instead = False
     """Whether the number turned out to be a landline."""
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not is_strong_enough(self.channel, self.person, self.client):
+            return self.go("enrol")  # which says why it is not there
+        return super().get(request, *args, **kwargs)
+
     def other_ways(self) -> Sequence[Channel]:
-        return plan.offered()
+        return enrol_ways(self.person, self.client).channels
 
     def get_form_class(self) -> type[PhoneForm] | type[EmailForm]:
         return recipient_form(self.channel)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not is_strong_enough(self.channel, self.person, self.client):
+            return self.go("enrol")
         if "otherwise" in request.POST:  # from the page of another way: nothing was agreed to on this one yet
             return self.render_to_response(self.get_context_data(form=self.form_with_number()))
         return super().post(request, *args, **kwargs)

@@ -34,7 +34,7 @@ class LinkView(RedeemMixin, FormPage):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if self.progress.redeemed:
-            return self.go_on()
+            return self.already_approved()
         if self.verification.channel not in BY_LINK:
             return self.go("code", self.verification.pk)
         return super().get(request, *args, **kwargs)

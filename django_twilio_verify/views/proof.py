@@ -18,8 +18,9 @@ from ..models import Verification
 from ..results import Checked, RedeemProblem
 from ..web import access, hints, session
 from ..web.wording import redeem_sentence
-from .account import recovery_codes_page
 from .base import PageMixin, demand_proof, must_prove_first
+from .offer import is_offered
+from .recovery import codes_may_be_unseen, recovery_codes_page
 
 ONCE = (Purpose.LOGIN, Purpose.ENROL, Purpose.STEP_UP)
 """What our own pages do with a proof, and so use it up. Of other purposes, whoever asked for the proof does."""
@@ -31,21 +32,29 @@ def act(page: PageMixin, verification: Verification, person: AbstractBaseUser | 
     SECURITY: reached by exactly one request for each verification.
     """
     if verification.purpose == Purpose.LOGIN:
-        sign_in(page, verification, person)
+        return signed_in(page, verification, person)
     if verification.purpose == Purpose.STEP_UP:
         step_up(page, verification)
     if verification.purpose == Purpose.PAYMENT:
         session.add_payment_proof(page.request, verification.pk)
-    response = page.go_on()
-    if verification.purpose == Purpose.LOGIN:
-        hints.remember(page.request, response, verification.channel)
+    return page.go_on()
+
+
+def signed_in(page: PageMixin, verification: Verification, person: AbstractBaseUser | None) -> HttpResponse:
+    """Complete the sign-in that waits for this proof; then on, by the offer of something stronger."""
+    completed = sign_in(page, verification, person)
+    offers = completed and is_offered(page, verification.channel)
+    response = page.go("offer") if offers else page.go_on()
+    hints.remember(page.request, response, verification.channel)
     return response
 
 
-def sign_in(page: PageMixin, verification: Verification, person: AbstractBaseUser | None) -> None:
-    """Complete the sign-in that waits for this proof; a proof for a sign-in that is over changes nothing."""
-    if person is not None and page.access.is_pending:
-        access.complete(page.request, person, verification.channel)
+def sign_in(page: PageMixin, verification: Verification, person: AbstractBaseUser | None) -> bool:
+    """Complete the sign-in that waits for this proof; whether one did. A proof for one that is over changes nothing."""
+    if person is None or not page.access.is_pending:
+        return False
+    access.complete(page.request, person, verification.channel)
+    return True
 
 
 def step_up(page: PageMixin, verification: Verification) -> None:
@@ -65,7 +74,7 @@ class VerificationMixin(PageMixin):
         if not session.has_secret(request):
             # A second press whose session the first one has just replaced, or nobody at all: on to where the first one
             # leads. SECURITY: the same whichever verification is named.
-            return self.go_on()
+            return self.go("recovery_codes") if "enrolling" in request.POST else self.go_on()
         return super().dispatch(request, *args, **kwargs)
 
     @cached_property
@@ -102,6 +111,12 @@ class ProofMixin(VerificationMixin):
             return self.enrolled(factors.confirm(self.verification))
         return act(self, self.verification, self.person)
 
+    def already_approved(self) -> HttpResponse:
+        """A second press: on to where the first one leads, by the recovery codes if that one's answer held them."""
+        if codes_may_be_unseen(self.request, self.verification):
+            return self.go("recovery_codes")
+        return self.go_on()
+
     def enrolled(self, confirmed: Confirmed) -> HttpResponse:
         if self.access.is_pending:
             sign_in(self, self.verification, self.person)
@@ -113,7 +128,7 @@ class ProofMixin(VerificationMixin):
 
 
 class RedeemMixin(ProofMixin):
-    """Pages that several requests may reach with one approval: it was given on a phone, and each of them learns of it."""
+    """Pages that several requests may reach with one approval: given on a phone, and each of them learns of it."""
 
     def proved(self) -> HttpResponse:
         """SECURITY: the approval signs in, enrols or steps up where it is used up, once."""
@@ -125,7 +140,7 @@ class RedeemMixin(ProofMixin):
         if redeemed:
             return self.approved()
         if redeemed.problem is None or redeemed.problem == RedeemProblem.USED:
-            return self.go_on()
+            return self.already_approved()
         return self.told(forms.Form(), redeem_sentence(redeemed.problem))
 
     def told(self, form: forms.Form, problem: str, checked: Checked | None = None) -> HttpResponse:

@@ -36,6 +36,7 @@ _SETTLED = "_twilio_verify_settled"
 _PAYMENTS = "_twilio_verify_payments"
 _PAYMENT_PROOFS = "_twilio_verify_payment_proofs"
 _FORMS = "_twilio_verify_forms"
+_CODES_SHOWN = "_twilio_verify_codes_shown"
 
 KEPT_PAYMENTS = 5
 """Payments, and approvals of such, that a session remembers: a person with more tabs open begins again."""
@@ -310,6 +311,26 @@ def kept_form(request: HttpRequest, key: str) -> KeptForm | None:
 def drop_form(request: HttpRequest, key: str) -> None:
     """The form has gone on, and does so once."""
     request.session[_FORMS] = {one: form for one, form in request.session.get(_FORMS, {}).items() if one != key}
+
+
+def note_codes_shown(request: HttpRequest) -> None:
+    """Remember that recovery codes were sent to this browser: not the codes, and not yet that anybody has seen them."""
+    request.session[_CODES_SHOWN] = "sent"
+
+
+def note_codes_kept(request: HttpRequest) -> None:
+    """The person says that they have the recovery codes."""
+    request.session[_CODES_SHOWN] = "kept"
+
+
+def has_unseen_codes(request: HttpRequest) -> bool:
+    """Whether recovery codes were sent to this browser and nobody has said that they saw them."""
+    return bool(request.session.get(_CODES_SHOWN) == "sent")
+
+
+def has_kept_codes(request: HttpRequest) -> bool:
+    """Whether the person has said, in this session, that they have the recovery codes."""
+    return bool(request.session.get(_CODES_SHOWN) == "kept")
 
 
 def text_of(user: AbstractBaseUser) -> str:

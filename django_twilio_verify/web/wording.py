@@ -126,6 +126,30 @@ def _any_sentence(outcome: CheckOutcome) -> str:
     }.get(outcome) or _("This could not be confirmed. Try again, or try another way.")
 
 
+def app_enrolment_sentence(checked: Checked, *, length: int) -> str:
+    """As ``sentence_for``, of the first code of an authenticator app, which has ``length`` digits."""
+    if checked.outcome == CheckOutcome.MALFORMED:
+        return _malformed_in_app(checked.problem, length)
+    if checked.outcome == CheckOutcome.WRONG:
+        return ngettext(
+            "This is not the code that the app shows now. Wait for its next one; the phone's clock must be right. You "
+            "have %(left)s try left.",
+            "This is not the code that the app shows now. Wait for its next one; the phone's clock must be right. You "
+            "have %(left)s tries left.",
+            checked.checks_left,
+        ) % {"left": checked.checks_left}
+    said = {
+        CheckOutcome.EXPIRED: _("Setting up took too long. Start again."),
+        CheckOutcome.USED_UP: _("Too many wrong codes. Start again, with a new QR code."),
+        CheckOutcome.CLOSED: _(
+            "Setting up was started anew, or canceled. Go on where you started anew, or start again."
+        ),
+        CheckOutcome.LOST: _("What you were setting up was removed meanwhile. Start again."),
+        CheckOutcome.REPLAYED: _("This code was used already. Wait until the app shows the next one."),
+    }.get(checked.outcome)
+    return said or sentence_for(checked)
+
+
 def redeem_sentence(problem: RedeemProblem) -> str:
     """Why an approval could not be used, in the active language."""
     return {
@@ -147,6 +171,14 @@ def _malformed(problem: str) -> str:
         return _("The code has %(length)s digits: these are too many.") % {"length": length}
     if problem == CodeProblem.NOT_LIKE_OURS:
         return _("This does not look like a code of ours. Enter it as it stands in the message.")
+    return _("The code has digits only.")
+
+
+def _malformed_in_app(problem: str, length: int) -> str:
+    if problem == CodeProblem.MISSING:
+        return _("Enter the code that the app shows.")
+    if problem in (CodeProblem.TOO_SHORT, CodeProblem.TOO_LONG):
+        return _("The app shows a code of %(length)s digits. Enter it whole, and nothing else.") % {"length": length}
     return _("The code has digits only.")
 
 

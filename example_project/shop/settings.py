@@ -88,6 +88,7 @@ TWILIO_VERIFY_CHANNELS = ["sms", "call", "whatsapp", "email", "sna", "auto"]
 # Codes for a payment name amount and payee. A real Service must be set to PSD2 for that, and then takes nothing else.
 TWILIO_VERIFY_PSD2 = ["default"] if TWILIO_VERIFY_BACKENDS["default"] == CONSOLE else []
 TWILIO_VERIFY_REQUIRED_FOR = "enrolled"
+TWILIO_VERIFY_OFFER_STRONGER = os.environ.get("OFFER_STRONGER", "1") == "1"
 TWILIO_VERIFY_PROGRAM = {
     "name": "Corner Shop",
     "terms_url": "/terms/",

@@ -78,6 +78,7 @@ def shop(tmp_path: Path, shop_environ: dict[str, str]) -> Iterator[str]:
     environ.pop("DJANGO_SETTINGS_MODULE", None)
     environ |= {"PORT": str(port), "HOST": "127.0.0.1", "DATABASE": str(tmp_path / "shop.sqlite3")}
     environ |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "DEBUG": "1"}
+    environ |= {"OFFER_STRONGER": "0"}  # but for the tests of it: journeys end where they were going
     log = tmp_path / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(

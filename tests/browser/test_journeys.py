@@ -40,7 +40,7 @@ def test_ann_adds_a_phone_and_signs_in_with_it(visitor: Visitor) -> None:
     assert visitor.heading == "Your recovery codes"
     assert visitor.page.locator(".tv-codes code").count() == 10
     visitor.look("recovery_codes")
-    visitor.follow("Continue")
+    visitor.press("I have kept them")
     assert visitor.path == "/account/"
     visitor.look("account")
     visitor.follow("Phones, addresses and recovery codes")
@@ -216,7 +216,7 @@ def test_everything_works_without_scripts(visitor_without_scripts: Visitor) -> N
     visitor.enter(visitor.newest_code())
     assert visitor.page.locator(".tv-codes code").count() == 10
     expect(visitor.page.get_by_role("button", name="Copy all codes")).not_to_be_visible()
-    visitor.follow("Continue")
+    visitor.press("I have kept them")
     visitor.sign_out()
     visitor.sign_in("ann", "/login/?next=/checkout/")
     visitor.press("Send code")

@@ -313,6 +313,18 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"MINIMUM_ASSURANCE": 5}, ["E060"]),
     ({"MINIMUM_ASSURANCE": "nowhere.policy"}, ["E060"]),
     ({"MINIMUM_ASSURANCE": "totp"}, []),
+    # ---- E065, W065
+    ({"PUSH_APP": "Acme Go", "OFFER_STRONGER": False}, []),
+    ({"PUSH_APP": "Acme Go", "BACKENDS": {"default": {"BACKEND": LOCMEM}, "brand": {}}}, ["E007"]),
+    ({"PUSH_APP": 5}, ["E065"]),
+    ({"OFFER_STRONGER": "0"}, ["E065"]),
+    (
+        {
+            "PUSH_APP": "Acme Go",
+            "BACKENDS": {"default": {"BACKEND": f"{__name__}.SpeakingBackend"}},
+        },
+        ["W065", "site.E001"],
+    ),
     # ---- E020, W004 (what can be wrong with a key is in tests/seals)
     ({"SIGNING_KEYS": [("k2", SECRET), ("k1", SECRET.encode())]}, []),
     ({"SIGNING_KEYS": [("k1", "short")]}, ["E020"]),
@@ -454,6 +466,8 @@ def test_every_id_is_tested_here() -> None:
     assert fired == known
     errors = (*range(1, 23), *range(30, 35), *range(40, 45), 50, 60, 70, 71)
     warnings = (*range(1, 6), 30, 40, 50, *range(70, 77))
+    errors = (*range(1, 23), *range(30, 35), *range(40, 45), 50, 60, 65)
+    warnings = (*range(1, 6), 30, 40, 50, 65)
     assert known == {f"E{number:03}" for number in errors} | {f"W{number:03}" for number in warnings}
 
 

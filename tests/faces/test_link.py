@@ -209,6 +209,8 @@ def test_enrolling_without_a_code(client):
     assert "Your recovery codes" in text(done)
     assert Factor.objects.get().channel == "sna"
     assert client.post(page).status_code == 302  # a second press shows no codes again
+    assert client.get(page)["Location"] == "/verify/recovery-codes/"  # where they can be made anew
+    client.post("/verify/recovery-codes/kept/")
     assert client.get(page)["Location"] == "/account/"
 
 

@@ -90,7 +90,8 @@ def test_the_next_way_after_a_code_is_the_plans(client, ann, settings):
     assert links(client.get(page), "code") == ["whatsapp", "call"]  # behind its own, then before
 
 
-def test_a_way_that_is_switched_off_goes_from_the_pages_and_comes_back(client, newcomer, clock):
+def test_a_way_that_is_switched_off_goes_from_the_pages_and_comes_back(client, newcomer, clock, settings):
+    settings.TWILIO_VERIFY_BACKENDS = {"default": {"BACKEND": "tests.enrolpages.backends.CodesOnly"}}
     backends["default"].fail_next(code=60223)
     refused = client.post("/verify/enrol/whatsapp/", form("whatsapp"))
     assert "This way does not work at the moment. Try another way." in text(refused)

@@ -146,19 +146,38 @@ if (pages.length && !document.querySelector(".tv-problem")) {
   for (const part of pages) part.open = part.dataset.tvHere === hereNow;
 }
 
-// Recovery codes to the clipboard.
+// Recovery codes, and the key for an authenticator app (as it is, without the spaces for the eye), to the clipboard.
+const linesOf = (codes) =>
+  Array.from(codes.querySelectorAll("code"), (code) => code.dataset.tvText ?? code.textContent);
+
 for (const corner of document.querySelectorAll("[data-tv-copy]")) {
   const codes = document.getElementById(corner.dataset.tvCopy);
   const told = corner.querySelector("[role=status]");
   if (!codes || !navigator.clipboard) continue;
   corner.hidden = false;
   corner.querySelector("button").addEventListener("click", async () => {
-    const lines = Array.from(codes.querySelectorAll("code"), (code) => code.textContent);
+    const lines = linesOf(codes);
     try {
       await navigator.clipboard.writeText(lines.join("\n"));
       told.textContent = told.dataset.tvDoneText;
     } catch {
       told.textContent = told.dataset.tvFailedText;
     }
+  });
+}
+
+// Recovery codes to a file and to the printer, made here of what the page shows: the server cannot show them again.
+for (const corner of document.querySelectorAll("[data-tv-keep]")) {
+  const codes = document.getElementById(corner.dataset.tvKeep);
+  if (!codes) continue;
+  corner.hidden = false;
+  corner.querySelector("[data-tv-print]").addEventListener("click", () => window.print());
+  corner.querySelector("[data-tv-download]").addEventListener("click", () => {
+    const text = [corner.dataset.tvHeading, "", ...linesOf(codes), ""].join("\r\n");
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+    link.download = corner.dataset.tvFile;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000); // not at once: some browsers begin later
   });
 }

@@ -33,7 +33,7 @@ class SignInTests(TestCase):
 
     def test_the_password_alone_opens_nothing(self) -> None:
         page = self.sign_in()
-        self.assertContains(page, "Add a way to get codes")
+        self.assertContains(page, "Add a way to confirm that it is you")
         self.assertRedirects(self.client.get("/"), "/verify/challenge/?next=%2F", fetch_redirect_response=False)
 
     def test_enrolling_signs_in_and_shows_recovery_codes(self) -> None:

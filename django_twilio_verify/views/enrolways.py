@@ -1,0 +1,97 @@
+"""What a person can enrol, and what is too weak to be worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..backends.handler import backends
+from ..choices import Channel, FactorKind, Purpose
+from ..clientinfo import ClientInfo
+from ..conf import settings
+from ..flows import assurance, plan
+from ..flows.routing import DEFAULT
+
+_PAGES: Mapping[FactorKind, str] = {
+    FactorKind.PASSKEY: "enrol_passkey",
+    FactorKind.TOTP: "enrol_totp",
+    FactorKind.PUSH: "enrol_push",
+}
+_NAMES: Mapping[FactorKind, Any] = {
+    FactorKind.PASSKEY: gettext_lazy("Passkey"),
+    FactorKind.TOTP: gettext_lazy("Authenticator app"),
+}
+_HINTS: Mapping[FactorKind, Any] = {
+    FactorKind.PASSKEY: gettext_lazy(
+        "Your fingerprint, your face or the screen lock of your device. Nothing to type, and of no use to a false site."
+    ),
+    FactorKind.TOTP: gettext_lazy("An app on your phone shows a new code every half minute, without any reception."),
+    FactorKind.PUSH: gettext_lazy("The app asks you on your phone. You type a number here that it shows, and say yes."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceWay:
+    """A way that the provider keeps: what the page calls it, what it is in a sentence, and the name of its page."""
+
+    kind: FactorKind
+    name: str
+    hint: str
+    page: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolWays:
+    """What a person can add, the strongest first. ``too_weak``: names of ways that the site offers, but that are not
+    good enough to sign in by.
+    """
+
+    devices: tuple[DeviceWay, ...]
+    channels: tuple[Channel, ...]
+    too_weak: tuple[Channel, ...]
+
+
+def enrol_ways(user: AbstractBaseUser, client: ClientInfo) -> EnrolWays:
+    """What ``user`` can add. One SELECT."""
+    least = assurance.minimum(user, Purpose.LOGIN, client)
+    offered = plan.offered()
+    return EnrolWays(
+        devices=tuple(way for way in device_ways() if assurance.level(way.kind.value) >= least),
+        channels=tuple(one for one in offered if assurance.level(one) >= least),
+        too_weak=tuple(one for one in offered if assurance.level(one) < least),
+    )
+
+
+def is_strong_enough(channel: Channel, user: AbstractBaseUser, client: ClientInfo) -> bool:
+    """Whether ``user`` could sign in by ``channel`` once it is enrolled."""
+    return assurance.is_enough(channel, user=user, purpose=Purpose.LOGIN, client=client)
+
+
+def device_ways() -> list[DeviceWay]:
+    """The ways that the provider keeps and that have a page here, the strongest first."""
+    kinds = sorted(_PAGES, key=lambda kind: assurance.level(kind.value), reverse=True)
+    return [DeviceWay(kind, _name(kind), str(_HINTS[kind]), page) for kind in kinds if (page := page_of(kind))]
+
+
+def page_of(kind: FactorKind) -> str:
+    """The name of the page that enrols ``kind``; ``""`` if the provider keeps none, or the site does not offer it."""
+    name = _PAGES.get(kind, "")
+    if kind not in backends[DEFAULT].factor_kinds or (kind == FactorKind.PUSH and not settings.push_app):
+        return ""
+    try:
+        reverse(f"twilio_verify:{name}")
+    except NoReverseMatch:  # a site may include less than all pages
+        return ""
+    return name
+
+
+def _name(kind: FactorKind) -> str:
+    if kind == FactorKind.PUSH:
+        return _("The app %(app)s on your phone") % {"app": settings.push_app}
+    return str(_NAMES[kind])

@@ -1,0 +1,62 @@
+"""Offering something stronger to a person who has just signed in by a code, and taking no for an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from ..choices import VERIFICATION_CHANNELS, FactorKind
+from ..conf import settings
+from ..flows import assurance
+from ..web import access, session
+from .base import PageMixin, PersonMixin, TemplatePage
+from .enrolways import page_of
+
+
+class OfferView(PersonMixin, TemplatePage):
+    """ "Use a passkey next time?" POST means: not now."""
+
+    template_name = "twilio_verify/offer.html"
+    kind: FactorKind | None = None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if self.access.is_pending:
+            return self.go("challenge")
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        settled = session.settled(request)
+        self.kind = offered(self, settled.channel) if settled is not None and settled.channel else None
+        if self.kind is None:
+            return self.go_on()
+        return self.render_to_response(self.get_context_data())
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        assurance.not_now(self.person)
+        return self.go_on()
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        name = page_of(self.kind) if self.kind is not None else ""
+        return super().get_context_data(
+            kind=self.kind, add_url=self.url(name) if name else "", go_on_url=access.success_url(self.request), **kwargs
+        )
+
+
+def is_offered(page: PageMixin, channel: str) -> bool:
+    """Whether the person who has just signed in by ``channel`` is to be asked. Two SELECTs, after a code alone.
+
+    Not for programs: they follow where a person was going.
+    """
+    if not settings.offer_stronger or not page.request.user.is_authenticated or access.wants_json(page.request):
+        return False
+    return offered(page, channel) is not None
+
+
+def offered(page: PageMixin, channel: str) -> FactorKind | None:
+    """What to offer after ``channel``, if there is a page for it."""
+    if channel not in VERIFICATION_CHANNELS or page.access.acting_user is None:
+        return None
+    kind = assurance.offer(page.access.acting_user, channel)
+    return kind if kind is not None and page_of(kind) else None
