@@ -122,7 +122,7 @@ def passkey_sign_in(context: Context, autofill: bool = True, is_part: bool = Tru
         "csrf_token": context.get("csrf_token"),
         "is_offered": passkeys.is_offered(),
         "is_part": is_part,
-        "next": passkeys.wanted_page(context.flatten(), context.get("request")),
+        "next": passkeys.wanted_page(context, context.get("request")),
         "nonce": nonce_attr(context),
     }
 

@@ -7,6 +7,7 @@ first of these reaches the provider before the person has done anything, and no 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -25,11 +26,11 @@ from ..flows import devicefactors, factors, passkeys, recovery
 from ..forms.newpasskey import NewPasskeyForm, PasskeyNameForm
 from ..forms.passkeys import CredentialForm
 from ..models import Verification
-from ..results import Enrolled
-from ..web import access, session
+from ..results import Checked, Enrolled
+from ..web import access, hints
 from ..web.access import with_next
 from ..web.browsers import browser_name
-from ..web.wording import passkey_sentence_for
+from ..web.wording import challenge_sentence_for
 from .base import UNAVAILABLE_RETRY, FormPage, PageMixin, StepUpMixin, demand_proof
 from .recovery import recovery_codes_page
 
@@ -51,6 +52,15 @@ def problem_answer(error: TwilioVerifyError) -> JsonResponse:
     return answer
 
 
+def sentence_for(checked: Checked) -> str:
+    """What is told of an answer that was not right. SECURITY: of a passkey that nobody knows, the same as of a wrong
+    one.
+    """
+    if checked.outcome == CheckOutcome.MALFORMED and checked.problem == passkeys.NOT_UNLOCKED:
+        return _("Your device has to ask for your finger, face or PIN. Try again, or try another way.")
+    return challenge_sentence_for(checked)
+
+
 class PasskeyMixin(PageMixin):
     """Not there where the site's backend keeps no passkeys."""
 
@@ -63,10 +73,10 @@ class PasskeyMixin(PageMixin):
 class PasskeyPage(FormPage):
     """A page whose form our script fills in with what the browser answers."""
 
-    form: CredentialForm
-
-    def form_invalid(self, form: forms.Form) -> HttpResponse:
-        problem = form.problem if isinstance(form, CredentialForm) else ""
+    def form_invalid(self, form: Any) -> HttpResponse:
+        problem = str(form.not_given) if form.non_field_errors() else ""
+        if not self.request.POST.get("credential"):
+            problem = _("Your browser was not asked for a passkey. Allow JavaScript for this page, or try another way.")
         return self.render_to_response(self.get_context_data(form=form, problem=problem))
 
 
@@ -98,15 +108,17 @@ class EnrolPasskeyView(PasskeyMixin, StepUpMixin, PasskeyPage):
             return self.enrolled(done)
         if done.checked.outcome == CheckOutcome.ALREADY_VERIFIED:
             return HttpResponseRedirect(self.next or self.url("factors"))
-        return self.render_to_response(self.get_context_data(form=form, problem=passkey_sentence_for(done.checked)))
+        return self.render_to_response(self.get_context_data(form=form, problem=sentence_for(done.checked)))
 
     def enrolled(self, done: Enrolled) -> HttpResponse:
         """What it is good for. SECURITY: reached by exactly one request for each passkey."""
-        if not (self.access.is_verified or done.first):
+        if done.factor is None:  # removed at this very moment
+            return self.go("factors")
+        others = [factor for factor in factors.enrolled(self.person) if factor.pk != done.factor.pk]
+        if others and not self.access.is_verified:
             # SECURITY: since this page was asked for, the person has got a factor elsewhere: a password and any passkey
             # must not add another one, nor sign in.
-            if done.factor is not None:
-                devicefactors.remove(self.person, done.factor.pk)
+            devicefactors.remove(self.person, done.factor.pk)
             return demand_proof(self)
         if self.access.is_pending:
             access.complete(self.request, self.person, Channel.PASSKEY.value)
@@ -144,11 +156,6 @@ class PasskeySignInView(PasskeyMixin, PasskeyPage):
             return self.go_on()
         return super().get(request, *args, **kwargs)
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not session.has_secret(request) and request.user.is_authenticated:
-            return self.go_on()
-        return super().post(request, *args, **kwargs)
-
     def form_valid(self, form: forms.Form) -> HttpResponse:
         given = form.cleaned_data
         try:
@@ -157,15 +164,18 @@ class PasskeySignInView(PasskeyMixin, PasskeyPage):
             return self.refuse(form, error)
         if signed_in.checked.outcome == CheckOutcome.ALREADY_VERIFIED:  # the second press of a double click
             return self.go_on()
-        problem = passkey_sentence_for(signed_in.checked)
+        checked = signed_in.checked
         if signed_in.user is not None:
             try:
                 access.sign_in(self.request, signed_in.user, Channel.PASSKEY.value)
             except PermissionDenied:
-                pass  # SECURITY: told as of a passkey that nobody knows
+                # SECURITY: told as of a passkey that nobody knows.
+                checked = replace(checked, outcome=CheckOutcome.WRONG)
             else:
-                return self.go_on()
-        return self.render_to_response(self.get_context_data(form=form, problem=problem))
+                response = self.go_on()
+                hints.remember(self.request, response, Channel.PASSKEY.value)
+                return response
+        return self.render_to_response(self.get_context_data(form=form, problem=sentence_for(checked)))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         login_url = with_next(resolve_url(django_settings.LOGIN_URL), self.next)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from django.http import HttpRequest
+from django.template import Context
 
 from ..flows import passkeys
 from .access import REDIRECT_FIELD_NAME
@@ -16,7 +14,7 @@ def is_offered() -> bool:
     return passkeys.are_kept()
 
 
-def wanted_page(context: Mapping[str, Any], request: HttpRequest | None) -> str:
+def wanted_page(context: Context, request: HttpRequest | None) -> str:
     """Where the person was going, by a login page's ``context`` (Django's, allauth's) or else by ``request``. As it was
     given: who leads there has to look whether it is on this site.
     """

@@ -179,7 +179,7 @@ def test_a_passkey_that_is_not_known_here(visitor: Visitor, device: Authenticato
     visitor.open("/login/?next=/account/")
     visitor.press("Sign in with a passkey")
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Sign in with a passkey")
-    expect(visitor.page.locator(".tv-problem")).to_contain_text("This passkey was not accepted.")
+    expect(visitor.page.locator(".tv-problem")).to_contain_text("This passkey could not be confirmed.")
     visitor.look("passkey_sign_in-wrong")
     device.attach()
     device._send("addCredential", credential=one)
@@ -198,7 +198,7 @@ def test_a_copied_device_is_found_out(visitor: Visitor, device: Authenticator) -
     device.put_back(copied, sign_count=0)
     visitor.open("/login/?next=/account/")
     visitor.press("Sign in with a passkey")
-    expect(visitor.page.locator(".tv-problem")).to_contain_text("This passkey was not accepted.")
+    expect(visitor.page.locator(".tv-problem")).to_contain_text("This passkey could not be confirmed.")
     visitor.open("/account/")
     expect(visitor.page).to_have_url(re.compile("/login/"))
 
@@ -300,6 +300,42 @@ def test_without_scripts(visitor_without_scripts: Visitor) -> None:
     visitor.press("Make a passkey")
     expect(visitor.page.locator(".tv-problem")).to_contain_text("Allow JavaScript for this page")
     visitor.look("enrol_passkey-no-scripts")
+
+
+# After a password, and for what is protected.
+
+
+def test_a_passkey_after_the_password(visitor: Visitor, device: Authenticator) -> None:
+    with_passkey(visitor)
+    visitor.sign_in("ann", "/login/?next=/account/")
+    assert visitor.heading == "Confirm that it is you"
+    visitor.look("challenge-passkey")
+    device.unlocks(False)
+    visitor.press("Use a passkey")
+    expect(told(visitor)).to_have_text("No passkey was used. Try again, or try another way.")
+    device.unlocks(True)
+    visitor.press("Use a passkey")
+    is_ann(visitor)
+
+
+def test_a_passkey_for_a_fresh_proof(visitor: Visitor, device: Authenticator) -> None:
+    with_passkey(visitor)
+    visitor.open("/login/?next=/verify/step-up/%3Fnext=/account/")
+    visitor.press("Sign in with a passkey")
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Confirm that it is you")
+    visitor.look("step_up-passkey")
+    visitor.press("Use a passkey")
+    is_ann(visitor)
+
+
+def test_a_browser_without_passkeys_after_the_password(visitor: Visitor, device: Authenticator) -> None:
+    with_passkey(visitor)
+    visitor.profile.add_init_script(NO_WEBAUTHN)
+    visitor.sign_in("ann")
+    expect(told(visitor)).to_have_text("This browser cannot use passkeys. Try another way.")
+    expect(visitor.page.get_by_role("button", name="Use a passkey")).to_be_hidden()
+    visitor.follow("Use a recovery code")
+    assert visitor.heading == "Use a recovery code"
 
 
 # The list that browsers open beside the field of the name. (Conditional mediation, in WebAuthn's words.)

@@ -92,6 +92,20 @@ def test_a_password_alone_adds_none_to_an_account_with_a_factor(ann: Any, client
     assert Factor.objects.filter(kind="passkey").count() == 0
 
 
+def test_an_old_proof_is_not_enough(ann: Any, client: Client, browser: Browser) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        sign_in(client)
+        enrol(client, browser)
+        told = options(client, ENROL, name="Key")
+        clock.shift(timedelta(seconds=601))
+        stepped = client.get(f"{ENROL}?next=/account/")["Location"]
+        assert stepped.startswith("/verify/step-up/?next=%2Fverify%2Fenrol%2Fpasskey%2F%3Fnext%3D")
+        assert client.post(f"{ENROL}options/", {"name": "Key"}).status_code == 302
+        late = post(client, ENROL, told, Browser(ORIGIN).create(told["options"]), name="Key")
+        assert late["Location"].startswith("/verify/step-up/")
+        assert Factor.objects.exclude(confirmed_at=None).count() == 1
+
+
 def test_a_factor_that_came_meanwhile_is_not_got_round(
     ann: Any, client: Client, browser: Browser, monkeypatch: Any, settings: Any
 ) -> None:
@@ -176,15 +190,15 @@ def test_another_origin_challenge_or_replay(ann: Any, client: Client, browser: B
     before = options(client, ENROL, name="Laptop")
     old = browser.create(before["options"])
     told = options(client, ENROL, name="Laptop")
-    assert "not accepted" in problem(post(client, ENROL, told, old, name="Laptop")), "the options were others"
+    assert "could not be confirmed" in problem(post(client, ENROL, told, old, name="Laptop")), "the options were others"
     assert "over" in problem(post(client, ENROL, before, old, name="Laptop")), "and those are over"
     evil = Browser("https://evil.test").create(told["options"])
-    assert "not accepted" in problem(post(client, ENROL, told, evil, name="Laptop"))
+    assert "could not be confirmed" in problem(post(client, ENROL, told, evil, name="Laptop"))
     right = browser.create(told["options"])
     assert "recovery codes" in post(client, ENROL, told, right, name="Laptop").content.decode()
     again = post(client, ENROL, told, right, name="Laptop")
     assert (again.status_code, again["Location"]) == (302, "/verify/"), "no second set of recovery codes"
-    assert "not accepted" in problem(post(client, ENROL, options(client, ENROL, name="x"), right, name="x"))
+    assert "could not be confirmed" in problem(post(client, ENROL, options(client, ENROL, name="x"), right, name="x"))
     assert Factor.objects.exclude(confirmed_at=None).count() == 1
 
 
@@ -193,7 +207,7 @@ def test_somebody_elses_credential(ben: Any, client: Client, enrolled: Browser) 
     told = options(client, ENROL, name="Laptop")
     stolen = Browser(ORIGIN).create(told["options"])
     stolen["id"] = stolen["rawId"] = enrolled.get({"rpId": "shop.example", "challenge": "x"})["id"]
-    assert "not accepted" in problem(post(client, ENROL, told, stolen, name="Laptop"))
+    assert "could not be confirmed" in problem(post(client, ENROL, told, stolen, name="Laptop"))
     assert not Factor.objects.filter(user=ben).exclude(confirmed_at=None).exists()
 
 
@@ -205,19 +219,19 @@ def test_too_late_and_too_often(ann: Any, client: Client, browser: Browser) -> N
         wrong = Browser("https://evil.test").create(told["options"])
         for _ in range(5):
             last = post(client, ENROL, told, wrong, name="Laptop")
-        assert "too many times" in problem(last)
-        assert "too many times" in problem(post(client, ENROL, told, right, name="Laptop"))
+        assert "too many tries" in problem(last)
+        assert "too many tries" in problem(post(client, ENROL, told, right, name="Laptop"))
         told = options(client, ENROL, name="Laptop")
         clock.shift(timedelta(minutes=11))
         late = post(client, ENROL, told, browser.create(told["options"]), name="Laptop")
-        assert "too long" in problem(late)
+        assert "took too long" in problem(late)
 
 
 def test_removed_while_it_was_being_made(ann: Any, client: Client, browser: Browser) -> None:
     sign_in(client)
     told = options(client, ENROL, name="Laptop")
     devicefactors.remove(ann, Factor.objects.get().pk)
-    assert "removed" in problem(post(client, ENROL, told, browser.create(told["options"]), name="Laptop"))
+    assert "not known any more" in problem(post(client, ENROL, told, browser.create(told["options"]), name="Laptop"))
 
 
 def test_the_provider_is_down(ann: Any, client: Client, browser: Browser, monkeypatch: Any) -> None:

@@ -51,6 +51,7 @@ def test_a_passkey_is_both_factors(ann: Any, client: Client, enrolled: Browser) 
     assert (answer.status_code, answer["Location"]) == (302, "/whoami/")
     assert client.get("/whoami/").json() == {"user": "ann"}
     assert told == [("logged in", ann), ("passkey", ann)]
+    assert answer.cookies["twilio_verify_passkey"].value == "1", "asked first, where a password is given next time"
     row = Verification.objects.exclude(purpose="enrol").get()
     assert (row.user_id, row.status, row.channel) == (ann.pk, "approved", "passkey")
 
@@ -119,7 +120,7 @@ def test_known_and_unknown_are_answered_alike(ann: Any, client: Client, enrolled
     answers.append(sign_in_with(Client(), enrolled))
     assert {answer.status_code for answer in answers} == {200}
     assert len({re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", one.content.decode()) for one in answers}) == 1
-    assert problem(answers[0]) == "This passkey was not accepted. Try again, or choose another way."
+    assert problem(answers[0]) == "This passkey could not be confirmed. Try again, or try another way."
     assert [set(one.headers) for one in answers] == [set(answers[0].headers)] * 3
 
 
@@ -135,7 +136,7 @@ def test_no_door_of_the_site_knows_the_account(client: Client, enrolled: Browser
     assert sign_in_with(client, enrolled).status_code == 302, "the first one that does"
     settings.AUTHENTICATION_BACKENDS = [NOBODY]
     visitor = Client()
-    assert "not accepted" in problem(sign_in_with(visitor, enrolled))
+    assert "could not be confirmed" in problem(sign_in_with(visitor, enrolled))
     assert SESSION_KEY not in visitor.session
 
 
@@ -164,17 +165,17 @@ def test_a_flag_that_was_set_by_hand(client: Client, enrolled: Browser) -> None:
     enrolled.verifies_user = False
     forged = enrolled.get(told["options"])
     forged["response"]["authenticatorData"] = unlocked
-    assert "not accepted" in problem(post(client, SIGN_IN, told, forged))
+    assert "could not be confirmed" in problem(post(client, SIGN_IN, told, forged))
 
 
 def test_another_challenge_origin_session_or_replay(client: Client, enrolled: Browser) -> None:
     other = Client()
     told, others = options(client, SIGN_IN), options(other, SIGN_IN)
-    assert "not accepted" in problem(post(client, SIGN_IN, told, enrolled.get(others["options"])))
+    assert "could not be confirmed" in problem(post(client, SIGN_IN, told, enrolled.get(others["options"])))
     assert "not known here" in problem(post(client, SIGN_IN, others, enrolled.get(others["options"])))
     evil = enrolled.clone()
     evil.origin = "https://evil.test"
-    assert "not accepted" in problem(post(client, SIGN_IN, told, evil.get(told["options"])))
+    assert "could not be confirmed" in problem(post(client, SIGN_IN, told, evil.get(told["options"])))
     right = enrolled.get(told["options"])
     assert post(client, SIGN_IN, told, right).status_code == 302
     thief = Client()
@@ -186,7 +187,7 @@ def test_another_challenge_origin_session_or_replay(client: Client, enrolled: Br
 def test_a_clone_is_found_out(client: Client, enrolled: Browser) -> None:
     thief = enrolled.clone()
     assert sign_in_with(client, enrolled).status_code == 302
-    assert "not accepted" in problem(sign_in_with(Client(), thief))
+    assert "could not be confirmed" in problem(sign_in_with(Client(), thief))
 
 
 def test_too_late(client: Client, enrolled: Browser) -> None:
@@ -194,7 +195,7 @@ def test_too_late(client: Client, enrolled: Browser) -> None:
         told = options(client, SIGN_IN)
         assert options(client, SIGN_IN) == told, "the same ones, however often the page is loaded"
         clock.shift(timedelta(minutes=11))
-        assert "too long" in problem(post(client, SIGN_IN, told, enrolled.get(told["options"])))
+        assert "took too long" in problem(post(client, SIGN_IN, told, enrolled.get(told["options"])))
         assert options(client, SIGN_IN) != told
 
 
