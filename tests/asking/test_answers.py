@@ -19,8 +19,8 @@ from django_twilio_verify.signals import login_denied
 from django_twilio_verify.testing import Browser
 from django_twilio_verify.testing.factor_contract import ORIGIN
 from django_twilio_verify.web.wording import challenge_sentence_for
-from tests.factorflows.conftest import World
 from tests.faces.test_enrol import text
+from tests.factorflows.conftest import World
 from tests.support import make_factor, make_user, wrong_code
 
 from .conftest import Holder

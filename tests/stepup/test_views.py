@@ -108,10 +108,8 @@ def test_a_posted_form_is_kept_shown_and_sent_once(later: Holder, client: Client
     assert "street" in text(shown) and "csrfmiddlewaretoken" not in text(shown)
     done = resumed(client, back)
     assert done.redirect_chain == [("/fresh/?a=1", 307)]
-    assert (
-        done.content.decode()
-        == f"POST /fresh/?a=1 {dict(street=['1 Main St <b>'], post_code=['1010'], tags=['a', 'b'])}"
-    )
+    sent = {"street": ["1 Main St <b>"], "post_code": ["1010"], "tags": ["a", "b"]}
+    assert done.content.decode() == f"POST /fresh/?a=1 {sent}"
     again = client.post(back)
     assert again.status_code == 404 and "What you entered is gone" in text(again)
 
@@ -130,9 +128,26 @@ def test_csrf_is_checked_again(later: Holder) -> None:
 
 
 SECRETS = [
-    "password", "new_password1", "passwd", "user_pwd", "code", "otp_token", "totp-code", "secret", "clientSecret", "card",
-    "cardNumber", "credit_card", "cvv", "cvc2", "api_token", "pin", "PIN", "iban", "smsCode",
-]  # fmt: skip
+    "password",
+    "new_password1",
+    "passwd",
+    "user_pwd",
+    "code",
+    "otp_token",
+    "totp-code",
+    "secret",
+    "clientSecret",
+    "card",
+    "cardNumber",
+    "credit_card",
+    "cvv",
+    "cvc2",
+    "api_token",
+    "pin",
+    "PIN",
+    "iban",
+    "smsCode",
+]
 HARMLESS = [
     "street",
     "post_code",
