@@ -19,8 +19,8 @@ from django_twilio_verify.signals import login_denied
 from django_twilio_verify.testing import Browser
 from django_twilio_verify.testing.factor_contract import ORIGIN
 from django_twilio_verify.web.wording import challenge_sentence_for
-from tests.factorflows.conftest import World
 from tests.faces.test_enrol import text
+from tests.factorflows.conftest import World
 from tests.support import make_factor, make_user, wrong_code
 
 from .conftest import Holder
@@ -315,7 +315,9 @@ def test_pages_of_phones_know_nothing_of_codes(ann: Holder, client: Client) -> N
     ann.sign_in()
     client.post(ann.path(factor))
     key = Verification.objects.get().pk
-    assert client.get(f"/verify/push/{key}/").status_code == client.get(f"/verify/push/{key}/status/").status_code == 404
+    assert (
+        client.get(f"/verify/push/{key}/").status_code == client.get(f"/verify/push/{key}/status/").status_code == 404
+    )
 
 
 # Passkeys
@@ -330,7 +332,17 @@ def test_without_a_script_there_is_a_note_and_another_way(ann: Holder, client: C
     assert f"/verify/challenge/{phone.pk}/sms/" in html
 
 
-BAD = ["", "x", "[]", "null", "1e999", '{"id": 5}', '{"id": "\\ud800", "response": {}}', "[" * 16000, '{"a": "' + "x" * 17000]
+BAD = [
+    "",
+    "x",
+    "[]",
+    "null",
+    "1e999",
+    '{"id": 5}',
+    '{"id": "\\ud800", "response": {}}',
+    "[" * 16000,
+    '{"a": "' + "x" * 17000,
+]
 
 
 @pytest.mark.parametrize("credential", BAD, ids=range(len(BAD)))

@@ -9,8 +9,8 @@ from django.test import Client
 
 from django_twilio_verify.models import Verification
 from django_twilio_verify.signals import second_factor_passed
-from tests.factorflows.conftest import World
 from tests.faces.test_enrol import text
+from tests.factorflows.conftest import World
 from tests.support import make_user
 
 from .conftest import Holder
