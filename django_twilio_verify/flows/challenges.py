@@ -84,8 +84,9 @@ def start(
     what the phone shows beside the number, if the site does not like ours.
 
     An authenticator app is not asked anything: the provider is called with the code. Raises ``asking.NoSuchFactor`` (a
-    ``ValueError``) where the person has no such factor, ``RateLimited`` (also ``push_unanswered``), ``BackendRejected`` (``device``: the provider
-    does not know the factor any more) and ``BackendUnavailable``, and ``RuntimeError`` within a transaction.
+    ``ValueError``) where the person has no such factor, ``RateLimited`` (also ``push_unanswered``), ``BackendRejected``
+    (``device``: the provider does not know the factor any more) and ``BackendUnavailable``, and ``RuntimeError`` within
+    a transaction.
     """
     return run(starting(Ask(channel, client, user, purpose, factor, backend, amount, payee, message, shown or {})))
 

@@ -128,7 +128,7 @@ class ProofMixin(VerificationMixin):
 
 
 class RedeemMixin(ProofMixin):
-    """Pages that several requests may reach with one approval: given on a phone, and each of them learns of it."""
+    """Pages that several requests may reach with one approval: it was given on a phone, and each learns of it."""
 
     def proved(self) -> HttpResponse:
         """SECURITY: the approval signs in, enrols or steps up where it is used up, once."""

@@ -71,7 +71,9 @@ class StepUpView(SignedInMixin, FactorPage):
             return self.go("enrol")
         if self.takes_recovery:
             return HttpResponseRedirect(self.step_up_url("step_up_recovery"))
-        context = PageMixin.get_context_data(self, channels=sorted(self.channels, key=assurance.level, reverse=True))
+        context = PageMixin.get_context_data(
+            self, form=None, channels=sorted(self.channels, key=assurance.level, reverse=True)
+        )
         return TemplateResponse(self.request, "twilio_verify/step_up_none.html", context)
 
     def way_url(self, way: Way | Offer) -> str:
@@ -114,7 +116,5 @@ class ResumeView(SignedInMixin, TemplatePage):
         if form is None:
             return self.get(request, key)
         session.drop_form(request, key)
-        response = HttpResponse(status=307)
         # SECURITY: our own path, as it was asked for; nothing of this request is in it.
-        response.headers["Location"] = form.path
-        return response
+        return HttpResponseRedirect(form.path, preserve_request=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
@@ -169,6 +169,6 @@ def _page_before(request: HttpRequest) -> str:
     # SECURITY: anything that leaves this host is dropped.
     if url_has_allowed_host_and_scheme(before, {request.get_host()}, require_https=request.is_secure()):
         parts = urlsplit(before)
-        if parts.path:
-            return f"{parts.path}?{parts.query}" if parts.query else parts.path
+        if parts.netloc:
+            return urlunsplit(("", "", parts.path or "/", parts.query, ""))
     return request.get_full_path()

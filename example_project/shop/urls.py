@@ -12,6 +12,7 @@ urlpatterns = [
     path("checkout/", views.checkout, name="checkout"),
     path("checkout/paid/", views.paid, name="paid"),
     path("account/", views.account, name="account"),
+    path("account/delivery/", views.delivery, name="delivery"),
     path("sign-up/", views.sign_up, name="sign_up"),
     path("sign-up/finish/", views.sign_up_finish, name="sign_up_finish"),
     path("login/", LoginView.as_view(template_name="store/login.html"), name="login"),

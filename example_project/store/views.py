@@ -1,4 +1,5 @@
-"""The pages of the shop. Of verification speak ``checkout``, ``paid``, ``sign_up`` and ``sign_up_finish``."""
+"""The pages of the shop. Of verification speak ``checkout``, ``paid``, ``delivery``, ``sign_up`` and
+``sign_up_finish``."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -15,7 +16,7 @@ from django_twilio_verify.backends.console import ConsoleBackend
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel, ConsentMedium, VerificationStatus
 from django_twilio_verify.clientinfo import ClientInfo
-from django_twilio_verify.decorators import verification_exempt
+from django_twilio_verify.decorators import verification_exempt, verification_required
 from django_twilio_verify.exceptions import InvalidRecipient, TwilioVerifyError, VerificationNotFound
 from django_twilio_verify.flows import consent, factors, recovery, verifications
 from django_twilio_verify.flows.consent import Act
@@ -76,6 +77,17 @@ def account(request: HttpRequest) -> HttpResponse:
         "recovery_left": recovery.remaining(request.user),
     }
     return render(request, "store/account.html", context)
+
+
+@login_required
+@verification_required(max_age=600)
+def delivery(request: HttpRequest) -> HttpResponse:
+    """Where the bag goes. Whoever finds the shop open on somebody's screen does not send it elsewhere."""
+    if request.method == "POST":
+        request.session["delivery"] = request.POST.get("address", "")[:500]
+        messages.success(request, "We deliver there from now on.")
+        return redirect("account")
+    return render(request, "store/delivery.html", {"address": request.session.get("delivery", "")})
 
 
 def sign_up(request: HttpRequest) -> HttpResponse:

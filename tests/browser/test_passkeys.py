@@ -281,6 +281,7 @@ def test_browsers_without_passkeys(visitor: Visitor) -> None:
     visitor.open("/verify/enrol/passkey/?next=/account/")
     expect(told(visitor)).to_contain_text("This browser cannot make passkeys.")
     expect(visitor.page.get_by_role("button", name="Make a passkey")).to_be_hidden()
+    expect(visitor.page.get_by_label("Name of this passkey")).to_be_hidden()
     visitor.look("enrol_passkey-unsupported")
     visitor.follow("Choose another way")
     expect(visitor.page).to_have_url(re.compile(r"/verify/enrol/\?next="))

@@ -211,8 +211,9 @@ function serve(form) {
 }
 
 function explain(form) {
-  tell(form, form.querySelector("[data-tv-problem]").dataset.tvUnsupported);
-  for (const button of form.querySelectorAll("button")) button.hidden = true;
+  const place = form.querySelector("[data-tv-problem]");
+  tell(form, place.dataset.tvUnsupported);
+  for (const part of form.querySelectorAll("button, form > *")) if (!part.contains(place)) part.hidden = true;
 }
 
 document.querySelectorAll("form[data-tv-passkey]").forEach(supported ? serve : explain);
