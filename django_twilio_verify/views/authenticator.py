@@ -156,7 +156,7 @@ def code_context(verification: Verification, **kwargs: Any) -> dict[str, Any]:
         "verification": verification,
         "is_open": verifications.is_open(verification),
         "code_length": _digits(verification),
-        "name": factor.label if factor is not None else "",
+        "name": factor.label if factor is not None else _("Authenticator app"),
         "code_url": reverse("twilio_verify:enrol_totp_code", args=[verification.pk]),
         **kwargs,
     }

@@ -52,7 +52,7 @@ def test_printing_and_saving_ask_nothing_of_the_server(client: Client, bob: Any)
     html = client.post("/verify/recovery-codes/").content.decode()
     assert 'data-tv-keep="tv-codes"' in html and "data-tv-download" in html and "data-tv-print" in html
     assert "<noscript>" in html and "print this page with your browser" in html
-    assert "Recovery codes for testserver." in html
+    assert "Recovery codes for Acme." in html
 
 
 def test_an_old_proof_is_asked_for_again(client: Client, bob: Any, clock: Any) -> None:
