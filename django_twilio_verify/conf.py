@@ -401,8 +401,9 @@ def policy_digest() -> str:
 
     Of a callable it knows the name. Read in every request of somebody without a factor: imports nothing.
     """
-    written = tuple(one if isinstance(one, str) else _name_of(one) for one in _written_policy())
-    return _digest_of(written, _get("GRACE_DAYS", 0))
+    # Sorted: a set has another order in each process, and a list means the same in any.
+    written = sorted(one if isinstance(one, str) else _name_of(one) for one in _written_policy())
+    return _digest_of(*written, _get("GRACE_DAYS", 0))
 
 
 @lru_cache
@@ -502,6 +503,7 @@ def _is_named_rule(word: str) -> bool:
 
 
 def _name_of(rule: Any) -> str:
+    """Of a callable; of what is none, as ``None``, its type: what is wrong is told where the policy is asked."""
     return f"{getattr(rule, '__module__', '')}.{getattr(rule, '__qualname__', type(rule).__qualname__)}"
 
 

@@ -115,7 +115,7 @@ def _finish(request: HttpRequest, response: Response, hinted: bool) -> Response:
     Called only when the view read the session, so that it is in memory.
     """
     if session.pending(request) is None or _signed_out(request, response):
-        if request.twilio_verify.reminds:  # type: ignore[attr-defined]
+        if getattr(request, access.REMINDS, False):
             _hint(response)
         elif hinted and not session.is_to_be_reminded(request):
             _drop_hint(response)

@@ -31,14 +31,14 @@ from .session import Settled
 
 REDIRECT_FIELD_NAME = "next"
 EXEMPT_ATTRIBUTE = "twilio_verify_exempt"
+REMINDS = "_twilio_verify_reminds"
+"""On a request in which time to enrol was given: the browser is to be told. Not on ``request.twilio_verify``, which a
+sign-in by another middleware comes before."""
 _DECIDED = "_twilio_verify_decided"
 
 
 class Access:
     """``request.twilio_verify``: where this request's sign-in stands. Reads nothing until asked."""
-
-    reminds = False
-    """Whether the grace to enrol was given in this very request, so that the browser is to be told of it."""
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
@@ -194,8 +194,8 @@ def _let_in(request: HttpRequest, user: AbstractBaseUser, decision: Decision, be
         recent.note(request, before.user_id)
         return
     session.settle(request, str(session.signed_in_id(request)), passed=False, policy=policy, grace=until)
-    if until and hasattr(request, "twilio_verify"):
-        request.twilio_verify.reminds = True
+    if until:
+        setattr(request, REMINDS, True)
 
 
 def policy_of(user: AbstractBaseUser) -> str:

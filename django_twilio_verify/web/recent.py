@@ -7,6 +7,7 @@ for ever that end so long after a change. What is forgotten here costs a SELECT 
 
 from __future__ import annotations
 
+import hashlib
 import time
 
 from django.http import HttpRequest
@@ -14,7 +15,7 @@ from django.http import HttpRequest
 KEPT = 10_000
 """Sessions that are remembered; then all are forgotten."""
 
-_noted: dict[tuple[str, str], float] = {}
+_noted: dict[bytes, float] = {}
 
 
 def note(request: HttpRequest, user_id: str) -> None:
@@ -29,5 +30,7 @@ def noted(request: HttpRequest, user_id: str) -> float:
     return _noted.get(_key(request, user_id), 0)
 
 
-def _key(request: HttpRequest, user_id: str) -> tuple[str, str]:
-    return (str(request.session.session_key), user_id)
+def _key(request: HttpRequest, user_id: str) -> bytes:
+    # SECURITY: a digest, so that no session can be taken over by who reads this memory; and one is short, where the
+    # key of signed_cookies is the cookie.
+    return hashlib.sha256(f"{request.session.session_key}:{user_id}".encode()).digest()

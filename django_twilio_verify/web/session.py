@@ -38,6 +38,9 @@ _PAYMENT_PROOFS = "_twilio_verify_payment_proofs"
 _FORMS = "_twilio_verify_forms"
 _CODES_SHOWN = "_twilio_verify_codes_shown"
 
+CLOCK_SKEW = 60
+"""Seconds by which the clocks of a site's servers may differ."""
+
 KEPT_PAYMENTS = 5
 """Payments, and approvals of such, that a session remembers: a person with more tabs open begins again."""
 KEPT_FORMS = 2
@@ -136,8 +139,8 @@ def pending(request: HttpRequest) -> Pending | None:
     if stored is None:
         return None
     found = Pending(**stored)
-    # SECURITY: a clock that was put back makes nothing wait longer.
-    if not 0 <= time.time() - found.since <= settings.pending_lifetime:
+    # SECURITY: a clock that was put back makes nothing wait longer. Servers whose clocks differ a little do no harm.
+    if not -CLOCK_SKEW <= time.time() - found.since <= settings.pending_lifetime:
         give_up(request)
         return None
     return found

@@ -107,6 +107,17 @@ def calls(browser: Client, path: str) -> int:
     return count
 
 
+def test_a_person_without_a_factor_costs_somewhat_more(client, without):
+    """The policy by which nothing is owed is compared in each request."""
+    make_user("bob")
+    sign_in(client, "bob")
+    ours = calls(client, "/whoami/")
+    without()
+    fresh = Client()
+    fresh.cookies.update(client.cookies)
+    assert ours - calls(fresh, "/whoami/") <= 70
+
+
 @pytest.mark.parametrize(
     ("path", "signed_in", "most"),
     [("/public/", False, 20), ("/public/", True, 20), ("/whoami/", True, 35)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from django_twilio_verify.conf import policy_digest
 from django_twilio_verify.web import access, recent
 from tests.support import make_factor, make_user, sign_in
 
@@ -159,6 +161,20 @@ def test_a_new_policy_that_does_not_mean_them_lets_people_be_and_is_decided_once
     assert len(captured) == 2
 
 
+def test_the_order_of_a_policy_changes_nothing(settings):
+    digests = set()
+    for policy in (["staff", "group:a", is_ann], [is_ann, "group:a", "staff"], {"staff", "group:a", is_ann}):
+        settings.TWILIO_VERIFY_REQUIRED_FOR = policy
+        digests.add(policy_digest())
+    assert len(digests) == 1
+    for policy in ("staff", ["staff", "group:a", nobody], ["staff", "group:a"], ["staffgroup:a", is_ann]):
+        settings.TWILIO_VERIFY_REQUIRED_FOR = policy
+        digests.add(policy_digest())
+    settings.TWILIO_VERIFY_GRACE_DAYS = 1
+    digests.add(policy_digest())
+    assert len(digests) == 6
+
+
 def test_who_passed_a_factor_is_not_asked_anew_by_a_new_policy(client, settings):
     make_factor(make_user("ann"))
     sign_in(client)
@@ -241,13 +257,13 @@ def test_what_one_process_knows_of_a_session_is_no_way_in_for_another_person(bob
     """Noted under the key of a session and the person: both have to fit."""
     with later(310):
         client.get("/whoami/")
-    assert {user_id for _, user_id in recent._noted} == {str(bob.pk)}
-    assert {key for key, _ in recent._noted} == {client.session.session_key}
+    (key,) = recent._noted
+    assert key == hashlib.sha256(f"{client.session.session_key}:{bob.pk}".encode()).digest()
 
 
 def test_what_is_remembered_is_bounded(bob, client, monkeypatch):
     monkeypatch.setattr(recent, "KEPT", 2)
-    recent._noted.update({("a", "1"): 1.0, ("b", "1"): 1.0})
+    recent._noted.update({b"a": 1.0, b"b": 1.0})
     with later(310):
         client.get("/whoami/")
     assert len(recent._noted) == 1
