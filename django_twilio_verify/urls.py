@@ -9,6 +9,7 @@ from .views.code import CodeView
 from .views.consent import ConsentsView, OptInView, StopProvedView, StopView, WithdrawView
 from .views.enrol import EnrolRecipientView, EnrolView
 from .views.link import HandoverView, LinkView, StatusView
+from .views.managing import DefaultView, RemoveView, RenameView, ReplaceView, ReproveView
 from .views.payment import PaymentView
 from .webhooks.views import EventsView
 
@@ -16,6 +17,12 @@ app_name = "twilio_verify"
 
 urlpatterns = [
     path("", FactorsView.as_view(), name="factors"),
+    path("factors/<int:factor>/rename/", RenameView.as_view(), name="factor_rename"),
+    path("factors/<int:factor>/default/", DefaultView.as_view(), name="factor_default"),
+    path("factors/<int:factor>/remove/", RemoveView.as_view(), name="factor_remove"),
+    path("factors/<int:factor>/replace/", ReplaceView.as_view(), name="factor_replace"),
+    path("factors/<int:factor>/replace/<str:channel>/", ReplaceView.as_view(), name="factor_replace_way"),
+    path("factors/<int:factor>/reprove/", ReproveView.as_view(), name="factor_reprove"),
     path("recovery-codes/", RecoveryCodesView.as_view(), name="recovery_codes"),
     path("consents/", ConsentsView.as_view(), name="consents"),
     path("consents/<int:event>/stop/", WithdrawView.as_view(), name="withdraw"),

@@ -5,18 +5,21 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from ..flows import factors, recovery
+from ..flows import factors, recovery, stale
 from .base import PageMixin, PersonMixin, TemplatePage
 
 
 class FactorsView(PersonMixin, TemplatePage):
-    """What the person has enrolled."""
+    """What the person has enrolled, and what can be done with each."""
 
     template_name = "twilio_verify/factors.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
+        held = factors.held(self.person)
         context = self.get_context_data(
-            factors=factors.enrolled(self.person), recovery_left=recovery.remaining(self.person)
+            factors=held,
+            stale=[factor.pk for factor in held if stale.is_stale(factor)],
+            recovery_left=recovery.remaining(self.person),
         )
         return self.render_to_response(context)
 

@@ -10,10 +10,10 @@ from django.http.response import HttpResponseBase
 from django.utils.functional import cached_property
 
 from ..choices import Purpose
-from ..flows import factors, recovery, verifications
+from ..flows import factors, managing, recovery, verifications
 from ..flows.factors import Confirmed
 from ..models import Verification
-from ..web import access, session
+from ..web import access, othersessions, session
 from .account import recovery_codes_page
 from .base import PageMixin, demand_proof, must_prove_first
 
@@ -51,12 +51,22 @@ class ProofMixin(VerificationMixin):
             # then a password and any phone must not add another one, nor sign in.
             if must_prove_first(self, self.person):
                 return demand_proof(self)
-            return self.enrolled(factors.confirm(self.verification))
+            return self.enrolled(self.confirm(self.person))
         if self.verification.purpose == Purpose.LOGIN:
             self.sign_in()
         if self.verification.purpose == Purpose.PAYMENT:
             session.add_payment_proof(self.request, self.verification.pk)
         return self.go_on()
+
+    def confirm(self, person: AbstractBaseUser) -> Confirmed:
+        """Enrol what was proved; in the place of another one, if that is what this session asked for."""
+        asked = session.take_replacement(self.request, self.verification.pk)
+        if asked is None:
+            return factors.confirm(self.verification, client=self.client)
+        confirmed = managing.replace(self.verification, asked.factor_id, client=self.client)
+        if asked.sign_out:
+            othersessions.end(self.request, person)
+        return confirmed
 
     def sign_in(self) -> None:
         """Complete the sign-in that waits for this proof; a proof for a sign-in that is over changes nothing."""

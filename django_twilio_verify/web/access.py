@@ -88,12 +88,15 @@ def owes_factor(user: AbstractBaseUser, request: HttpRequest) -> bool:
 
     Somebody who has a factor always owes it, whatever the policy demands of people who have none.
     """
+    return requires_factor(user, request) or factors.has_factor(user)
+
+
+def requires_factor(user: AbstractBaseUser, request: HttpRequest) -> bool:
+    """Whether ``TWILIO_VERIFY_REQUIRED_FOR`` demands a factor of ``user``, whatever they have. No SELECT of ours."""
     required = settings.required_for
     if required == "everyone" or (required == "staff" and getattr(user, "is_staff", False)):
         return True
-    if callable(required) and required(user, request):
-        return True
-    return factors.has_factor(user)
+    return callable(required) and bool(required(user, request))
 
 
 def decide(request: HttpRequest, user: AbstractBaseUser) -> bool:
@@ -154,6 +157,13 @@ def mark_passed(request: HttpRequest, channel: str) -> None:
     user_id = session.signed_in_id(request)
     if user_id is not None:
         session.settle(request, user_id, passed=True, channel=channel)
+
+
+def forget_proof(request: HttpRequest) -> None:
+    """The signed-in person has no factor any more: the session goes on as one that owed none."""
+    user_id = session.signed_in_id(request)
+    if user_id is not None:
+        session.settle(request, user_id, passed=False)
 
 
 def is_exempt(match: ResolverMatch | None) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,6 +33,7 @@ _PENDING = "_twilio_verify_pending"
 _SETTLED = "_twilio_verify_settled"
 _PAYMENTS = "_twilio_verify_payments"
 _PAYMENT_PROOFS = "_twilio_verify_payment_proofs"
+_REPLACEMENT = "_twilio_verify_replacement"
 
 KEPT_PAYMENTS = 5
 """Payments, and approvals of such, that a session remembers: a person with more tabs open begins again."""
@@ -55,6 +57,17 @@ class Settled:
     passed: bool
     at: int
     channel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What the person asked for before proving a new number: which factor it takes the place of, and whether other
+    sessions end.
+    """
+
+    verification: str
+    factor_id: int
+    sign_out: bool
 
 
 def secret(request: HttpRequest) -> str:
@@ -178,6 +191,32 @@ def add_payment_proof(request: HttpRequest, verification_id: uuid.UUID) -> None:
 def payment_proofs(request: HttpRequest) -> list[uuid.UUID]:
     """The approved verifications of payments in this session, the latest one first."""
     return [uuid.UUID(one) for one in reversed(request.session.get(_PAYMENT_PROOFS, ()))]
+
+
+def plan_replacement(request: HttpRequest, verification_id: uuid.UUID, factor_id: int, *, sign_out: bool) -> None:
+    """Remember that the proof of ``verification_id`` is to replace a factor. One at a time: the latest."""
+    # SECURITY: here and not in a form, where the number of another factor could be put in its place.
+    request.session[_REPLACEMENT] = asdict(Replacement(str(verification_id), factor_id, sign_out))
+
+
+def forget_replacement(request: HttpRequest) -> None:
+    """The person is about to prove a number for something else: it replaces nothing."""
+    if _REPLACEMENT in request.session:
+        del request.session[_REPLACEMENT]
+
+
+def take_replacement(request: HttpRequest, verification_id: uuid.UUID) -> Replacement | None:
+    """What the proof of ``verification_id`` replaces, to one call; ``None`` if it just adds."""
+    stored = request.session.get(_REPLACEMENT)
+    if stored is None or stored["verification"] != str(verification_id):
+        return None
+    del request.session[_REPLACEMENT]
+    return Replacement(**stored)
+
+
+def is_of(data: Mapping[str, Any], user_id: str) -> bool:
+    """Whether a session that holds ``data`` is signed in as ``user_id`` (text), or waits for their second factor."""
+    return user_id in (data.get(SESSION_KEY), (data.get(_PENDING) or {}).get("user_id"))
 
 
 def text_of(user: AbstractBaseUser) -> str:
