@@ -461,6 +461,7 @@ def check_code(**kwargs: Any) -> list[CheckMessage]:
         ("CODE_LIFETIME", lambda: settings.code_lifetime, 120, 86_400),
         ("PENDING_LIFETIME", lambda: settings.pending_lifetime, 60, 86_400),
         ("TRUSTED_PROXIES", lambda: settings.trusted_proxies, 0, 10),
+        ("REPROVE_DAYS", lambda: settings.reprove_days, 0, 3650),
         ("RETENTION_DAYS", lambda: settings.retention_days, 1, 36_525),
     )
     return [

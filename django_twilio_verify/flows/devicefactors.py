@@ -188,7 +188,6 @@ def remove(
     factor = deleting(partial(_delete, user.pk, factor_id, allowed))
     if factor is None:
         return False
-    factors.choose_default(user.pk)
     removed(factor, user, client)
     return True
 
@@ -217,16 +216,8 @@ def _withdraw(factor: Factor, user: AbstractBaseUser, client: ClientInfo | None,
         consent.withdraw(recipient=factor.recipient, channel=channel, user=user, client=client or ClientInfo(), act=act)
 
 
-def hold(user_id: Any) -> None:
-    """In a transaction: let no other one remove, replace or choose among the person's factors until it ends.
-
-    By writing them as they are. The first statement writes, so that SQLite takes its lock at once and waits its turn.
-    """
-    Factor.objects.filter(user_id=user_id).update(user_id=user_id)
-
-
 def _delete(user_id: Any, factor_id: int, allowed: Allowed | None) -> Factor | None:
-    hold(user_id)
+    factors.hold(user_id)
     factor = Factor.objects.filter(pk=factor_id, user_id=user_id).first()
     if factor is None:
         return None
@@ -235,7 +226,9 @@ def _delete(user_id: Any, factor_id: int, allowed: Allowed | None) -> Factor | N
         allowed(factor, left)
     factor.delete()
     factor.pk = factor_id
-    if not left:
+    if left:
+        factors.choose_default(user_id)
+    else:
         RecoveryCode.objects.filter(user_id=user_id).delete()
     return factor
 
@@ -448,7 +441,7 @@ def _enrolled(checked: Checked, given: Given, *, first: bool) -> Enrolled:
         return Enrolled(checked)
     if not checked.approved:
         return Enrolled(checked, factor if checked.outcome == CheckOutcome.ALREADY_VERIFIED else None)
-    factors.choose_default(factor.user_id)
+    short_transaction(partial(factors.choose_default, factor.user_id))
     factor = challenges.factor_of(checked.verification) or factor
     factors.announce(factor, given.client)
     return Enrolled(checked, factor, first)

@@ -224,12 +224,22 @@ def choose_default(user_id: Any) -> None:
     """Make the strongest factor of a person, that worked lately, the default; unless the one that the person chose
     still works.
     """
-    current = Factor.objects.filter(default_for=user_id).first()
-    if current is not None and current.chosen_at is not None and current.lost_at is None:
-        return
-    best = assurance.strongest(Factor.objects.confirmed_for(user_id))
-    if best is None or best.is_default:
-        return
     with transaction.atomic(using=router.db_for_write(Factor)):
-        Factor.objects.filter(default_for=user_id).exclude(pk=best.pk).update(default_for=None)
+        hold(user_id)
+        held = list(Factor.objects.confirmed_for(user_id))
+        current = next((factor for factor in held if factor.is_default), None)
+        if current is not None and current.chosen_at is not None and current.lost_at is None:
+            return
+        best = assurance.strongest(held)
+        if best is None or best.is_default:
+            return
+        Factor.objects.filter(default_for=user_id).update(default_for=None, chosen_at=None)
         make_default(best)
+
+
+def hold(user_id: Any) -> None:
+    """In a transaction: let no other one remove, replace or choose among the person's factors until it ends.
+
+    By writing them as they are. The first statement writes, so that SQLite takes its lock at once and waits its turn.
+    """
+    Factor.objects.filter(user_id=user_id).update(user_id=user_id)

@@ -42,7 +42,7 @@ def can_be_default(factor: Factor) -> bool:
 
 
 def _choose(user_id: Any, factor_id: int) -> bool:
-    devicefactors.hold(user_id)
+    factors.hold(user_id)
     before = Factor.objects.filter(default_for=user_id)
     changes = not before.filter(pk=factor_id).exists()
     before.exclude(pk=factor_id).update(default_for=None, chosen_at=None)
@@ -95,7 +95,6 @@ def replace(verification: Verification, factor_id: int, *, client: ClientInfo) -
         if swapped.created:
             factors.announce(new, client)
         return Confirmed(new, created=swapped.created)
-    factors.choose_default(user.pk)
     devicefactors.removed(swapped.old, user, client, replaced_by=new)
     if swapped.created:
         factors.announce(new, client, replaced=swapped.old)
@@ -103,7 +102,7 @@ def replace(verification: Verification, factor_id: int, *, client: ClientInfo) -
 
 
 def _swap(verification: Verification, user_id: int, factor_id: int) -> _Swapped:
-    devicefactors.hold(user_id)
+    factors.hold(user_id)
     known = factors.enrolled_by(verification, user_id)
     new = known or factors.create(verification, user_id)
     factors.used(new.pk, timezone.now())
@@ -117,6 +116,7 @@ def _swap(verification: Verification, user_id: int, factor_id: int) -> _Swapped:
     old.delete()
     old.pk = factor_id
     Factor.objects.filter(pk=new.pk).update(**heritage)
+    factors.choose_default(user_id)
     new.refresh_from_db()
     return _Swapped(new, known is None, old)
 
