@@ -53,8 +53,10 @@ def enrolled(user: AbstractBaseUser) -> list[Factor]:
 
 
 def held(user: AbstractBaseUser) -> list[Factor]:
-    """All factors that ``user`` has confirmed, the default one first, whether they open anything or not. One SELECT."""
-    return list(Factor.objects.confirmed_for(user.pk))
+    """All factors that ``user`` has confirmed, the default one first, each with its entity, whether they open anything
+    or not. One SELECT.
+    """
+    return list(Factor.objects.confirmed_for(user.pk).select_related("entity"))
 
 
 def own(user: AbstractBaseUser, factor_id: int) -> Factor:

@@ -53,6 +53,7 @@ class Notice(StrEnum):
     RESET_DONE = "reset_done"
 
 
+_TO_THE_OLD_ONE = (Notice.FACTOR_REMOVED, Notice.FACTOR_REPLACED)
 _BROWSERS = {"Edg": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
 _SYSTEMS = {
     "iPhone": "iPhone",
@@ -88,7 +89,8 @@ def send(
 ) -> int:
     """Tell ``user`` of ``notice``; how many letters went out (0 for an account without an address).
 
-    ``factor``: what it is about; an email factor's own address is written to as well. ``client``: where it was done
+    ``factor``: what it is about; an email factor that was removed or replaced is written to at its own address as
+    well. ``client``: where it was done
     from. ``values``: more for the template. To be called outside of transactions, after the fact has been written. What
     was done stays done if the mail server is down: that is logged as an error, and ``notice_sent`` says ``letters=0``.
     A template that comes out empty sends nothing.
@@ -104,7 +106,7 @@ def send(
         **(values or {}),
     }
     letters = 0
-    addresses = _addresses(user, factor)
+    addresses = _addresses(notice, user, factor)
     if addresses:
         subject = " ".join(render_to_string(f"twilio_verify/mail/{notice}_subject.txt", context).split())
         body = render_to_string(f"twilio_verify/mail/{notice}.txt", context).strip()
@@ -135,16 +137,22 @@ def browser_name(user_agent: str) -> str:
     return browser or system
 
 
-def _addresses(user: AbstractBaseUser, factor: Factor | None) -> list[str]:
+def _addresses(notice: Notice, user: AbstractBaseUser, factor: Factor | None) -> list[str]:
+    """SECURITY: only an address that was the person's until now, and not one that somebody has just added, or that may
+    be a stranger's by now.
+    """
     account = str(getattr(user, user.get_email_field_name(), "") or "")
-    own = factor.recipient_value if factor is not None and factor.kind == RecipientKind.EMAIL else ""
+    is_old = notice in _TO_THE_OLD_ONE and factor is not None and factor.kind == RecipientKind.EMAIL
+    own = factor.recipient_value if factor is not None and is_old else ""
     return list(dict.fromkeys(address for address in (account, own) if address))
 
 
 def _letter(notice: Notice, subject: str, body: str, address: str) -> int:
     """One letter each, so that no address sees another."""
     try:
-        return EmailMessage(subject, body, None, [address]).send()
+        # Answered by no machine (RFC 3834).
+        headers = {"Auto-Submitted": "auto-generated"}
+        return EmailMessage(subject, body, None, [address], headers=headers).send()
     except Exception as error:
         # Whatever the site's mail backend raises: each has its own, and what the letter tells of is done.
         # SECURITY: without the address and the text, which errors of SMTP quote.

@@ -95,6 +95,13 @@ def test_where_nothing_else_opens_it_does_and_the_account_is_told(client, phone)
     assert not stale.is_stale(Factor.objects.get())
 
 
+def test_an_old_inbox_is_not_told_that_it_opens_an_account(client, ann):
+    age(make_factor(ann, EMAIL, channel="email"), 366)
+    sign_in(client)
+    code_path(client.post("/verify/challenge/"))
+    assert [letter.to for letter in mail.outbox] == [[INBOX]]
+
+
 @pytest.mark.parametrize("why", ["lost", "too weak"])
 def test_what_does_not_open_is_no_other_way(phone, inbox, settings, why):
     age(phone, 366)
