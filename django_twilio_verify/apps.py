@@ -17,7 +17,7 @@ class TwilioVerifyConfig(AppConfig):
         """Listen for sign-ins, whichever door they come by, and register the system checks."""
         # Here and not above: Django imports this file before models may be imported.
         from . import checks  # noqa: PLC0415
-        from .flows import removals  # noqa: PLC0415
+        from .flows import notices, removals  # noqa: PLC0415
         from .web import doors  # noqa: PLC0415
         from .web.access import on_login  # noqa: PLC0415
         from .web.login_signal import LoginSignal  # noqa: PLC0415
@@ -25,5 +25,6 @@ class TwilioVerifyConfig(AppConfig):
         user_logged_in.connect(on_login, dispatch_uid="twilio_verify.on_login")
         LoginSignal.take_over(user_logged_in)
         removals.connect()
+        notices.connect()
         checks.register_all()
         doors.register_all()

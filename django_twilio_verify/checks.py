@@ -493,6 +493,7 @@ def check_code(**kwargs: Any) -> list[CheckMessage]:
         ("GRACE_DAYS", lambda: settings.grace_days, 0, 365),
         ("DECISION_AGE", lambda: settings.decision_age, 0, 86_400),
         ("TRUSTED_PROXIES", lambda: settings.trusted_proxies, 0, 10),
+        ("REPROVE_DAYS", lambda: settings.reprove_days, 0, 3650),
         ("RETENTION_DAYS", lambda: settings.retention_days, 1, 36_525),
     )
     return [

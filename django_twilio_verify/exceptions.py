@@ -127,6 +127,16 @@ class TooWeak(TwilioVerifyError, PermissionDenied):
     }
 
 
+class LastFactor(TwilioVerifyError, PermissionDenied):
+    """The factor may not be removed: without it the person could not sign in any more. Nothing was changed."""
+
+    default_code = "last_factor"
+    sentences: ClassVar[Mapping[str, Sentence]] = {
+        "last_factor": _("You need one of these to sign in, and this is the last one that works. Add another first."),
+        "lost_left": _("Without this one you could not sign in: the others do not work any more. Remove those first."),
+    }
+
+
 class RateLimited(TwilioVerifyError):
     """Too many, too soon. ``retry_at``: aware UTC time from which it is allowed; ``code``: which rule it was."""
 

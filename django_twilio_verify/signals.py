@@ -31,12 +31,23 @@ consent_changed = Signal()
 """A consent event was written. ``event``."""
 
 factor_confirmed = Signal()
-"""A person enrolled a factor; sent once for each factor. ``factor``, ``user``."""
+"""A person enrolled a factor; sent once for each factor. ``factor``, ``user``, ``client`` (from where, or ``None``),
+``replaced`` (the factor, no longer in the database, whose place it took, or ``None``).
+"""
+
+factor_shared = Signal()
+"""A factor was confirmed whose number or address others have confirmed too. Allowed, and nothing that the person is
+told. ``factor``, ``user``, ``others`` (how many people).
+"""
 
 factor_removed = Signal()
-"""A person's factor was removed by ``devicefactors.remove``; not where its row went another way. ``factor`` (no longer
-in the database), ``user``.
+"""A person's factor was removed by ``devicefactors.remove``, or replaced; not where its row went another way.
+``factor`` (no longer in the database), ``user``, ``client`` (from where, or ``None``), ``replaced_by`` (the factor that
+took its place, or ``None``).
 """
+
+default_changed = Signal()
+"""A person chose which factor is asked first. ``factor``, ``user``, ``client``."""
 
 recovery_code_used = Signal()
 """A recovery code was spent. ``user``, ``remaining`` (how many are left)."""

@@ -12,6 +12,7 @@ from .views.credentials import EnrolPasskeyOptionsView, EnrolPasskeyView, Passke
 from .views.enrol import EnrolRecipientView, EnrolView
 from .views.grace import GraceView
 from .views.link import HandoverView, LinkView, StatusView
+from .views.managing import DefaultView, RemoveView, RenameView, ReplaceView, ReproveView
 from .views.offer import OfferView
 from .views.passkey import PasskeyOptionsView
 from .views.payment import PaymentView
@@ -25,6 +26,12 @@ app_name = "twilio_verify"
 
 urlpatterns = [
     path("", FactorsView.as_view(), name="factors"),
+    path("factors/<int:factor>/rename/", RenameView.as_view(), name="factor_rename"),
+    path("factors/<int:factor>/default/", DefaultView.as_view(), name="factor_default"),
+    path("factors/<int:factor>/remove/", RemoveView.as_view(), name="factor_remove"),
+    path("factors/<int:factor>/replace/", ReplaceView.as_view(), name="factor_replace"),
+    path("factors/<int:factor>/replace/<str:channel>/", ReplaceView.as_view(), name="factor_replace_way"),
+    path("factors/<int:factor>/reprove/", ReproveView.as_view(), name="factor_reprove"),
     path("recovery-codes/", RecoveryCodesView.as_view(), name="recovery_codes"),
     path("recovery-codes/kept/", RecoveryCodesKeptView.as_view(), name="recovery_codes_kept"),
     path("stronger/", OfferView.as_view(), name="offer"),

@@ -8,7 +8,7 @@ confirmed and opens nothing; what is never confirmed is cleaned up by ``manage.p
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,25 +21,29 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from ..backends.handler import backends
-from ..choices import Channel, CheckOutcome, FactorKind, Purpose, VerificationStatus
+from ..choices import Actor, Channel, CheckOutcome, ConsentMedium, FactorKind, Purpose, VerificationStatus
 from ..clientinfo import ClientInfo
 from ..exceptions import BackendError, RateLimited
 from ..factor_options import FactorOptions, PasskeyOptions, TotpOptions, check_name, options_for
 from ..factor_results import FactorStatus, ProviderFactor
-from ..models import Entity, Factor, Verification
+from ..models import Entity, Factor, RecoveryCode, Verification
 from ..results import Checked, Enrolled, Enrolling
-from ..signals import factor_confirmed, factor_removed
-from . import answering, asking, challenges, checking, entities, factors, limits, replays
+from ..signals import factor_removed
+from . import answering, asking, challenges, checking, consent, delivery, entities, factors, limits, replays
 from .challenges import Given
+from .consent import Act
 from .persons import Person, session_fingerprint
 from .places import places
 from .routing import DEFAULT
 from .steps import Call, Steps, arun, run
-from .transactions import short_transaction
+from .transactions import deleting, short_transaction
 
 CLOCKS_DIFFER = timedelta(minutes=1)
 _CHANNELS = {FactorKind.TOTP: Channel.TOTP, FactorKind.PASSKEY: Channel.PASSKEY, FactorKind.PUSH: Channel.PUSH}
 _TRIES = 5
+
+Allowed = Callable[[Factor, list[Factor]], None]
+"""Told the factor that is to go and those that would be left; raises to refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,40 +186,62 @@ def rename(user: AbstractBaseUser, factor_id: int, name: str) -> bool:
     return bool(Factor.objects.filter(pk=factor_id, user_id=user.pk).update(label=check_name(name)))
 
 
-def remove(user: AbstractBaseUser, factor_id: int) -> bool:
+def remove(
+    user: AbstractBaseUser, factor_id: int, *, client: ClientInfo | None = None, allowed: Allowed | None = None
+) -> bool:
     """Remove a factor of ``user``, of any kind, here and at the provider; whether there was one, to one call alone.
 
-    If it was the default, the strongest that is left is from here on. Whether it may go (the last one, a step-up
-    before) is for the caller to decide. Raises ``RuntimeError`` within a transaction of the caller's.
+    If it was the default, the strongest that is left is from here on. With the last one, the recovery codes go. The
+    person's consent to messages at its number or address is withdrawn, in the name of ``client`` if the person asked
+    for it. ``allowed``: whether it may go is for the caller to decide; called in the transaction, while no other
+    factor of the person can go, with the factor and those that would be left, it raises to refuse. Whether a step-up
+    went before, is for the caller to see to. Raises ``RuntimeError`` within a transaction of the caller's.
     """
-    for _ in range(_TRIES):
-        try:
-            factor = short_transaction(partial(_delete, user.pk, factor_id))
-            break
-        except IntegrityError:  # it has just proved something: a verification has come to point to it
-            continue
-    else:
-        raise RuntimeError("The factor is being used all the time.")
+    factor = deleting(partial(_delete, user.pk, factor_id, allowed))
     if factor is None:
         return False
-    factors.choose_default(user.pk)
-    factor_removed.send(sender=Factor, factor=factor, user=user)
+    removed(factor, user, client)
     return True
 
 
-async def aremove(user: AbstractBaseUser, factor_id: int) -> bool:
+async def aremove(
+    user: AbstractBaseUser, factor_id: int, *, client: ClientInfo | None = None, allowed: Allowed | None = None
+) -> bool:
     """As ``remove``, in the thread where Django allows queries, the provider's call after the commit too."""
-    return await sync_to_async(remove)(user, factor_id)
+    return await sync_to_async(remove)(user, factor_id, client=client, allowed=allowed)
 
 
-def _delete(user_id: Any, factor_id: int) -> Factor | None:
-    own = Factor.objects.filter(pk=factor_id, user_id=user_id)
-    # The first statement writes, so that SQLite takes its lock at once and waits its turn, and one of several goes on.
-    if not own.update(default_for=None):
+def removed(
+    factor: Factor, user: AbstractBaseUser, client: ClientInfo | None, *, replaced_by: Factor | None = None
+) -> None:
+    """What follows from the removal of ``factor``, after its transaction: no more consent, and the site is told."""
+    if factor.recipient_value:
+        _withdraw(factor, user, client, "Replace" if replaced_by else "Remove")
+    factor_removed.send(sender=Factor, factor=factor, user=user, client=client, replaced_by=replaced_by)
+
+
+def _withdraw(factor: Factor, user: AbstractBaseUser, client: ClientInfo | None, button: str) -> None:
+    """End this person's consent there, by every way; that of others with the same number stands."""
+    by_hand = Act(ConsentMedium.WEB, control="button", final=True, button=button)
+    act = by_hand if client is not None else Act(actor=Actor.SYSTEM)
+    for channel in delivery.channels_to(factor.recipient):
+        consent.withdraw(recipient=factor.recipient, channel=channel, user=user, client=client or ClientInfo(), act=act)
+
+
+def _delete(user_id: Any, factor_id: int, allowed: Allowed | None) -> Factor | None:
+    factors.hold(user_id)
+    factor = Factor.objects.filter(pk=factor_id, user_id=user_id).first()
+    if factor is None:
         return None
-    factor: Factor = own.get()
+    left = list(Factor.objects.confirmed_for(user_id).exclude(pk=factor_id))
+    if allowed is not None:
+        allowed(factor, left)
     factor.delete()
     factor.pk = factor_id
+    if left:
+        factors.choose_default(user_id)
+    else:
+        RecoveryCode.objects.filter(user_id=user_id).delete()
     return factor
 
 
@@ -310,7 +336,7 @@ def _confirming(given: Given) -> Steps[Enrolled]:
         return (yield from _registered(given, verification))
     claimed = yield from challenges.claimed(given, partial(_claim, given))
     if isinstance(claimed, Checked):
-        return _enrolled(answering.announced(claimed), first=False)
+        return _enrolled(answering.announced(claimed), given, first=False)
     factor = challenges.factor_of(claimed)
     if factor is None or factor.entity is None or factor.confirmed_at is not None:
         # The provider never made it, or it was removed meanwhile.
@@ -369,7 +395,7 @@ def _settle(given: Given, verification: Verification, factor: Factor, told: Prov
         checked = checking.approve(verification, now, partial(_confirmed, given, factor, code, now))
     except IntegrityError:  # the same credential, confirmed by somebody else at this instant
         checked = challenges.refused(verification, CheckOutcome.WRONG, now)
-    return _enrolled(answering.announced(checked), first=first)
+    return _enrolled(answering.announced(checked), given, first=first)
 
 
 def _confirmed(given: Given, factor: Factor, code: str, now: datetime) -> CheckOutcome | None:
@@ -389,7 +415,7 @@ def _registered(given: Given, verification: Verification) -> Steps[Enrolled]:
     assert given.user is not None  # ``confirm`` asks for one
     now = timezone.now()
     if over := checking.ended_as(verification, now):
-        return _enrolled(checking.checked(verification, over), first=False)
+        return _enrolled(checking.checked(verification, over), given, first=False)
     waiting = Enrolled(checking.checked(verification, CheckOutcome.WAITING))
     if not challenges.may_ask(verification, now):
         return waiting
@@ -404,7 +430,7 @@ def _registered(given: Given, verification: Verification) -> Steps[Enrolled]:
         checked = checking.approve(verification, now, partial(_phone_confirmed, verification, entity, made, now))
     except IntegrityError:  # the same phone, by another request
         return waiting
-    return _enrolled(answering.announced(checked), first=first)
+    return _enrolled(answering.announced(checked), given, first=first)
 
 
 def _new_phone(verification: Verification, told: tuple[ProviderFactor, ...]) -> ProviderFactor | None:
@@ -426,7 +452,7 @@ def _phone_confirmed(verification: Verification, entity: Entity, made: ProviderF
     verification.factor, verification.sid = factor, made.sid
 
 
-def _enrolled(checked: Checked, *, first: bool) -> Enrolled:
+def _enrolled(checked: Checked, given: Given, *, first: bool) -> Enrolled:
     """The answer for the person, once the receivers of signals have heard of it."""
     checked.verification.refresh_from_db(fields=["factor"])
     factor = challenges.factor_of(checked.verification)
@@ -434,9 +460,9 @@ def _enrolled(checked: Checked, *, first: bool) -> Enrolled:
         return Enrolled(checked)
     if not checked.approved:
         return Enrolled(checked, factor if checked.outcome == CheckOutcome.ALREADY_VERIFIED else None)
-    factors.choose_default(factor.user_id)
+    short_transaction(partial(factors.choose_default, factor.user_id))
     factor = challenges.factor_of(checked.verification) or factor
-    factor_confirmed.send(sender=Factor, factor=factor, user=factor.user)
+    factors.announce(factor, given.client)
     return Enrolled(checked, factor, first)
 
 

@@ -17,8 +17,8 @@ from ..clientinfo import ClientInfo
 from ..conf import fingerprint, fingerprints
 from ..exceptions import VerificationNotFound
 from ..models import Factor, Verification
-from ..signals import factor_confirmed
-from . import assurance, checking, consent, outages, plan
+from ..signals import factor_confirmed, factor_shared
+from . import assurance, checking, consent, outages, plan, stale
 from .outages import Outages
 from .plan import Asked
 
@@ -48,8 +48,26 @@ class Way:
 
 
 def enrolled(user: AbstractBaseUser) -> list[Factor]:
-    """The factors that ``user`` can sign in with, the default one first, each with its entity. One SELECT."""
+    """The factors that ``user`` can sign in with, the default one first. One SELECT.
+
+    Without numbers and addresses that were not used for long (``stale.opening``, at most one SELECT more).
+    """
+    return stale.opening(user, held(user))
+
+
+def held(user: AbstractBaseUser) -> list[Factor]:
+    """All factors that ``user`` has confirmed, the default one first, each with its entity, whether they open anything
+    or not. One SELECT.
+    """
     return list(Factor.objects.confirmed_for(user.pk).select_related("entity"))
+
+
+def own(user: AbstractBaseUser, factor_id: int) -> Factor:
+    """A confirmed factor of ``user``. Raises ``LookupError`` alike for unknown ones and other people's."""
+    found = Factor.objects.confirmed_for(user.pk).filter(pk=factor_id).first()
+    if found is None:
+        raise LookupError("This person has no such factor.")
+    return found
 
 
 def has_factor(user: AbstractBaseUser) -> bool:
@@ -119,17 +137,25 @@ def _is_second_passkey(way: Way, found: list[Way]) -> bool:
     return way.channel == Channel.PASSKEY and any(one.channel == Channel.PASSKEY for one in found)
 
 
-def confirm(verification: Verification) -> Confirmed:
-    """Enrol what an approved ``enrol`` verification proved, for the person it is of.
+def confirm(verification: Verification, *, client: ClientInfo | None = None) -> Confirmed:
+    """Enrol what an approved ``enrol`` verification proved, for the person it is of. ``client``: who the letter that
+    tells of it names.
 
     Calling it again, even at the same instant, gives the same factor with ``created`` false.
     Raises ``VerificationNotFound`` for one that is not approved, not of that purpose, or of nobody.
     """
+    fresh = proof(verification)
+    assert fresh.user_id is not None
+    return _enrol(fresh, fresh.user_id, client)
+
+
+def proof(verification: Verification) -> Verification:
+    """``verification`` as it is on record, if a factor may be enrolled by it. Raises as ``confirm``."""
     fresh = Verification.objects.get(pk=verification.pk)
     # SECURITY: re-read and re-checked here, whatever the caller believes it holds.
     if fresh.status != VerificationStatus.APPROVED or fresh.purpose != Purpose.ENROL or fresh.user_id is None:
         raise VerificationNotFound
-    return _enrol(fresh, fresh.user_id)
+    return fresh
 
 
 def attach(verification_id: uuid.UUID, *, user: AbstractBaseUser, client: ClientInfo) -> Confirmed:
@@ -151,7 +177,7 @@ def attach(verification_id: uuid.UUID, *, user: AbstractBaseUser, client: Client
     if not free.update(user_id=user.pk):
         raise VerificationNotFound
     consent.carry_over(recipient=verification.recipient, visitor=client, user=user, purpose=Purpose.ENROL)
-    return _enrol(verification, user.pk)
+    return _enrol(verification, user.pk, client)
 
 
 def used(factor_id: int, now: datetime) -> None:
@@ -159,28 +185,46 @@ def used(factor_id: int, now: datetime) -> None:
     Factor.objects.filter(pk=factor_id).update(last_used_at=now)
 
 
-def _enrol(verification: Verification, user_id: int) -> Confirmed:
-    known = _known(verification, user_id)
+def _enrol(verification: Verification, user_id: int, client: ClientInfo | None) -> Confirmed:
+    known = enrolled_by(verification, user_id)
     if known is not None:
+        used(known.pk, timezone.now())
         return Confirmed(known, created=False)
     first = not Factor.objects.confirmed_for(user_id).exists()
     try:
         with transaction.atomic(using=router.db_for_write(Factor)):
-            factor = _create(verification, user_id)
+            factor = create(verification, user_id)
     except IntegrityError:
         # The same verification in another request, a moment earlier.
         return Confirmed(Factor.objects.get(user_id=user_id, key__in=fingerprints(verification.recipient)), False)
     if first:
         make_default(factor)
-    factor_confirmed.send(sender=Factor, factor=factor, user=factor.user)
+    announce(factor, client)
     return Confirmed(factor, created=True, first=first)
 
 
-def _known(verification: Verification, user_id: int) -> Factor | None:
+def announce(factor: Factor, client: ClientInfo | None, *, replaced: Factor | None = None) -> None:
+    """Tell the site of a factor that was confirmed. To be called outside of transactions."""
+    factor_confirmed.send(sender=Factor, factor=factor, user=factor.user, client=client, replaced=replaced)
+    if others := _others(factor):
+        factor_shared.send(sender=Factor, factor=factor, user=factor.user, others=others)
+
+
+def _others(factor: Factor) -> int:
+    """How many other people have confirmed the same number or address."""
+    if not factor.recipient_value:
+        return 0
+    same = Factor.objects.filter(key__in=fingerprints(factor.recipient), confirmed_at__isnull=False)
+    return same.exclude(user_id=factor.user_id).values("user_id").distinct().count()
+
+
+def enrolled_by(verification: Verification, user_id: int) -> Factor | None:
+    """The person's factor of the number or address that ``verification`` is about, if there is one already."""
     return Factor.objects.filter(user_id=user_id, key__in=fingerprints(verification.recipient)).first()
 
 
-def _create(verification: Verification, user_id: int) -> Factor:
+def create(verification: Verification, user_id: int) -> Factor:
+    """The row of a factor that ``verification`` has proved. Raises ``IntegrityError`` if the person has it already."""
     is_phone = verification.recipient_kind == RecipientKind.PHONE
     now = timezone.now()
     return Factor.objects.create(
@@ -207,10 +251,25 @@ def make_default(factor: Factor) -> None:
 
 
 def choose_default(user_id: Any) -> None:
-    """Make the strongest factor of a person, that worked lately, the default."""
-    best = assurance.strongest(Factor.objects.confirmed_for(user_id))
-    if best is None or best.is_default:
-        return
+    """Make the strongest factor of a person, that worked lately, the default; unless the one that the person chose
+    still works.
+    """
     with transaction.atomic(using=router.db_for_write(Factor)):
-        Factor.objects.filter(default_for=user_id).exclude(pk=best.pk).update(default_for=None)
+        hold(user_id)
+        held = list(Factor.objects.confirmed_for(user_id))
+        current = next((factor for factor in held if factor.is_default), None)
+        if current is not None and current.chosen_at is not None and current.lost_at is None:
+            return
+        best = assurance.strongest(held)
+        if best is None or best.is_default:
+            return
+        Factor.objects.filter(default_for=user_id).update(default_for=None, chosen_at=None)
         make_default(best)
+
+
+def hold(user_id: Any) -> None:
+    """In a transaction: let no other one remove, replace or choose among the person's factors until it ends.
+
+    By writing them as they are. The first statement writes, so that SQLite takes its lock at once and waits its turn.
+    """
+    Factor.objects.filter(user_id=user_id).update(user_id=user_id)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import OperationalError, router, transaction
+from django.db import IntegrityError, OperationalError, router, transaction
 
 from ..models import Verification
 
@@ -38,6 +38,19 @@ def short_transaction(work: Callable[[], T], *, using: str | None = None) -> T:
                 raise
             time.sleep(0.01 * tried)
     raise AssertionError  # pragma: no cover  the loop returns or raises
+
+
+def deleting(work: Callable[[], T]) -> T:
+    """As ``short_transaction``, for ``work`` that deletes a factor: again if something has come to point to it since.
+
+    Raises ``RuntimeError`` if that never ends.
+    """
+    for _ in range(_TRIES):
+        try:
+            return short_transaction(work)
+        except IntegrityError:  # it has just proved something: a verification points to it
+            continue
+    raise RuntimeError("The factor is being used all the time.")
 
 
 def is_deadlock(error: OperationalError) -> bool:

@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from ..factor_options import MAX_NAME
 from .codes import CodeForm
-
-
-class NameForm(forms.Form):
-    """What a person calls a factor."""
-
-    name = forms.CharField(
-        label=_("Name"),
-        max_length=MAX_NAME,
-        error_messages={"required": _("Enter a name, so that you recognise it in your list.")},
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
-    )
 
 
 class AppCodeForm(CodeForm):

@@ -489,6 +489,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(verbose_name="enrolled")),
                 ("confirmed_at", models.DateTimeField(null=True, verbose_name="confirmed")),
                 ("last_used_at", models.DateTimeField(null=True, verbose_name="last used")),
+                ("chosen_at", models.DateTimeField(editable=False, null=True)),
                 (
                     "default_for",
                     models.OneToOneField(

@@ -43,6 +43,8 @@ class Factor(models.Model):
         verbose_name=_("default for"),
     )
     """The same person as ``user`` if this is the default factor, else empty: unique, so there is never a second one."""
+    chosen_at = models.DateTimeField(null=True, editable=False)
+    """When the person chose it to be the default: from then on none is put in its place, as long as it works."""
     kind = models.CharField(_("kind"), max_length=8, choices=FactorKind)
     channel = models.CharField(_("preferred way"), max_length=12, choices=Channel)
     key = models.CharField(max_length=64, db_index=True, editable=False)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 
-from ..flows import factors, recovery
+from ..flows import factors, recovery, stale
 from ..web import session
 from .base import PersonMixin, TemplatePage
 
 
 class FactorsView(PersonMixin, TemplatePage):
-    """What the person has enrolled."""
+    """What the person has enrolled, and what can be done with each."""
 
     template_name = "twilio_verify/factors.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
+        held = factors.held(self.person)
         left = recovery.remaining(self.person)
         context = self.get_context_data(
-            factors=factors.enrolled(self.person),
+            factors=held,
+            stale=[factor.pk for factor in held if stale.is_stale(factor)],
             recovery_left=left,
             recovery_low=left <= recovery.LOW,
             recovery_unseen=session.has_unseen_codes(request),

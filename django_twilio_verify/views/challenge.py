@@ -14,7 +14,7 @@ from django.shortcuts import resolve_url
 
 from ..choices import Channel, Purpose
 from ..exceptions import RateLimited
-from ..flows import factors, recovery
+from ..flows import factors, recovery, stale
 from ..flows.factors import Way
 from ..forms.codes import RecoveryForm
 from ..web import access, hints
@@ -35,6 +35,9 @@ class PendingMixin(PageMixin):
             return HttpResponseRedirect(access.with_next(resolve_url(django_settings.LOGIN_URL), self.next))
         self.person = person
         return super().dispatch(request, *args, **kwargs)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(closed=stale.closed(self.person), **kwargs)
 
 
 class ChallengeView(PendingMixin, FactorPage):

@@ -23,7 +23,8 @@ from ..choices import Channel, CheckOutcome
 from ..exceptions import BackendUnavailable, RateLimited, TwilioVerifyError
 from ..factor_options import MAX_NAME
 from ..flows import devicefactors, factors, passkeys, recovery
-from ..forms.newpasskey import NewPasskeyForm, PasskeyNameForm
+from ..forms.names import NameForm
+from ..forms.newpasskey import NewPasskeyForm
 from ..forms.passkeys import CredentialForm
 from ..models import Verification
 from ..results import Checked, Enrolled
@@ -135,7 +136,7 @@ class EnrolPasskeyOptionsView(PasskeyMixin, StepUpMixin):
     http_method_names = ("post", "options")
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        form = PasskeyNameForm(request.POST)
+        form = NameForm(request.POST)
         if not form.is_valid():
             return JsonResponse({"problem": str(form.errors["name"][0])}, status=409)
         try:

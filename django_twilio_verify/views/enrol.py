@@ -12,6 +12,8 @@ from ..choices import Channel, Purpose
 from ..exceptions import TwilioVerifyError
 from ..flows import consent, verifications
 from ..forms.recipients import EmailForm, PhoneForm, recipient_form
+from ..results import Started
+from ..web import session
 from .address import AddressPage, act, button_of
 from .base import StepUpMixin, TemplatePage, code_url
 from .enrolways import enrol_ways, is_strong_enough
@@ -87,6 +89,11 @@ class EnrolRecipientView(StepUpMixin, AddressPage):
         except TwilioVerifyError as error:
             self.call_instead = error.code in ("landline", "phone_no_text")
             return self.refuse(form, error)
+        return self.begun(started)
+
+    def begun(self, started: Started) -> HttpResponse:
+        """The code is on its way: what proving it is for, is settled now."""
+        session.forget_replacement(self.request)
         return HttpResponseRedirect(code_url(self, started))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

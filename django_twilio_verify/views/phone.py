@@ -26,7 +26,7 @@ from ..choices import CheckOutcome, FactorKind
 from ..conf import settings
 from ..exceptions import BackendUnavailable, RateLimited, TwilioVerifyError
 from ..flows import devicefactors, factors, recovery
-from ..forms.enrolment import NameForm
+from ..forms.names import NameForm
 from ..models import Factor
 from ..results import Enrolled
 from ..web import access, session

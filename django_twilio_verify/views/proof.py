@@ -12,11 +12,11 @@ from django.utils.functional import cached_property
 
 from ..choices import Purpose
 from ..exceptions import VerificationNotFound
-from ..flows import factors, recovery, verifications
+from ..flows import factors, managing, recovery, verifications
 from ..flows.factors import Confirmed
 from ..models import Verification
 from ..results import Checked, RedeemProblem
-from ..web import access, hints, session
+from ..web import access, hints, othersessions, session
 from ..web.wording import redeem_sentence
 from .base import PageMixin, demand_proof, must_prove_first
 from .offer import is_offered
@@ -108,7 +108,7 @@ class ProofMixin(VerificationMixin):
             # then a password and any phone must not add another one, nor sign in.
             if must_prove_first(self, self.person):
                 return demand_proof(self)
-            return self.enrolled(factors.confirm(self.verification))
+            return self.enrolled(self.confirm(self.person))
         return act(self, self.verification, self.person)
 
     def already_approved(self) -> HttpResponse:
@@ -116,6 +116,16 @@ class ProofMixin(VerificationMixin):
         if codes_may_be_unseen(self.request, self.verification):
             return self.go("recovery_codes")
         return self.go_on()
+
+    def confirm(self, person: AbstractBaseUser) -> Confirmed:
+        """Enrol what was proved; in the place of another one, if that is what this session asked for."""
+        asked = session.take_replacement(self.request, self.verification.pk)
+        if asked is None:
+            return factors.confirm(self.verification, client=self.client)
+        confirmed = managing.replace(self.verification, asked.factor_id, client=self.client)
+        if asked.sign_out:
+            othersessions.end(self.request, person)
+        return confirmed
 
     def enrolled(self, confirmed: Confirmed) -> HttpResponse:
         if self.access.is_pending:

@@ -332,6 +332,13 @@ def _door_for(user: AbstractBaseUser) -> str:
     raise PermissionDenied("No authentication backend signs this account in.")
 
 
+def forget_proof(request: HttpRequest) -> None:
+    """The signed-in person has no factor any more: the session goes on as one that owed none."""
+    user_id = session.signed_in_id(request)
+    if user_id is not None:
+        session.settle(request, user_id, passed=False)
+
+
 def is_exempt(match: ResolverMatch | None) -> bool:
     """Whether a person who owes a factor may open what ``match`` leads to."""
     if match is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -37,6 +38,7 @@ _PAYMENTS = "_twilio_verify_payments"
 _PAYMENT_PROOFS = "_twilio_verify_payment_proofs"
 _FORMS = "_twilio_verify_forms"
 _CODES_SHOWN = "_twilio_verify_codes_shown"
+_REPLACEMENT = "_twilio_verify_replacement"
 
 CLOCK_SKEW = 60
 """Seconds by which the clocks of a site's servers may differ."""
@@ -93,6 +95,17 @@ class KeptForm:
     path: str
     fields: list[tuple[str, str]] = field(repr=False)
     at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What the person asked for before proving a new number: which factor it takes the place of, and whether other
+    sessions end.
+    """
+
+    verification: str
+    factor_id: int
+    sign_out: bool
 
 
 def secret(request: HttpRequest) -> str:
@@ -334,6 +347,32 @@ def has_unseen_codes(request: HttpRequest) -> bool:
 def has_kept_codes(request: HttpRequest) -> bool:
     """Whether the person has said, in this session, that they have the recovery codes."""
     return bool(request.session.get(_CODES_SHOWN) == "kept")
+
+
+def plan_replacement(request: HttpRequest, verification_id: uuid.UUID, factor_id: int, *, sign_out: bool) -> None:
+    """Remember that the proof of ``verification_id`` is to replace a factor. One at a time: the latest."""
+    # SECURITY: here and not in a form, where the number of another factor could be put in its place.
+    request.session[_REPLACEMENT] = asdict(Replacement(str(verification_id), factor_id, sign_out))
+
+
+def forget_replacement(request: HttpRequest) -> None:
+    """The person is about to prove a number for something else: it replaces nothing."""
+    if _REPLACEMENT in request.session:
+        del request.session[_REPLACEMENT]
+
+
+def take_replacement(request: HttpRequest, verification_id: uuid.UUID) -> Replacement | None:
+    """What the proof of ``verification_id`` replaces, to one call; ``None`` if it just adds."""
+    stored = request.session.get(_REPLACEMENT)
+    if stored is None or stored["verification"] != str(verification_id):
+        return None
+    del request.session[_REPLACEMENT]
+    return Replacement(**stored)
+
+
+def is_of(data: Mapping[str, Any], user_id: str) -> bool:
+    """Whether a session that holds ``data`` is signed in as ``user_id`` (text), or waits for their second factor."""
+    return user_id in (data.get(SESSION_KEY), (data.get(_PENDING) or {}).get("user_id"))
 
 
 def text_of(user: AbstractBaseUser) -> str:

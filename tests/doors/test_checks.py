@@ -233,6 +233,11 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"PENDING_LIFETIME": 59}, ["E018"]),
     ({"TRUSTED_PROXIES": 10}, []),
     ({"TRUSTED_PROXIES": -1}, ["E018"]),
+    ({"REPROVE_DAYS": 0}, []),
+    ({"REPROVE_DAYS": "3650"}, []),
+    ({"REPROVE_DAYS": -1}, ["E018"]),
+    ({"REPROVE_DAYS": 3651}, ["E018"]),
+    ({"REPROVE_DAYS": "a year"}, ["E018"]),
     ({"TRUSTED_PROXIES": True}, ["E018"]),
     ({"CODE_LENGTH": 3, "CODE_LIFETIME": 1, "PENDING_LIFETIME": 1, "TRUSTED_PROXIES": 11}, ["E018"] * 4),
     # ---- W005, and silence where another check speaks
