@@ -10,7 +10,7 @@ from .views.consent import ConsentsView, OptInView, StopProvedView, StopView, Wi
 from .views.enrol import EnrolRecipientView, EnrolView
 from .views.link import HandoverView, LinkView, StatusView
 from .views.payment import PaymentView
-from .webhooks.views import EventsView
+from .webhooks.views import EventsView, FactorEventsView
 
 app_name = "twilio_verify"
 
@@ -39,4 +39,5 @@ urlpatterns = [
     path("code/<uuid:verification>/resend/", ResendView.as_view(), name="resend"),
     path("code/<uuid:verification>/<str:channel>/", OtherWayView.as_view(), name="other_way"),
     path("webhooks/verify/", EventsView.as_view(), name="webhook"),
+    path("webhooks/factors/", FactorEventsView.as_view(), name="factor_webhook"),
 ]
