@@ -34,8 +34,8 @@ factor_confirmed = Signal()
 """A person enrolled a factor; sent once for each factor. ``factor``, ``user``."""
 
 factor_removed = Signal()
-"""A person's factor was removed by ``devicefactors.remove``; not where its row went another way. ``factor`` (no longer
-in the database), ``user``.
+"""A person's factor was removed by ``devicefactors.remove`` or a reset; not where its row went another way. ``factor``
+(no longer in the database), ``user``.
 """
 
 recovery_code_used = Signal()

@@ -10,6 +10,7 @@ from .views.consent import ConsentsView, OptInView, StopProvedView, StopView, Wi
 from .views.enrol import EnrolRecipientView, EnrolView
 from .views.link import HandoverView, LinkView, StatusView
 from .views.payment import PaymentView
+from .views.reset import ResetCancelView, ResetView
 from .webhooks.views import EventsView, FactorEventsView
 
 app_name = "twilio_verify"
@@ -38,6 +39,8 @@ urlpatterns = [
     path("payment/<str:key>/<int:factor>/<str:channel>/", PaymentView.as_view(), name="payment_way"),
     path("code/<uuid:verification>/resend/", ResendView.as_view(), name="resend"),
     path("code/<uuid:verification>/<str:channel>/", OtherWayView.as_view(), name="other_way"),
+    path("reset/", ResetView.as_view(), name="reset"),
+    path("reset/<str:token>/", ResetCancelView.as_view(), name="reset_cancel"),
     path("webhooks/verify/", EventsView.as_view(), name="webhook"),
     path("webhooks/factors/", FactorEventsView.as_view(), name="factor_webhook"),
 ]

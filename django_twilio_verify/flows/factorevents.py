@@ -45,7 +45,7 @@ def receive(event: FactorEvent, *aliases: str) -> bool:
     except IntegrityError:
         return False
     try:
-        applied = any([_apply(event, alias, now) for alias in aliases])  # a list: each of them, whichever applies
+        applied = sum(_apply(event, alias, now) for alias in aliases) > 0  # each of them, whichever applies
     except Exception:
         row.delete()
         raise

@@ -1,4 +1,4 @@
-"""What the provider calls: ``webhooks/verify/``, the sink of Event Streams, and ``webhooks/factors/``, a Service's own."""
+"""``webhooks/verify/``, the sink of Twilio's Event Streams, and ``webhooks/factors/``, a Service's own webhook."""
 
 from __future__ import annotations
 

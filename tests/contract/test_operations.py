@@ -1,5 +1,6 @@
-"""Nothing that can be done with Entities, Factors, Challenges, Notifications, AccessTokens, Passkeys and Webhooks is out
-of reach. Held against the methods of the installed SDK, and, with ``TWILIO_OPENAPI``, against Twilio's own description.
+"""Nothing that can be done with Entities, Factors, Challenges, AccessTokens, Passkeys and Webhooks is out of reach.
+
+Held against the methods of the installed SDK, and, with ``TWILIO_OPENAPI``, against Twilio's own description.
 """
 
 from __future__ import annotations
