@@ -20,7 +20,7 @@ from .base import PersonAdmin, name_of_user
 class EntityAdmin(PersonAdmin):
     """People as the provider knows them."""
 
-    list_display = ("user", "backend", "identity", "factor_count", "created_at")
+    list_display = ("user", "backend", "identity", "factor_count", "created_at", "compared_at")
     list_select_related = ("user",)
     ordering = ("-pk",)
     fields = list_display

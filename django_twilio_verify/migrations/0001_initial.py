@@ -426,6 +426,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("created_at", models.DateTimeField(verbose_name="made")),
+                ("compared_at", models.DateTimeField(db_index=True, null=True, verbose_name="compared")),
                 (
                     "user",
                     models.ForeignKey(
