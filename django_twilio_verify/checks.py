@@ -144,7 +144,10 @@ def check_webhook(**kwargs: Any) -> list[CheckMessage]:
         for wrong, problem in (
             (bool(webhook.username) != bool(webhook.password), "username and password are given together."),
             (":" in webhook.username, "a username cannot hold a colon (RFC 7617)."),
-            (bool(webhook.url) and not _is_webhook_url(webhook.url), "url must be absolute, https://, without query."),
+            *(
+                (bool(url) and not _is_webhook_url(url), f"{name} must be absolute, https://, without query.")
+                for name, url in (("url", webhook.url), ("factors_url", webhook.factors_url))
+            ),
             (webhook.max_age < EVENT_RETRIES, f"max_age must be {EVENT_RETRIES} or more: retries come so late."),
         )
         if wrong

@@ -213,7 +213,7 @@ class Actor(models.TextChoices):
 
 
 class AuditKind(models.TextChoices):
-    """What was done with evidence, by whoever looks after it."""
+    """What was done with evidence, by whoever looks after it; and with a person's factors, by staff."""
 
     UNMASKED = "unmasked", _("shown unmasked")
     EXPORTED = "exported", _("exported")
@@ -222,3 +222,6 @@ class AuditKind(models.TextChoices):
     HELD = "held", _("legal hold set")
     RELEASED = "released", _("legal hold released")
     ROTATED = "rotated", _("keys rotated")
+    RESET_ASKED = "reset_asked", _("reset of factors requested")
+    RESET_HALTED = "reset_halted", _("reset of factors canceled")
+    RESET_DONE = "reset_done", _("factors reset")

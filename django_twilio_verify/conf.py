@@ -109,12 +109,14 @@ EVENT_MAX_AGE = 6 * EVENT_RETRIES
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """How events come in. ``url``: the public address as the provider calls it, ``""`` where the request tells it;
-    ``username`` and ``password``: of the sink's address, both or neither; ``max_age``: seconds after which an event is
-    kept and not applied.
+    """How events come in. ``url`` and ``factors_url``: the public addresses of ``webhooks/verify/`` and
+    ``webhooks/factors/`` as the provider calls them, ``""`` where the request tells it; ``username``
+    and ``password``: of the sink's address, both or neither; ``max_age``: seconds after which an event is kept and not
+    applied.
     """
 
     url: str = ""
+    factors_url: str = ""
     username: str = ""
     password: str = field(default="", repr=False)
     max_age: int = EVENT_MAX_AGE

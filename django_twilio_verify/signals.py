@@ -41,9 +41,9 @@ told. ``factor``, ``user``, ``others`` (how many people).
 """
 
 factor_removed = Signal()
-"""A person's factor was removed by ``devicefactors.remove``, or replaced; not where its row went another way.
-``factor`` (no longer in the database), ``user``, ``client`` (from where, or ``None``), ``replaced_by`` (the factor that
-took its place, or ``None``).
+"""A person's factor was removed by ``devicefactors.remove``, replaced, or removed by a reset; not where its row went
+another way. ``factor`` (no longer in the database), ``user``, ``client`` (from where, or ``None``), ``replaced_by`` (the
+factor that took its place, or ``None``).
 """
 
 default_changed = Signal()

@@ -19,8 +19,9 @@ from .views.payment import PaymentView
 from .views.phone import AccessTokenConfirmView, AccessTokenView, PhoneStatusView, PhoneView
 from .views.push import PushStatusView, PushView, RemindView
 from .views.recovery import RecoveryCodesKeptView, RecoveryCodesView
+from .views.reset import ResetCancelView, ResetView
 from .views.stepup import ResumeView, StepUpRecoveryView, StepUpView
-from .webhooks.views import EventsView
+from .webhooks.views import EventsView, FactorEventsView
 
 app_name = "twilio_verify"
 
@@ -75,5 +76,8 @@ urlpatterns = [
     path("payment/<str:key>/<int:factor>/<str:channel>/", PaymentView.as_view(), name="payment_way"),
     path("code/<uuid:verification>/resend/", ResendView.as_view(), name="resend"),
     path("code/<uuid:verification>/<str:channel>/", OtherWayView.as_view(), name="other_way"),
+    path("reset/", ResetView.as_view(), name="reset"),
+    path("reset/<str:token>/", ResetCancelView.as_view(), name="reset_cancel"),
     path("webhooks/verify/", EventsView.as_view(), name="webhook"),
+    path("webhooks/factors/", FactorEventsView.as_view(), name="factor_webhook"),
 ]

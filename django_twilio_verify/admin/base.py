@@ -57,7 +57,7 @@ class NoWriting:
 class ReadOnlyAdmin(NoWriting, _ModelAdmin):
     """A list and a page, newest first. Lists are not counted in full: that is slow at a million rows."""
 
-    actions = None
+    actions: Any = None
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # they would count every row once for each choice
     list_per_page = 50
@@ -70,6 +70,17 @@ class ReadOnlyAdmin(NoWriting, _ModelAdmin):
         if any(lookup in getattr(one, "parameters", (getattr(one, "parameter_name", ""),)) for one in filters):
             return True
         return lookup.partition("__")[0] in filters and super().lookup_allowed(lookup, value, request)
+
+
+class PersonAdmin(ReadOnlyAdmin):
+    """Records that go with their person's account."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never here. But whoever may delete an account, on the account's page, deletes its records with it."""
+        match = request.resolver_match
+        page = (match.url_name if match else "") or ""
+        of_another_model = not page.startswith("twilio_verify_") and page.endswith(("_delete", "_changelist"))
+        return of_another_model and admin.ModelAdmin.has_delete_permission(self, request, obj)
 
 
 class ReadOnlyInline(NoWriting, _TabularInline):

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..models import Factor
-from .base import ReadOnlyAdmin, name_of_user
+from ..models import Factor, FactorReset
+from .base import PersonAdmin, name_of_user
+from .reset import PERMISSION
 
 
 @admin.register(Factor)
-class FactorAdmin(ReadOnlyAdmin):
+class FactorAdmin(PersonAdmin):
     """Factors, their addresses masked."""
 
     list_display = ("user", "kind", "masked", "channel", "default", "confirmed_at", "last_used_at")
     list_filter = ("kind", "channel")
     list_select_related = ("user",)
     ordering = ("-id",)
+    actions = ("reset_factors",)
     fields = (
         "user",
         "kind",
@@ -36,15 +41,23 @@ class FactorAdmin(ReadOnlyAdmin):
     )
     readonly_fields = fields
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never here. But whoever may delete an account, on the account's page, deletes its factors with it."""
-        match = request.resolver_match
-        page = (match.url_name if match else "") or ""
-        of_another_model = not page.startswith("twilio_verify_") and page.endswith(("_delete", "_changelist"))
-        return of_another_model and admin.ModelAdmin.has_delete_permission(self, request, obj)
-
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         return (name_of_user(), "sid__exact")
+
+    def has_reset_permission(self, request: HttpRequest) -> bool:
+        """As the page that it leads to: seeing resets, and the permission of its own."""
+        resets = self.admin_site._registry.get(FactorReset)
+        return resets is not None and resets.has_view_permission(request) and request.user.has_perm(PERMISSION)
+
+    @admin.action(description=_("Reset all factors of the person …"), permissions=["reset"])
+    def reset_factors(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """On to the page that asks why. One person at a time: each has a reason of their own."""
+        people = list(queryset.order_by().values_list("user", flat=True).distinct()[:2])
+        if len(people) != 1:
+            self.message_user(request, gettext("Choose the factors of one person."), messages.ERROR)
+            return None
+        page = "admin:twilio_verify_factorreset_request"
+        return HttpResponseRedirect(reverse(page, args=people, current_app=self.admin_site.name))
 
     @admin.display(description=_("recipient"))
     def masked(self, factor: Factor) -> str:

@@ -34,7 +34,12 @@ def read_event(body: bytes, content_type: str) -> FactorEvent:
         raise ValueError("too long")
     given = _json(body) if content_type.partition(";")[0].strip().lower() == "application/json" else _form(body)
     values = {ours: given.get(theirs) for ours, theirs in _FIELDS.items()}
-    said = {name: value for name, value in values.items() if isinstance(value, str) and len(value) <= MAX_FIELD}
+    # No NUL and no half of a surrogate pair: not every database keeps them.
+    said = {
+        name: value
+        for name, value in values.items()
+        if isinstance(value, str) and len(value) <= MAX_FIELD and value.isprintable()
+    }
     if not said.get("uuid") or not said.get("type"):
         raise ValueError("no event")
     return FactorEvent(**said)

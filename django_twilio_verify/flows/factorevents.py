@@ -15,7 +15,6 @@ from django.utils import timezone
 
 from ..backends.handler import backends
 from ..choices import FACTOR_CHANNELS, Purpose, VerificationStatus
-from ..exceptions import BackendError
 from ..factor_results import FactorEvent, FactorStatus
 from ..models import Entity, Factor, ProviderEvent, Verification
 from . import asking
@@ -23,12 +22,13 @@ from . import asking
 logger = logging.getLogger("django_twilio_verify")
 
 
-def receive(event: FactorEvent, backend: str) -> bool:
-    """Apply ``event``, which ``backend`` has found authentic; whether it was news. However often it comes, and however
-    many at once, it is applied once; one of an unknown type, or about nobody here, is kept and not applied.
+def receive(event: FactorEvent, *aliases: str) -> bool:
+    """Apply ``event``, which is authentic and about the Service of the backends ``aliases``; whether it was news.
+    However often it comes, and however many at once, it is applied once; one of an unknown type, or about nobody here,
+    is kept and not applied.
 
-    Raises ``BackendUnavailable`` and ``BackendRejected`` where the provider has to be asked and does not answer: the
-    event is then not kept, so that it counts when it is sent again.
+    Raises ``BackendUnavailable`` and ``BackendRejected`` where the provider has to be asked and does not answer. After
+    that, or any other failure, the event is not kept, so that it counts when it is sent again.
     """
     now = timezone.now()
     if ProviderEvent.objects.filter(event_id=event.uuid[:64]).exists():
@@ -38,15 +38,15 @@ def receive(event: FactorEvent, backend: str) -> bool:
             row = ProviderEvent.objects.create(
                 event_id=event.uuid[:64],
                 kind=event.type[:128],
-                backend=backend,
+                backend=aliases[0] if aliases else "",
                 verification_sid=(event.challenge_sid or event.factor_sid)[:34],
                 received_at=now,
             )
     except IntegrityError:
         return False
     try:
-        applied = _apply(event, backend, now)
-    except BackendError:
+        applied = sum(_apply(event, alias, now) for alias in aliases) > 0  # each of them, whichever applies
+    except Exception:
         row.delete()
         raise
     ProviderEvent.objects.filter(pk=row.pk).update(applied=applied)

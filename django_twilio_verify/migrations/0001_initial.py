@@ -49,6 +49,9 @@ class Migration(migrations.Migration):
                             ("held", "legal hold set"),
                             ("released", "legal hold released"),
                             ("rotated", "keys rotated"),
+                            ("reset_asked", "reset of factors requested"),
+                            ("reset_halted", "reset of factors canceled"),
+                            ("reset_done", "factors reset"),
                         ],
                         max_length=12,
                         verbose_name="what",
@@ -423,6 +426,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("created_at", models.DateTimeField(verbose_name="made")),
+                ("compared_at", models.DateTimeField(db_index=True, null=True, verbose_name="compared")),
                 (
                     "user",
                     models.ForeignKey(

@@ -27,6 +27,8 @@ class Entity(models.Model):
     backend = models.CharField(_("backend"), max_length=64)
     identity = models.CharField(_("identity"), max_length=36, unique=True, default=new_identity, editable=False)
     created_at = models.DateTimeField(_("made"))
+    compared_at = models.DateTimeField(_("compared"), null=True, db_index=True)
+    """When ``sync_factors`` last began to hold it against the provider; also by which its runs share the work."""
 
     if TYPE_CHECKING:
         user_id: int

@@ -169,6 +169,33 @@ class Phone:
 
         return base64.b64encode(self._key.sign(self.sid.encode(), ECDSA(SHA256()))).decode()
 
+    def kept(self) -> dict[str, Any]:
+        """All of it, as JSON can hold it, for ``restore``. SECURITY: with the private key."""
+        from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat  # noqa: PLC0415
+
+        key = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        service_sid = self._path.split("/")[1]
+        return {
+            "name": self.name,
+            "platform": self.platform,
+            "identity": self.identity,
+            "service_sid": service_sid,
+            "key": key,
+            "factor": self._factor,
+        }
+
+    @classmethod
+    def restore(cls, api: DeviceApi, kept: Mapping[str, Any], *, clock: Callable[[], float] | None = None) -> Self:
+        """The phone that ``kept`` was of. Raises ``KeyError`` and ``ValueError`` for what is none."""
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
+        names = ("service_sid", "identity", "name", "platform")
+        phone = cls(api, **{name: kept[name] for name in names}, clock=clock)
+        phone._key = load_pem_private_key(kept["key"].encode(), None)  # type: ignore[assignment]
+        phone._factor = dict(kept["factor"])
+        phone.sid = str(phone._factor.get("sid", ""))
+        return phone
+
     def register(self, access_token: str) -> str:
         """Make and confirm the factor; its SID. Raises ``DeviceRefused``."""
         self._factor = self._api.request(

@@ -12,26 +12,27 @@ from ..backends.handler import backends
 from ..conf import settings
 
 
-def trusted(request: HttpRequest, body: bytes) -> list[str]:
+def trusted(request: HttpRequest, body: bytes, public: str) -> list[str]:
     """The backends whose provider has sent ``request`` with the raw ``body``: none for a stranger.
+
+    ``public``: the address as the provider calls it, where the site names it, else ``""``.
 
     A signature is made with the secret of one account, and vouches for the backends of that account alone. The
     credentials of the sink (``TWILIO_VERIFY_WEBHOOK``) vouch for all.
     """
     if _has_credentials(request.headers.get("Authorization", "")):
         return list(backends)
-    url = _called(request)
+    url = _called(request, public)
     headers = {name.lower(): value for name, value in request.headers.items()}
     return [alias for alias in backends if backends[alias].is_authentic(url=url, body=body, headers=headers)]
 
 
-def _called(request: HttpRequest) -> str:
+def _called(request: HttpRequest, public: str) -> str:
     """The address as the provider called it: it signs that, down to the query.
 
     Scheme and host are the request's, behind a proxy as ``SECURE_PROXY_SSL_HEADER`` and ``USE_X_FORWARDED_HOST`` let
-    Django see them; or those of the setting, where the proxies rewrite too much.
+    Django see them; or those of ``public``, where the proxies rewrite too much.
     """
-    public = settings.webhook.url
     if not public:
         return request.build_absolute_uri()
     query = request.META.get("QUERY_STRING", "")

@@ -1,4 +1,4 @@
-"""``webhooks/verify/``: the sink of Twilio's Event Streams."""
+"""``webhooks/verify/``, the sink of Twilio's Event Streams, and ``webhooks/factors/``, a Service's own webhook."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic.base import View
 
-from ..flows import events
+from ..backends import factor_events
+from ..backends.handler import backends
+from ..conf import settings
+from ..flows import events, factorevents
 from .authentication import trusted
 
 logger = logging.getLogger("django_twilio_verify")
@@ -37,15 +40,12 @@ class Refused(Exception):
         super().__init__(status, word)
 
 
-class EventsView(View):
-    """Takes a batch of CloudEvents from Verify, and answers how many it kept.
-
-    Event Streams delivers again what is answered with 5xx, for up to four hours, and drops what is answered with 4xx
-    (docs/events/event-delivery-and-duplication). So 503 means "not all of them, send them again", and 4xx is for what
-    will never do. SECURITY: nothing of a request's body goes into an answer or a log.
-    """
+class Hook(View):
+    """What only the provider may call. SECURITY: nothing of a request's body goes into an answer or a log."""
 
     http_method_names: Sequence[str] = ("post",)
+    max_body = MAX_BODY
+    content_types: Sequence[str] = CONTENT_TYPES
     twilio_verify_exempt = True
 
     @classmethod
@@ -62,43 +62,98 @@ class EventsView(View):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
-            body = _body(request)
-            aliases = trusted(request, body)
+            body = _body(request, self.max_body)
+            aliases = trusted(request, body, self.public_url())
             if not aliases:
                 raise Refused(403, "forbidden")
-            batch = _batch(request, body)
+            encoded = request.headers.get("Content-Encoding", "identity").lower() != "identity"
+            if request.content_type not in self.content_types or encoded:
+                raise Refused(415, "type")
+            return self.take(body, aliases)
         except Refused as refusal:
             logger.warning("Webhook refused: status=%s reason=%s", refusal.status, refusal.word)
-            return HttpResponse(refusal.word, status=refusal.status, content_type="text/plain")
+            return _word(refusal.word, refusal.status)
+
+    def public_url(self) -> str:
+        """The address as the provider calls it, where the site names it; else ``""``."""
+        raise NotImplementedError
+
+    def take(self, body: bytes, aliases: Sequence[str]) -> HttpResponse:
+        """Do what the body says, which the provider of the backends ``aliases`` has sent. Raises ``Refused``."""
+        raise NotImplementedError
+
+
+class EventsView(Hook):
+    """Takes a batch of CloudEvents from Verify, and answers how many it kept.
+
+    Event Streams delivers again what is answered with 5xx, for up to four hours, and drops what is answered with 4xx
+    (docs/events/event-delivery-and-duplication). So 503 means "not all of them, send them again", and 4xx is for what
+    will never do.
+    """
+
+    def public_url(self) -> str:
+        return settings.webhook.url
+
+    def take(self, body: bytes, aliases: Sequence[str]) -> HttpResponse:
+        batch = _batch(body)
         received = events.receive(batch, trusted=aliases)
         if batch and received.malformed == len(batch):
-            return HttpResponse("malformed", status=400, content_type="text/plain")
+            return _word("malformed", 400)
         if received.malformed:
             logger.warning("Webhook held what is no event: %s of %s", received.malformed, len(batch))
         return JsonResponse(asdict(received), status=503 if received.left else 200)
 
 
-def _body(request: HttpRequest) -> bytes:
-    """The raw body. Raises ``Refused``."""
+class FactorEventsView(Hook):
+    """``webhooks/factors/``: takes one event of a Verify Service's own webhook, as a form or as JSON.
+
+    Twilio wants 200 (error 60330). 503 is for what was not kept and may be sent again, 4xx for what will never do.
+    """
+
+    max_body = factor_events.MAX_BODY
+    content_types = ("application/json", "application/x-www-form-urlencoded")
+
+    def public_url(self) -> str:
+        return settings.webhook.factors_url
+
+    def take(self, body: bytes, aliases: Sequence[str]) -> HttpResponse:
+        try:
+            event = factor_events.read_event(body, self.request.content_type or "")
+        except ValueError:
+            raise Refused(400, "malformed") from None
+        # SECURITY: an event counts for the Services of the account that signed it, and for no other's.
+        named = [one for one in aliases if event.service_sid and backends[one].service_sid == event.service_sid]
+        try:
+            news = factorevents.receive(event, *named)
+        except Exception as error:  # whatever is wrong, the provider shall send it again, and no report be made of it
+            # SECURITY: the class and no more: neither text nor traceback, which may hold what the event holds.
+            logger.error("Event was not kept: error=%s", type(error).__name__)
+            return _word("later", 503)
+        return _word("stored" if news else "known", 200)
+
+
+def _word(word: str, status: int) -> HttpResponse:
+    return HttpResponse(word, status=status, content_type="text/plain")
+
+
+def _body(request: HttpRequest, most: int) -> bytes:
+    """The raw body, of ``most`` bytes. Raises ``Refused``."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not (length.isascii() and length.isdigit()):
         raise Refused(400, "length")
-    if len(length) > 10 or int(length) > MAX_BODY:
+    if len(length) > 10 or int(length) > most:
         raise Refused(413, "large")
     try:
-        body = request.read(MAX_BODY + 1)  # no more, whatever the header said
+        body = request.read(most + 1)  # no more, whatever the header said
     except UnreadablePostError:
         raise Refused(400, "unreadable") from None
-    if len(body) > MAX_BODY:
+    if len(body) > most:
         raise Refused(413, "large")
     return body
 
 
-def _batch(request: HttpRequest, body: bytes) -> list[object]:
+def _batch(body: bytes) -> list[object]:
     """The events of the body, parsed; one alone may come without its list. Raises ``Refused``."""
-    encoded = request.headers.get("Content-Encoding", "identity").lower() != "identity"
-    if request.content_type not in CONTENT_TYPES or encoded:
-        raise Refused(415, "type")
     try:
         parsed = json.loads(body.decode(), parse_constant=_no_number)
     except (ValueError, RecursionError):  # not UTF-8, not JSON, a number of 5000 digits; nested too deep

@@ -1,8 +1,14 @@
-"""The backend of the demo: messages go to the page /phone/, and two numbers show what a mobile network can answer."""
+"""The backend of the demo: messages go to the page /phone/, and two numbers show what a mobile network can answer.
 
+That page has a phone with the shop's app too: real keys and signatures, in the memory of this process.
+"""
+
+import os
 from typing import Any
 
 from django_twilio_verify.backends.console import ConsoleBackend
+from django_twilio_verify.factor_options import PasskeyOptions
+from django_twilio_verify.testing import FactorRoutes, LocalApi, Phone
 
 CONFIRMS = "+12025550150"
 REFUSES = "+12025550151"
@@ -19,3 +25,21 @@ class PhoneBackend(ConsoleBackend):
         super().__init__(alias, **{"link_base": "/phone/link/", **options})
         self.simulator.sna_numbers |= {CONFIRMS, REFUSES}
         self.simulator.sna_failures[REFUSES] = 60520
+        self.factor_simulator.issuer = "Corner Shop"
+        # Browsers make passkeys for domains, and an address of numbers is none: the demo is http://localhost.
+        origin = f"http://localhost:{os.environ.get('PORT') or '8000'}"
+        self.factor_simulator.passkeys = PasskeyOptions(
+            "localhost", "Corner Shop", [origin], "any", discoverable="preferred", user_verification="preferred"
+        )
+        self.routes = FactorRoutes(self.factor_simulator)
+        self.phones: dict[str, Phone] = {}
+
+    def reset(self) -> None:
+        """As the console's; the phones forget the shop too."""
+        super().reset()
+        self.phones.clear()
+
+    def new_phone(self, identity: str) -> Phone:
+        """A phone with the shop's app, on which nobody has signed in so far."""
+        place = self.factor_simulator.place.service_sid
+        return Phone(LocalApi(self.routes), service_sid=place, identity=identity, name="Demo phone", platform="fcm")

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
-from store import views
+from store import phone, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -20,6 +20,9 @@ urlpatterns = [
     path("terms/", views.terms, name="terms"),
     path("privacy/", views.privacy, name="privacy"),
     path("phone/", views.phone, name="phone"),
+    path("phone/app/", phone.register, name="phone_register"),
+    path("phone/app/<str:factor>/<str:challenge>/", phone.answer, name="phone_answer"),
+    path("phone/v2/<path:rest>", phone.api, name="phone_api"),
     path("phone/link/<str:token>", views.phone_link, name="phone_link"),
     path("verify/", include("django_twilio_verify.urls")),
     path("admin/", admin.site.urls),

@@ -28,6 +28,7 @@ from django_twilio_verify.web.client import client_from, region_of
 from django_twilio_verify.web.signup import sign_up as attach_and_sign_in
 
 from . import basket
+from .phone import app_context
 
 PAYEE = "The Corner Shop"
 
@@ -174,7 +175,8 @@ def phone(request: HttpRequest) -> HttpResponse:
     backend = backends["default"]
     if not settings.DEBUG or not isinstance(backend, ConsoleBackend):
         raise Http404
-    return render(request, "store/phone.html", {"received": reversed(list(backend.sent))})
+    context = {"received": reversed(list(backend.sent)), **app_context(request, backend)}
+    return render(request, "store/phone.html", context)
 
 
 @verification_exempt

@@ -54,7 +54,7 @@ FULL: dict[str, Any] = {
         {
             "friendly_name": "factors",
             "event_types": ["factor.verified", "challenge.approved"],
-            "webhook_url": "https://acme.example/verify/factors/",
+            "webhook_url": "https://acme.example/verify/webhooks/factors/",
         }
     ],
 }

@@ -118,7 +118,7 @@ DRIFT: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
             "change",
             "webhook factors",
             "webhook_url",
-            "https://acme.example/verify/factors/",
+            "https://acme.example/verify/webhooks/factors/",
             "https://acme.example/other/",
         ),
     ),

@@ -388,6 +388,8 @@ def found(*ids: str) -> list[str]:
         {"username": "a:b", "password": "x"},
         {"url": "/verify/"},
         {"url": "http://a.b/"},
+        {"factors_url": "http://a.b/"},
+        {"factors_url": "https://a.b/?x=1"},
         {"url": "https://a.b/?x=1"},
         {"url": "https://["},
         {"max_age": 60, **CREDENTIALS},

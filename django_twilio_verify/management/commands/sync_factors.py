@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from ...backends.handler import backends
 from ...exceptions import BackendError
 from ...flows import factorsync
-from ...flows.factorsync import Report
+from ...flows.attemptsync import REQUESTS_PER_MINUTE, Pace
+from ...flows.factorsync import Report, UnknownService
 from ..progress import Progress
 
 SHOWN = 20
@@ -19,7 +20,7 @@ SHOWN = 20
 class Command(BaseCommand):
     """Finishes removals, cleans up unfinished enrolments, reports differences. Safe to run twice, in parallel, to kill.
 
-    Exit code 0 if nothing differs, 1 if something does, 3 if the provider did not answer.
+    Exit code 0 if nothing differs, 1 if something does, 3 if the provider did not answer, or seems to be the wrong one.
     """
 
     help = "Removes at the provider what was removed here, cleans up unfinished enrolments, and reports what differs."
@@ -27,16 +28,33 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--backend", metavar="ALIAS", help="One backend; without it, all that keep factors.")
         parser.add_argument("--dry-run", action="store_true", help="Look and report; change nothing, here or there.")
+        parser.add_argument("--force", action="store_true", help="Note factors as lost, however many they are.")
+        parser.add_argument(
+            "--per-minute",
+            metavar="N",
+            type=_rate,
+            default=REQUESTS_PER_MINUTE,
+            help="Questions; default: %(default)s.",
+        )
 
     def handle(self, **options: Any) -> None:
-        reports = [self._sync(alias, dry=options["dry_run"]) for alias in _aliases(options["backend"])]
+        pace = Pace(options["per_minute"])  # one for all: the limits are the account's
+        chosen = {"dry": options["dry_run"], "force": options["force"], "pace": pace}
+        reports = [self._sync(alias, chosen) for alias in _aliases(options["backend"])]
+        if doubtful := [report for report in reports if report.doubtful]:
+            raise CommandError(" ".join(_doubt(report) for report in doubtful), returncode=3)
         if any(report.differs for report in reports):
             raise CommandError("Something differs: see above.")
 
-    def _sync(self, alias: str, *, dry: bool) -> Report:
-        progress = Progress(self.stderr, "people")
+    def _sync(self, alias: str, chosen: dict[str, Any]) -> Report:
+        progress = Progress(self.stderr, "people", factorsync.people(alias))
         try:
-            report = factorsync.sync(alias, dry=dry, progress=lambda done, of: progress(done))
+            report = factorsync.sync(alias, progress=progress, **chosen)
+        except UnknownService:
+            progress.clear()
+            raise CommandError(
+                f"{alias}: the provider knows no Service by its service_sid. Nothing was changed.", returncode=3
+            ) from None
         except BackendError as error:
             progress.clear()
             raise CommandError(f"{alias}: {error}. What was done is kept; run it again.", returncode=3) from None
@@ -55,6 +73,20 @@ def _aliases(alias: str | None) -> list[str]:
     if not kept:
         raise CommandError("No backend keeps factors.")
     return kept
+
+
+def _doubt(report: Report) -> str:
+    return (
+        f"{report.backend}: {len(report.lost):,} of {report.factors:,} factors are unknown to the provider. Is it the "
+        "right Service? None was noted as lost; --force does."
+    )
+
+
+def _rate(text: str) -> int:
+    rate = int(text)
+    if not 0 < rate <= 100_000:
+        raise ValueError(text)
+    return rate
 
 
 def _lines(report: Report) -> list[str]:

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from django_twilio_verify.backends.console import ConsoleBackend
 from django_twilio_verify.backends.handler import backends
+from django_twilio_verify.models import Factor
 
 PEOPLE = {"ann": "fresh-bread-at-seven", "admin": "keys-to-the-corner-shop"}
 
@@ -25,7 +26,12 @@ class Command(BaseCommand):
         for name, password in PEOPLE.items():
             self._seed(name, password)
         shown = f"[{host}]" if ":" in host else host
-        self._introduce(f"http://{shown}:{port}")
+        is_console = isinstance(backends["default"], ConsoleBackend)
+        if is_console:
+            self._forget_devices()
+        # Browsers make passkeys for a domain: a bare address is none.
+        named = "localhost" if host == "127.0.0.1" else shown
+        self._introduce(f"http://{named}:{port}", is_console=is_console)
         call_command("runserver", f"{shown}:{port}", use_reloader=False, use_ipv6=":" in host, verbosity=0)
 
     def _port(self) -> int:
@@ -56,8 +62,11 @@ class Command(BaseCommand):
             person.set_password(password)
             person.save(update_fields=["password"])
 
-    def _introduce(self, site: str) -> None:
-        is_console = isinstance(backends["default"], ConsoleBackend)
+    def _forget_devices(self) -> None:
+        """The pretended provider begins empty: the apps, passkeys and phones that it kept last time are gone."""
+        Factor.objects.filter(entity__isnull=False).delete()
+
+    def _introduce(self, site: str, *, is_console: bool) -> None:
         phone = f"{site}/phone/" if is_console else "yours: messages are sent for real, by Twilio"
         rows = [
             ("shop", f"{site}/"),

@@ -1,0 +1,117 @@
+"""Resets of people's factors: asked for here, and canceled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from ..conf import settings
+from ..flows import resets
+from ..flows.resets import Requested, ResetRefused
+from ..forms.resets import ResetForm
+from ..models import FactorReset
+from .base import PersonAdmin, name_of_user
+
+PERMISSION = "twilio_verify.reset_factors"
+
+
+@admin.register(FactorReset)
+class FactorResetAdmin(PersonAdmin):
+    """What was asked for, by whom and why, and what became of it."""
+
+    list_display = ("requested_at", "user", "state", "due_at", "requested_by", "reason")
+    list_select_related = ("user", "requested_by")
+    ordering = ("-pk",)
+    actions = ("cancel_resets",)
+    fields = ("user", "state", "reason", "requested_by", "requested_at", "due_at", "canceled_at", "done_at")
+    readonly_fields = fields
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return (name_of_user(),)
+
+    def get_urls(self) -> list[URLPattern]:
+        request_url = path(
+            "of/<path:user_id>/",
+            self.admin_site.admin_view(self.request_view),
+            name="twilio_verify_factorreset_request",
+        )
+        return [request_url, *super().get_urls()]
+
+    def has_reset_permission(self, request: HttpRequest) -> bool:
+        """Whoever may see them and has the permission of its own."""
+        return self.has_view_permission(request) and request.user.has_perm(PERMISSION)
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, reset: FactorReset) -> str:
+        if reset.done_at is not None:
+            return _("done")
+        return _("canceled") if reset.canceled_at is not None else _("under way")
+
+    @admin.action(description=gettext_lazy("Cancel the selected resets"), permissions=["reset"])
+    def cancel_resets(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Those that are under way. The people are told."""
+        actor = request.user.get_username()
+        count = sum(resets.cancel(pk, actor=actor) for pk in queryset.order_by("pk").values_list("pk", flat=True))
+        said = ngettext("%(count)d reset was canceled.", "%(count)d resets were canceled.", count) % {"count": count}
+        self.message_user(request, said, messages.SUCCESS if count else messages.WARNING)
+
+    def request_view(self, request: HttpRequest, user_id: str) -> HttpResponse:
+        """Ask for the reason, then for the reset."""
+        if not self.has_reset_permission(request):
+            raise PermissionDenied
+        person = _person(user_id)
+        form = ResetForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            return self._request(request, person, form.cleaned_data["reason"])
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "media": self.media,
+            "title": _("Reset the factors of %(name)s") % {"name": person.get_username()},
+            "person": person,
+            "form": form,
+            "delay": settings.reset_delay_hours,
+            "back": reverse("admin:twilio_verify_factor_changelist", current_app=self.admin_site.name),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/twilio_verify/reset.html", context)
+
+    def _request(self, request: HttpRequest, person: AbstractBaseUser, reason: str) -> HttpResponse:
+        try:
+            requested = resets.request(person, reason=reason, by=request.user, link=_link(request))  # type: ignore[arg-type]
+        except ResetRefused as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self._tell(request, requested)
+        url = reverse("admin:twilio_verify_factorreset_changelist", current_app=self.admin_site.name)
+        return HttpResponseRedirect(url)
+
+    def _tell(self, request: HttpRequest, requested: Requested) -> None:
+        said = _("The factors are removed.") if requested.done else _("The factors will be removed when it is due.")
+        self.message_user(request, said, messages.SUCCESS)
+        if not requested.letters:
+            self.message_user(request, _("No mail went out: tell the person by another way."), messages.WARNING)
+
+
+def _link(request: HttpRequest) -> Any:
+    return lambda token: request.build_absolute_uri(reverse("twilio_verify:reset_cancel", args=[token]))
+
+
+def _person(user_id: str) -> AbstractBaseUser:
+    try:
+        person = get_user_model()._default_manager.filter(pk=user_id).first()
+    except (ValueError, ValidationError, OverflowError):  # no primary key of that kind
+        person = None
+    if person is None:
+        raise Http404
+    return person
