@@ -17,9 +17,10 @@ class TwilioVerifyConfig(AppConfig):
         """Listen for sign-ins, whichever door they come by, and register the system checks."""
         # Here and not above: Django imports this file before models may be imported.
         from . import checks  # noqa: PLC0415
-        from .flows import removals  # noqa: PLC0415
+        from .flows import removals, trust  # noqa: PLC0415
         from .web.access import on_login  # noqa: PLC0415
 
         user_logged_in.connect(on_login, dispatch_uid="twilio_verify.on_login")
         removals.connect()
+        trust.connect()
         checks.register_all()

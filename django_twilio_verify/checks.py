@@ -453,8 +453,8 @@ def check_countries(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_code(**kwargs: Any) -> list[CheckMessage]:
-    """E018: ``TWILIO_VERIFY_CODE_LENGTH``, ``_CODE_LIFETIME``, ``_PENDING_LIFETIME``, ``_TRUSTED_PROXIES`` or
-    ``_RETENTION_DAYS`` out of range.
+    """E018: ``TWILIO_VERIFY_CODE_LENGTH``, ``_CODE_LIFETIME``, ``_PENDING_LIFETIME``, ``_TRUSTED_PROXIES``,
+    ``_RETENTION_DAYS`` or ``_TRUST_DAYS`` out of range.
     """
     bounds: Iterable[tuple[str, Callable[[], int], int, int]] = (
         ("CODE_LENGTH", lambda: settings.code_length, MIN_LENGTH, MAX_LENGTH),
@@ -462,6 +462,7 @@ def check_code(**kwargs: Any) -> list[CheckMessage]:
         ("PENDING_LIFETIME", lambda: settings.pending_lifetime, 60, 86_400),
         ("TRUSTED_PROXIES", lambda: settings.trusted_proxies, 0, 10),
         ("RETENTION_DAYS", lambda: settings.retention_days, 1, 36_525),
+        ("TRUST_DAYS", _trust_days, 0, 365),
     )
     return [
         Error(
@@ -471,6 +472,11 @@ def check_code(**kwargs: Any) -> list[CheckMessage]:
         for name, read, low, high in bounds
         if not _within(read, low, high)
     ]
+
+
+def _trust_days() -> int:
+    days = settings.trust_days
+    return days if isinstance(days, int) else 0  # what a callable answers is judged when it does
 
 
 def _within(read: Callable[[], int], low: int, high: int) -> bool:

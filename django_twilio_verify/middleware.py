@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
-from .web import access, session
+from .web import access, session, trust
 from .web.access import Access
 
 HINT = "twilio_verify_pending"
@@ -107,6 +107,7 @@ def _finish(request: HttpRequest, response: Response, hinted: bool) -> Response:
 
     Called only when the view read the session, so that it is in memory.
     """
+    trust.set_cookie(request, response)
     if session.pending(request) is None:
         if hinted:
             response.delete_cookie(

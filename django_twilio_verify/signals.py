@@ -38,6 +38,14 @@ factor_removed = Signal()
 in the database), ``user``.
 """
 
+browser_trusted = Signal()
+"""A person chose not to be asked for a second factor on a browser for a while. ``browser`` (a ``TrustedBrowser``),
+``user``.
+"""
+
+browsers_revoked = Signal()
+"""Trusted browsers of a person were revoked. Sent with ``sender`` the class ``TrustedBrowser``. ``user``, ``count``."""
+
 recovery_code_used = Signal()
 """A recovery code was spent. ``user``, ``remaining`` (how many are left)."""
 

@@ -20,6 +20,7 @@ from ..choices import AttemptStatus, Channel
 from ..conf import settings
 from ..forms.consent import WAY_PLURALS
 from ..models import Verification
+from ..web import trust
 from ..web.access import with_next
 
 register = template.Library()
@@ -69,6 +70,13 @@ def nonce_attr(context: Context) -> SafeString:
         if nonce is None:
             nonce = getattr(request, name, None)
     return SafeString() if nonce is None else format_html(' nonce="{}"', str(nonce))
+
+
+@register.simple_tag(takes_context=True)
+def trust_offer(context: Context) -> trust.Offer | None:
+    """What ``_trust.html`` offers the person whose sign-in waits: ``days`` and ``wished``; or nothing."""
+    request = getattr(context, "request", None) or context.get("request")
+    return trust.offer(request) if request is not None else None
 
 
 @register.simple_tag

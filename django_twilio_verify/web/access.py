@@ -22,7 +22,7 @@ from ..choices import Channel
 from ..conf import settings
 from ..flows import factors
 from ..signals import second_factor_passed
-from . import session
+from . import session, trust
 
 REDIRECT_FIELD_NAME = "next"
 EXEMPT_ATTRIBUTE = "twilio_verify_exempt"
@@ -51,6 +51,15 @@ class Access:
         """Whether the signed-in person passed a second factor in this session."""
         settled = session.settled(self._request)
         return settled is not None and settled.passed
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the signed-in person was not asked for a second factor, because this browser is trusted.
+
+        ``is_verified`` is false then: where a proof is asked for, this is none.
+        """
+        settled = session.settled(self._request)
+        return settled is not None and settled.trusted
 
     @property
     def verified_at(self) -> datetime | None:
@@ -107,6 +116,10 @@ def decide(request: HttpRequest, user: AbstractBaseUser) -> bool:
     if not owes_factor(user, request):
         session.settle(request, str(session.signed_in_id(request)), passed=False)
         return False
+    if trust.excuses(request, user):
+        # SECURITY: excused is not passed: step-up pages and those of the factors still ask.
+        session.settle(request, str(session.signed_in_id(request)), passed=False, trusted=True)
+        return False
     # SECURITY: promise 3. From here on the session holds no user.
     session.hold(request)
     return True
@@ -146,6 +159,7 @@ def complete(request: HttpRequest, user: AbstractBaseUser, channel: str) -> None
         raise LookupError("No sign-in of this person is waiting in this session.")
     session.release(request, channel=channel)
     request.user = user  # type: ignore[assignment]  # any user model
+    trust.completed(request, user, channel)
     second_factor_passed.send(sender=type(user), request=request, user=user, channel=channel)
 
 

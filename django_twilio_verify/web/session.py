@@ -30,6 +30,7 @@ from ..flows.options import Payment
 _SECRET = "_twilio_verify_secret"  # noqa: S105  the name of a key
 _PENDING = "_twilio_verify_pending"
 _SETTLED = "_twilio_verify_settled"
+_TRUST = "_twilio_verify_trust"
 _PAYMENTS = "_twilio_verify_payments"
 _PAYMENT_PROOFS = "_twilio_verify_payment_proofs"
 
@@ -49,12 +50,15 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A sign-in that is through. ``passed``: by a second factor, else none was owed. ``at``: seconds since 1970."""
+    """A sign-in that is through. ``passed``: by a second factor, else none was owed, or this browser is ``trusted`` and
+    was excused from it. ``at``: seconds since 1970.
+    """
 
     user_id: str
     passed: bool
     at: int
     channel: str = ""
+    trusted: bool = False
 
 
 def secret(request: HttpRequest) -> str:
@@ -128,12 +132,12 @@ def release(request: HttpRequest, *, channel: str) -> None:
     rotate_token(request)
 
 
-def settle(request: HttpRequest, user_id: str, *, passed: bool, channel: str = "") -> None:
+def settle(request: HttpRequest, user_id: str, *, passed: bool, channel: str = "", trusted: bool = False) -> None:
     """Note that the sign-in of ``user_id`` in this session is through."""
     # Made now, while the session is being written: two first presses of a button, each making one, would be two
     # sessions to the flows, and two messages.
     secret(request)
-    request.session[_SETTLED] = asdict(Settled(user_id, passed, int(time.time()), channel))
+    request.session[_SETTLED] = asdict(Settled(user_id, passed, int(time.time()), channel, trusted))
 
 
 def is_settled(request: HttpRequest) -> bool:
@@ -151,6 +155,22 @@ def settled(request: HttpRequest) -> Settled | None:
 def signed_in_id(request: HttpRequest) -> str | None:
     """Primary key, as text, of the account that Django finds in this session."""
     return request.session.get(SESSION_KEY)
+
+
+def wish_trust(request: HttpRequest, user_id: str) -> None:
+    """Remember that ``user_id``, whose sign-in waits, wants this browser to be trusted; ``""`` for nobody."""
+    if request.session.get(_TRUST, "") != user_id:
+        request.session[_TRUST] = user_id
+
+
+def trust_wish(request: HttpRequest) -> str:
+    """Who wants this browser to be trusted; ``""`` for nobody."""
+    return str(request.session.get(_TRUST, ""))
+
+
+def forget_trust_wish(request: HttpRequest) -> None:
+    """It was granted or is of no use any more."""
+    request.session.pop(_TRUST, None)
 
 
 def ask_payment(request: HttpRequest, payment: Payment) -> str:
