@@ -13,6 +13,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth import authenticate
 from django.contrib.auth.hashers import make_password
 from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import connection
 from django.test import AsyncClient, Client
@@ -411,6 +412,13 @@ def test_the_site_may_decide_for_whom(ann, browser, settings):
     page = code_path(browser.post("/verify/challenge/"))
     assert "Do not ask again" not in text(browser.get(page))
     assert COOKIE not in browser.post(page, {"code": last_code(), "trust": "yes"}).cookies
+
+
+def test_a_site_that_answers_with_something_else_than_days_is_told(ann, browser, settings):
+    settings.TWILIO_VERIFY_TRUST_DAYS = lambda user, request: "a month"
+    sign_in(browser)
+    with pytest.raises(ImproperlyConfigured, match="must answer with days, not a str"):
+        browser.get(code_path(browser.post("/verify/challenge/")))
 
 
 def test_the_list_names_browser_place_last_use_and_end(ann, browser):
