@@ -17,7 +17,7 @@ class TwilioVerifyConfig(AppConfig):
         """Listen for sign-ins, whichever door they come by, and register the system checks."""
         # Here and not above: Django imports this file before models may be imported.
         from . import checks  # noqa: PLC0415
-        from .flows import notices, removals  # noqa: PLC0415
+        from .flows import notices, removals, trust  # noqa: PLC0415
         from .signals import second_factor_passed  # noqa: PLC0415
         from .web import doors  # noqa: PLC0415
         from .web.access import on_login  # noqa: PLC0415
@@ -29,5 +29,6 @@ class TwilioVerifyConfig(AppConfig):
         LoginSignal.take_over(user_logged_in)
         removals.connect()
         notices.connect()
+        trust.connect()
         checks.register_all()
         doors.register_all()

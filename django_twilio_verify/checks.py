@@ -487,7 +487,7 @@ def check_countries(**kwargs: Any) -> list[CheckMessage]:
 
 def check_code(**kwargs: Any) -> list[CheckMessage]:
     """E018: ``TWILIO_VERIFY_CODE_LENGTH``, ``_CODE_LIFETIME``, ``_PENDING_LIFETIME``, ``_GRACE_DAYS``,
-    ``_DECISION_AGE``, ``_TRUSTED_PROXIES`` or ``_RETENTION_DAYS`` out of range.
+    ``_DECISION_AGE``, ``_REPROVE_DAYS``, ``_TRUST_DAYS``, ``_TRUSTED_PROXIES`` or ``_RETENTION_DAYS`` out of range.
     """
     bounds: Iterable[tuple[str, Callable[[], int], int, int]] = (
         ("CODE_LENGTH", lambda: settings.code_length, MIN_LENGTH, MAX_LENGTH),
@@ -498,6 +498,7 @@ def check_code(**kwargs: Any) -> list[CheckMessage]:
         ("TRUSTED_PROXIES", lambda: settings.trusted_proxies, 0, 10),
         ("REPROVE_DAYS", lambda: settings.reprove_days, 0, 3650),
         ("RETENTION_DAYS", lambda: settings.retention_days, 1, 36_525),
+        ("TRUST_DAYS", _trust_days, 0, 365),
     )
     return [
         Error(
@@ -507,6 +508,11 @@ def check_code(**kwargs: Any) -> list[CheckMessage]:
         for name, read, low, high in bounds
         if not _within(read, low, high)
     ]
+
+
+def _trust_days() -> int:
+    days = settings.trust_days
+    return days if isinstance(days, int) else 0  # what a callable answers is judged when it does
 
 
 def _within(read: Callable[[], int], low: int, high: int) -> bool:

@@ -303,8 +303,15 @@ class Settings:
         return _whole("GRACE_DAYS", 0)
 
     @property
-    def trust_days(self) -> int:
-        """Days for which a browser may be excused from the second factor. 0: never, and it is not offered."""
+    def trust_days(self) -> int | Callable[..., object]:
+        """Days for which a browser may be excused from the second factor, 0 for never, and then it is not offered; or
+        a callable ``(user, request) -> days``.
+
+        A dotted path is imported. Raises ``ImproperlyConfigured`` for anything else.
+        """
+        value = _get("TRUST_DAYS", 0)
+        if callable(value) or (isinstance(value, str) and "." in value):
+            return _callable("TRUST_DAYS") or 0
         return _whole("TRUST_DAYS", 0)
 
     @property

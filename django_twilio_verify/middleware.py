@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
-from .web import access, foreign, session
+from .web import access, foreign, session, trust
 from .web.access import Access
 
 HINT = "twilio_verify_pending"
@@ -114,6 +114,7 @@ def _finish(request: HttpRequest, response: Response, hinted: bool) -> Response:
 
     Called only when the view read the session, so that it is in memory.
     """
+    trust.set_cookie(request, response)
     if session.pending(request) is None or _signed_out(request, response):
         if getattr(request, access.REMINDS, False):
             _hint(response)

@@ -42,12 +42,20 @@ told. ``factor``, ``user``, ``others`` (how many people).
 
 factor_removed = Signal()
 """A person's factor was removed by ``devicefactors.remove``, replaced, or removed by a reset; not where its row went
-another way. ``factor`` (no longer in the database), ``user``, ``client`` (from where, or ``None``), ``replaced_by`` (the
-factor that took its place, or ``None``).
+another way. ``factor`` (no longer in the database), ``user``, ``client`` (from where, or ``None``), ``replaced_by``
+(the factor that took its place, or ``None``).
 """
 
 default_changed = Signal()
 """A person chose which factor is asked first. ``factor``, ``user``, ``client``."""
+
+browser_trusted = Signal()
+"""A person chose not to be asked for a second factor on a browser for a while. ``browser`` (a ``TrustedBrowser``),
+``user``.
+"""
+
+browsers_revoked = Signal()
+"""Trusted browsers of a person were revoked. Sent with ``sender`` the class ``TrustedBrowser``. ``user``, ``count``."""
 
 recovery_code_used = Signal()
 """A recovery code was spent. ``user``, ``remaining`` (how many are left)."""

@@ -5,6 +5,7 @@ from django.urls import path
 from .views.account import FactorsView
 from .views.again import OtherWayView, ResendView
 from .views.authenticator import TotpCodeView, TotpView
+from .views.browsers import BrowserRevokeView, BrowsersRevokeView, BrowsersView
 from .views.challenge import CancelView, ChallengeView, RecoveryView
 from .views.code import CodeView
 from .views.consent import ConsentsView, OptInView, StopProvedView, StopView, WithdrawView
@@ -36,6 +37,9 @@ urlpatterns = [
     path("recovery-codes/", RecoveryCodesView.as_view(), name="recovery_codes"),
     path("recovery-codes/kept/", RecoveryCodesKeptView.as_view(), name="recovery_codes_kept"),
     path("stronger/", OfferView.as_view(), name="offer"),
+    path("browsers/", BrowsersView.as_view(), name="browsers"),
+    path("browsers/revoke/", BrowsersRevokeView.as_view(), name="browsers_revoke"),
+    path("browsers/<int:browser>/revoke/", BrowserRevokeView.as_view(), name="browser_revoke"),
     path("consents/", ConsentsView.as_view(), name="consents"),
     path("consents/<int:event>/stop/", WithdrawView.as_view(), name="withdraw"),
     path("stop/", StopView.as_view(), name="stop"),

@@ -14,12 +14,14 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.db.models import F
-from django.db.models.signals import post_delete
+from django.db.models.signals import post_delete, pre_delete
 from django.utils import timezone
 
 from ..backends.handler import backends
+from ..choices import VerificationStatus
 from ..exceptions import BackendError
 from ..models import Entity, Factor, ProviderRemoval
+from . import checking
 
 logger = logging.getLogger("django_twilio_verify")
 
@@ -31,6 +33,7 @@ AT_ONCE = 10
 
 def connect() -> None:
     """Listen for what is deleted. Called once, when the app is ready."""
+    pre_delete.connect(_end_proofs, sender=Factor, dispatch_uid="twilio_verify.factor_proofs")
     post_delete.connect(_factor_removed, sender=Factor, dispatch_uid="twilio_verify.factor_removed")
     post_delete.connect(_entity_removed, sender=Entity, dispatch_uid="twilio_verify.entity_removed")
 
@@ -84,6 +87,13 @@ def _failed(removal: ProviderRemoval, error: BackendError | ImproperlyConfigured
 
 def _wait(tries: int) -> timedelta:
     return min(FIRST_WAIT * (1 << min(tries, 12)), LONGEST_WAIT)
+
+
+def _end_proofs(sender: type[Factor], instance: Factor, using: str, **kwargs: Any) -> None:
+    # SECURITY: what a factor that goes was asked for, it proves no more: it may be in a thief's hands. One conditional
+    # UPDATE, which an answer that is being judged meets or not.
+    for asked in instance.verifications.using(using).filter(status=VerificationStatus.PENDING):
+        checking.close(asked, VerificationStatus.CANCELED)
 
 
 def _factor_removed(sender: type[Factor], instance: Factor, using: str, **kwargs: Any) -> None:

@@ -21,7 +21,7 @@ from ..conf import settings
 from ..flows.factors import Way
 from ..forms.consent import WAY_PLURALS
 from ..models import Verification
-from ..web import passkeys
+from ..web import passkeys, trust
 from ..web.access import with_next
 
 register = template.Library()
@@ -85,6 +85,13 @@ def has_proved(context: Context, max_age: int | None = None, channels: str = "")
     """
     access = getattr(context.get("request"), "twilio_verify", None)
     return access is not None and bool(access.has_proved(max_age=max_age, channels=channels.split()))
+
+
+@register.simple_tag(takes_context=True)
+def trust_offer(context: Context) -> trust.Offer | None:
+    """What ``_trust.html`` offers the person whose sign-in waits: ``days`` and ``wished``; or nothing."""
+    request = getattr(context, "request", None) or context.get("request")
+    return trust.offer(request) if request is not None else None
 
 
 @register.simple_tag

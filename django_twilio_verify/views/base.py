@@ -32,7 +32,7 @@ from ..exceptions import (
 )
 from ..flows import factors
 from ..results import Started
-from ..web import access, session
+from ..web import access, session, trust
 from ..web.access import Access
 from ..web.client import client_from
 
@@ -65,6 +65,8 @@ class PageMixin(ContextMixin, View):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = super().dispatch(request, *args, **kwargs)
+        if request.method == "POST":
+            trust.keep_wish(request, response)
         patch_cache_control(response, no_store=True, private=True)
         # Not "no-referrer": browsers then post with "Origin: null", which Django's CSRF check refuses.
         response.headers.setdefault("Referrer-Policy", "same-origin")

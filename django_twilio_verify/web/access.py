@@ -26,7 +26,7 @@ from ..choices import Channel
 from ..conf import policy_digest, settings
 from ..flows import factors, grace
 from ..signals import second_factor_passed
-from . import recent, session
+from . import recent, session, trust
 from .session import Settled
 
 REDIRECT_FIELD_NAME = "next"
@@ -60,6 +60,15 @@ class Access:
         """Whether the signed-in person passed a second factor in this session."""
         settled = session.settled(self._request)
         return settled is not None and settled.passed
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the signed-in person was not asked for a second factor, because this browser is trusted.
+
+        ``is_verified`` is false then: where a proof is asked for, this is none.
+        """
+        settled = session.settled(self._request)
+        return settled is not None and settled.trusted
 
     @property
     def verified_at(self) -> datetime | None:
@@ -177,7 +186,9 @@ def decide(request: HttpRequest, user: AbstractBaseUser) -> bool:
     if settled is not None and settled.passed:
         return False  # the same person typed the password again in a session that is through
     decision = judge(user, request)
-    if decision.owes:
+    # SECURITY: excused is not passed: step-up pages and those of the factors still ask.
+    excused = decision.owes and trust.excuses(request, user)
+    if decision.owes and not excused:
         # SECURITY: promise 3. From here on the session holds no user.
         session.hold(request)
         return True
@@ -186,14 +197,17 @@ def decide(request: HttpRequest, user: AbstractBaseUser) -> bool:
 
 
 def _let_in(request: HttpRequest, user: AbstractBaseUser, decision: Decision, before: Settled | None) -> None:
-    """Note that nothing is owed now. ``before``: what was noted, which is not written again if it is the same."""
+    """Note that the person goes on without a factor now: none is owed, or this browser is excused from it. ``before``:
+    what was noted, which is not written again if it is the same.
+    """
     # Without the fraction, so that the session's time is never longer than the record's.
     policy, until = policy_of(user), int(decision.until.timestamp()) if decision.until else 0
-    if before is not None and (before.policy, before.grace) == (policy, until):
+    if before is not None and (before.policy, before.grace, before.trusted) == (policy, until, decision.owes):
         # Not in the session: writing it now and then would make it live for ever, where it ends so long after a change.
         recent.note(request, before.user_id)
         return
-    session.settle(request, str(session.signed_in_id(request)), passed=False, policy=policy, grace=until)
+    user_id = str(session.signed_in_id(request))
+    session.settle(request, user_id, passed=False, policy=policy, grace=until, trusted=decision.owes)
     if until:
         setattr(request, REMINDS, True)
 
@@ -296,6 +310,7 @@ def complete(request: HttpRequest, user: AbstractBaseUser, channel: str) -> None
         raise LookupError("No sign-in of this person is waiting in this session.")
     session.release(request, channel=channel)
     remember_user(request, user)
+    trust.completed(request, user, channel)
     if waiting.deferred:
         user_logged_in.send(sender=type(user), request=request, user=user)
     second_factor_passed.send(sender=type(user), request=request, user=user, channel=channel)

@@ -34,6 +34,7 @@ _EXPIRY = "_session_expiry"
 _SECRET = "_twilio_verify_secret"  # noqa: S105  the name of a key
 _PENDING = "_twilio_verify_pending"
 _SETTLED = "_twilio_verify_settled"
+_TRUST = "_twilio_verify_trust"
 _PAYMENTS = "_twilio_verify_payments"
 _PAYMENT_PROOFS = "_twilio_verify_payment_proofs"
 _FORMS = "_twilio_verify_forms"
@@ -70,7 +71,8 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A sign-in that is through. ``passed``: by a second factor, else none was owed. ``at``: seconds since 1970.
+    """A sign-in that is through. ``passed``: by a second factor, else none was owed, or this browser is ``trusted`` and
+    was excused from it. ``at``: seconds since 1970.
 
     Without a factor also ``policy``, by which that was decided (``access.policy_of``), until when it may be put off if
     one is demanded (``grace``, seconds since 1970, else 0), and whether the person has yet to be ``reminded`` of that.
@@ -83,6 +85,7 @@ class Settled:
     policy: str = ""
     grace: int = 0
     reminded: bool = False
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +232,16 @@ def release(request: HttpRequest, *, channel: str) -> Pending:
 
 
 def settle(
-    request: HttpRequest, user_id: str, *, passed: bool, channel: str = "", policy: str = "", grace: int = 0
+    request: HttpRequest,
+    user_id: str,
+    *,
+    passed: bool,
+    channel: str = "",
+    policy: str = "",
+    grace: int = 0,
+    trusted: bool = False,
 ) -> None:
-    """Note that the sign-in of ``user_id`` in this session is through. ``policy``, ``grace``: see ``Settled``."""
+    """Note that the sign-in of ``user_id`` in this session is through. ``policy`` …: see ``Settled``."""
     waited = give_up(request)
     if waited is not None and waited.user_id != user_id:
         # SECURITY: as in hold(): somebody else's sign-in waited here, and what was started for it ends with it.
@@ -239,7 +249,8 @@ def settle(
     # Made now, while the session is being written: two first presses of a button, each making one, would be two
     # sessions to the flows, and two messages.
     secret(request)
-    request.session[_SETTLED] = asdict(Settled(user_id, passed, int(time.time()), channel, policy, grace))
+    settled = Settled(user_id, passed, int(time.time()), channel, policy, grace, trusted=trusted)
+    request.session[_SETTLED] = asdict(settled)
 
 
 def is_to_be_reminded(request: HttpRequest) -> bool:
@@ -272,6 +283,22 @@ def settled(request: HttpRequest) -> Settled | None:
 def signed_in_id(request: HttpRequest) -> str | None:
     """Primary key, as text, of the account that Django finds in this session."""
     return request.session.get(SESSION_KEY)
+
+
+def wish_trust(request: HttpRequest, user_id: str) -> None:
+    """Remember that ``user_id``, whose sign-in waits, wants this browser to be trusted; ``""`` for nobody."""
+    if request.session.get(_TRUST, "") != user_id:
+        request.session[_TRUST] = user_id
+
+
+def trust_wish(request: HttpRequest) -> str:
+    """Who wants this browser to be trusted; ``""`` for nobody."""
+    return str(request.session.get(_TRUST, ""))
+
+
+def forget_trust_wish(request: HttpRequest) -> None:
+    """It was granted or is of no use any more."""
+    request.session.pop(_TRUST, None)
 
 
 def ask_payment(request: HttpRequest, payment: Payment) -> str:

@@ -196,6 +196,7 @@ def test_each_setting_is_read_when_it_is_asked_for(name: str, given: Any, read: 
         ("code_length", "six", "TWILIO_VERIFY_CODE_LENGTH must be a whole number."),
         ("code_length", 6.5, "TWILIO_VERIFY_CODE_LENGTH must be a whole number."),
         ("code_length", True, "TWILIO_VERIFY_CODE_LENGTH must be a whole number."),
+        ("trust_days", "a month", "TWILIO_VERIFY_TRUST_DAYS must be a whole number."),
         ("code_lifetime", float("inf"), "TWILIO_VERIFY_CODE_LIFETIME must be a whole number."),
         ("pending_lifetime", [], "TWILIO_VERIFY_PENDING_LIFETIME must be a whole number."),
         ("trusted_proxies", True, "TWILIO_VERIFY_TRUSTED_PROXIES must be a whole number."),

@@ -39,6 +39,7 @@ from django_twilio_verify.flows import (
     resets,
     routing,
     stale,
+    trust,
     verifications,
     withdrawal,
 )
@@ -46,8 +47,8 @@ from django_twilio_verify.models import __all__ as model_names
 from django_twilio_verify.models.ledger import LEDGER_MODELS
 from django_twilio_verify.templatetags.twilio_verify import register
 
-INTERNAL = ("require", "carry_over")
-"""Functions of the consent flow that only other flows call."""
+INTERNAL = ("require", "carry_over", "connect")
+"""Functions that only other flows call, or the app when it starts."""
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -174,6 +175,7 @@ FLOWS = [
     resets,
     routing,
     stale,
+    trust,
     verifications,
     withdrawal,
 ]

@@ -239,6 +239,11 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"REPROVE_DAYS": 3651}, ["E018"]),
     ({"REPROVE_DAYS": "a year"}, ["E018"]),
     ({"TRUSTED_PROXIES": True}, ["E018"]),
+    ({"TRUST_DAYS": 365}, []),
+    ({"TRUST_DAYS": lambda user, request: 30}, []),
+    ({"TRUST_DAYS": 366}, ["E018"]),
+    ({"TRUST_DAYS": -1}, ["E018"]),
+    ({"TRUST_DAYS": "no.such.path"}, ["E018"]),
     ({"CODE_LENGTH": 3, "CODE_LIFETIME": 1, "PENDING_LIFETIME": 1, "TRUSTED_PROXIES": 11}, ["E018"] * 4),
     # ---- W005, and silence where another check speaks
     ({"PROGRAM": {**FACTS, "terms_url": "https://localhost/terms"}}, ["W005", "W005"]),

@@ -1,0 +1,94 @@
+"""A factor that goes while it is being asked."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from django_twilio_verify.exceptions import VerificationNotFound
+from django_twilio_verify.flows import devicefactors, verifications
+from django_twilio_verify.models import Factor, Verification
+from tests.support import (
+    EMAIL,
+    OTHER_PHONE,
+    code_path,
+    last_code,
+    make_client,
+    make_factor,
+    make_user,
+    race,
+    sign_in,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def ann():
+    user = make_user()
+    make_factor(user)
+    make_factor(user, EMAIL, channel="email")
+    return user
+
+
+def is_in(browser: Client) -> bool:
+    return browser.get("/whoami/", headers={"Accept": "application/json"}).json() == {"user": "ann"}
+
+
+def test_a_factor_that_was_removed_signs_nobody_in_by_the_code_it_was_sent(ann, client):
+    """The thief has the password and the phone; the owner removes the phone before the code is typed."""
+    sign_in(client)
+    page = code_path(client.post("/verify/challenge/"))
+    assert devicefactors.remove(ann, Factor.objects.get(kind="phone").pk)
+    answer = client.post(page, {"code": last_code()})
+    assert answer.status_code == 200 and b"This code no longer works" in answer.content
+    assert not is_in(client)
+    assert Verification.objects.get().status == "canceled"
+
+
+def test_the_way_to_a_factor_that_was_removed_is_gone(ann, client):
+    sign_in(client)
+    phone = Factor.objects.get(kind="phone")
+    devicefactors.remove(ann, phone.pk)
+    assert client.post(f"/verify/challenge/{phone.pk}/sms/").status_code == 404
+
+
+@pytest.mark.race
+def test_removing_a_factor_races_with_its_answer_and_one_of_them_is_first(ann):
+    for turn in range(6):
+        phone = make_factor(ann, f"+150177330{turn:02}")
+        tab = make_client(f"session-{turn}")
+        started = verifications.start(
+            recipient=phone.recipient, channel="sms", user=ann, purpose="login", factor=phone, client=tab
+        )
+        code = last_code()
+
+        def work(index, phone=phone, started=started, tab=tab, code=code):
+            if index:
+                return devicefactors.remove(ann, phone.pk)
+            return verifications.check(started.verification, code=code, client=tab, user=ann).approved
+
+        approved, removed = race(2, work)
+        assert removed is True and approved in (True, False), (approved, removed)
+        status = Verification.objects.get(pk=started.verification.pk).status
+        assert status == ("approved" if approved else "canceled")
+        assert not Factor.objects.filter(pk=phone.pk).exists()
+
+
+def test_somebody_elses_factor_cannot_be_removed(ann):
+    eve = make_user("eve")
+    make_factor(eve, OTHER_PHONE)
+    assert not devicefactors.remove(eve, Factor.objects.get(user=ann, kind="phone").pk)
+    assert Factor.objects.filter(user=ann).count() == 2
+
+
+def test_a_verification_is_of_the_person_it_was_begun_for(ann):
+    eve = make_user("eve")
+    client = make_client()
+    phone = Factor.objects.get(kind="phone")
+    started = verifications.start(
+        recipient=phone.recipient, channel="sms", user=ann, purpose="login", factor=phone, client=client
+    )
+    for user, session in ((eve, client), (ann, make_client("another")), (None, make_client("another"))):
+        with pytest.raises(VerificationNotFound):
+            verifications.check(started.verification, code=last_code(), client=session, user=user)
