@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -21,7 +22,7 @@ from django.utils.translation import gettext as _
 from ..choices import Channel
 from ..conf import settings
 from ..flows import factors
-from ..signals import second_factor_passed
+from ..signals import factor_proved, second_factor_passed
 from . import session
 
 REDIRECT_FIELD_NAME = "next"
@@ -154,6 +155,7 @@ def mark_passed(request: HttpRequest, channel: str) -> None:
     user_id = session.signed_in_id(request)
     if user_id is not None:
         session.settle(request, user_id, passed=True, channel=channel)
+        factor_proved.send(sender=get_user_model(), request=request, user=request.user, channel=channel)
 
 
 def is_exempt(match: ResolverMatch | None) -> bool:
