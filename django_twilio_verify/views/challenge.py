@@ -19,7 +19,7 @@ from ..flows.factors import Way
 from ..flows.plan import Asked
 from ..forms.codes import RecoveryForm
 from ..models import Factor
-from ..web import access
+from ..web import access, failures
 from .address import named
 from .base import FormPage, PageMixin
 from .ways import SendPage
@@ -105,6 +105,7 @@ class RecoveryView(PendingMixin, FormPage):
         except RateLimited as error:
             return self.refuse(form, error)
         if not redeemed:
+            failures.factor_failed(self.request, self.person)
             form.add_error("code", str(RecoveryForm.not_one))
             return self.form_invalid(form)
         access.complete(self.request, self.person, Channel.RECOVERY.value)

@@ -28,7 +28,11 @@ def factor_failed(request: HttpRequest | None, user: AbstractBaseUser | None) ->
     """
     if request is None or user is None:
         return
+    user_login_failed.send(sender=__name__, credentials=credentials_of(user), request=request)
+
+
+def credentials_of(user: AbstractBaseUser) -> dict[str, str]:
+    """What a login form would have given to ``authenticate()`` for ``user``, but for the password."""
     name = user.get_username()
     # Both names: Django's login form says "username" whatever the field is called.
-    credentials = {"username": name, user.USERNAME_FIELD: name}
-    user_login_failed.send(sender=__name__, credentials=credentials, request=request)
+    return {"username": name, user.USERNAME_FIELD: name}

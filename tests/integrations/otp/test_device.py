@@ -11,9 +11,10 @@ from django_otp.models import Device, GenerateNotAllowed
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from django_twilio_verify.backends.handler import backends
+from django_twilio_verify.choices import Channel
 from django_twilio_verify.contrib.otp.models import VerifyDevice
 from django_twilio_verify.exceptions import BackendUnavailable
-from django_twilio_verify.flows import consent, devicefactors
+from django_twilio_verify.flows import consent, devicefactors, disclosures
 from django_twilio_verify.models import Factor, Verification, VerificationCheck
 from django_twilio_verify.testing import VerifyServer, outbox
 from tests.support import EMAIL, OTHER_PHONE, PHONE, last_code, make_client, make_factor, make_user, wrong_code
@@ -58,7 +59,7 @@ def test_the_default_factor_is_the_first(ann, device):
 
 def test_a_code_is_sent_and_right_once(ann, device):
     assert device.is_interactive()
-    assert device.generate_challenge() == "We sent a code to +1 ••• ••61." and len(outbox) == 1
+    assert device.generate_challenge() == "We sent a code to ••• ••61." and len(outbox) == 1
     code = last_code()
     assert device.verify_token(code)
     assert device.proved_by == "sms" and device.problem == ""
@@ -69,15 +70,15 @@ def test_a_code_is_sent_and_right_once(ann, device):
 
 
 def test_numbers_keep_their_leading_zeros(device, monkeypatch):
-    monkeypatch.setattr(backends["default"].simulator, "new_code", lambda *_: "007890", raising=False)
+    monkeypatch.setattr("django_twilio_verify.backends.simulator.secrets.randbelow", lambda bound: 7890)
     device.generate_challenge()
-    outbox_code = last_code()
-    assert device.verify_token(int(outbox_code))
+    assert last_code() == "007890"
+    assert device.verify_token(7890)
 
 
 def test_challenges_in_a_row_send_once(device):
     said = {device.generate_challenge() for _ in range(3)}
-    assert said == {"We sent a code to +1 ••• ••61."} and len(outbox) == 1
+    assert said == {"We sent a code to ••• ••61."} and len(outbox) == 1
     allowed, why = device.generate_is_allowed()
     assert not allowed and why["reason"] == GenerateNotAllowed.COOLDOWN_DURATION_PENDING
     assert why["next_generation_at"] >= Verification.objects.get().resend_at
@@ -97,7 +98,7 @@ def test_a_way_that_was_agreed_to_is_taken_before_one_that_was_not(ann, device):
         channel="call",
         user=ann,
         client=make_client(),
-        disclosure=__import__("django_twilio_verify.flows.disclosures", fromlist=["compose"]).compose("call"),
+        disclosure=disclosures.compose(Channel.CALL),
     )
     VerifyDevice.objects.get(factor=from_other).generate_challenge()
     assert [(one.to, one.channel) for one in outbox] == [(OTHER_PHONE, "call")]
@@ -164,9 +165,8 @@ def test_one_typed_code_costs_one_call_however_many_devices(settings, ann):
 def test_another_persons_device_proves_nothing(ann, device):
     ben = make_user("ben")
     device.generate_challenge()
-    if on_sqlite:
-        assert verify_token(ben, device.persistent_id, last_code()) is None
-    assert VerifyDevice.objects.get().throttling_failure_count == 0
+    assert verify_token(ben, device.persistent_id, last_code()) is None
+    assert not VerificationCheck.objects.exists() and VerifyDevice.objects.get().throttling_failure_count == 0
 
 
 def test_an_authenticator_app(ann):
@@ -177,7 +177,6 @@ def test_an_authenticator_app(ann):
     device = VerifyDevice.objects.get(pk=device.pk)
     assert device.verify_token(int(app.code())) and device.proved_by == "totp"
     assert not device.verify_token(app.code())
-    assert "wrong" in device.problem.lower() or device.problem != ""
 
 
 def test_a_lost_factor_is_not_offered(ann, device):

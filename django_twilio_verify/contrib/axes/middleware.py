@@ -1,0 +1,57 @@
+"""django-axes, asked before a second factor is sent or judged.
+
+What failed, it hears of by itself: ``web.failures`` sends Django's ``user_login_failed``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from axes.handlers.proxy import AxesProxyHandler
+from axes.helpers import get_lockout_response
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from ...views.base import PageMixin
+from ...views.challenge import CancelView
+from ...web import failures
+
+
+class AxesLockoutMiddleware:
+    """Stands after ``TwoFactorMiddleware``. Answers what is posted to our pages by somebody who is locked out, as axes
+    is set up to.
+
+    SECURITY: nothing is sent and nothing is judged for them: their right code is refused as the wrong one.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        """The lockout response, or ``None`` to go on. Run in a thread where the site is async."""
+        if request.method != "POST" or not settings.AXES_ENABLED or not _is_asking(view):
+            return None
+        user = request.twilio_verify.acting_user  # type: ignore[attr-defined]
+        credentials = failures.credentials_of(user) if user is not None else None
+        if AxesProxyHandler.is_allowed(request, credentials):
+            return None
+        response: HttpResponse = get_lockout_response(request, credentials=credentials)
+        return response
+
+
+def _is_asking(view: Callable[..., Any]) -> bool:
+    """Whether ``view`` is a page of ours. Giving up is always possible."""
+    page = getattr(view, "view_class", None)
+    return isinstance(page, type) and issubclass(page, PageMixin) and not issubclass(page, CancelView)
