@@ -55,7 +55,7 @@ class VerifyDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, Device):  # t
     """One factor, as django-otp wants it. Made and removed with the factor (``agreement``), never by itself.
 
     ``proved_by``: the channel by which this very object has just verified a token; ``""`` for one that was loaded.
-    ``problem``: what to tell the person of the token that was refused last.
+    ``problem``: what to tell the person of the token that was refused last; ``said``: what the last challenge came to.
     """
 
     factor = models.OneToOneField(Factor, models.CASCADE, related_name="otp_device", verbose_name=_("factor"))
@@ -64,6 +64,7 @@ class VerifyDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, Device):  # t
 
     proved_by: str = ""
     problem: str = ""
+    said: str = ""
 
     class Meta:
         verbose_name = _("OTP device")
@@ -108,7 +109,8 @@ class VerifyDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, Device):  # t
         """Have a code sent, unless one counts already, and say so: a sentence for the person, also where nothing could
         be sent. ``None`` where nothing is sent at all. Raises only for a transaction on SQLite (``outside``).
         """
-        return proving.challenge(self) if self.is_interactive() else None
+        self.said = proving.challenge(self) if self.is_interactive() else ""
+        return self.said or None
 
     def verify_is_allowed(self) -> tuple[bool, dict[str, Any] | None]:
         """Whether a token may be tried now, by django-otp's throttle and by the tries that a code has."""
