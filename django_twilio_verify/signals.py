@@ -45,8 +45,8 @@ second_factor_passed = Signal()
 """A pending sign-in was completed. ``request``, ``user``, ``channel``."""
 
 factor_proved = Signal()
-"""Somebody who is signed in proved a factor, as a step-up or by enrolling it. ``request``, ``user``, ``channel`` (``""``
-for a device of another app).
+"""Somebody who is signed in proved a factor, as a step-up or by enrolling it. ``request``, ``user``, ``channel``
+(``""`` for a device of another app).
 """
 
 notice_sent = Signal()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.signals import user_login_failed
 from django.http import HttpRequest
@@ -35,4 +36,4 @@ def credentials_of(user: AbstractBaseUser) -> dict[str, str]:
     """What a login form would have given to ``authenticate()`` for ``user``, but for the password."""
     name = user.get_username()
     # Both names: Django's login form says "username" whatever the field is called.
-    return {"username": name, user.USERNAME_FIELD: name}
+    return {"username": name, get_user_model().USERNAME_FIELD: name}

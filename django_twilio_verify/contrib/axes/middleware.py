@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from axes.conf import settings
 from axes.handlers.proxy import AxesProxyHandler
 from axes.helpers import get_lockout_response
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from ...views.base import PageMixin

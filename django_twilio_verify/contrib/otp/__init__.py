@@ -1,1 +1,1 @@
-"""A device of django-otp for each factor: ``is_verified()``, ``otp_required`` and its admin site agree with the wall."""
+"""A device of django-otp for each factor: its decorators and its admin site agree with the wall."""

@@ -1,4 +1,4 @@
-"""Both sides say the same: what has passed our wall is verified to django-otp, and what django-otp verified has passed."""
+"""What has passed our wall is verified to django-otp, and what django-otp has verified has passed our wall."""
 
 from __future__ import annotations
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings as django_settings
 from django.db import models
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from django_otp.models import CooldownMixin, Device, DeviceManager, GenerateNotAllowed, ThrottlingMixin, TimestampMixin
@@ -74,7 +74,7 @@ class VerifyDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, Device):  # t
         return f"{self.factor}"
 
     @property
-    def name(self) -> str:  # type: ignore[override]  # not a column: the factor's own name changes
+    def name(self) -> str:  # not a column: the factor's own name changes
         """What people choose by: ``default`` where django-two-factor-auth looks for that, else the masked factor."""
         if self.factor.is_default and apps.is_installed("django_twilio_verify.contrib.two_factor"):
             return "default"
@@ -86,15 +86,13 @@ class VerifyDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, Device):  # t
 
     def get_throttle_factor(self) -> float:
         """``OTP_TWILIO_VERIFY_THROTTLE_FACTOR``, 1 by default; 0 for our own limits alone."""
-        return getattr(django_settings, "OTP_TWILIO_VERIFY_THROTTLE_FACTOR", 1)  # type: ignore[no-any-return]
+        return getattr(django_settings, "OTP_TWILIO_VERIFY_THROTTLE_FACTOR", 1)
 
     def get_cooldown_duration(self) -> float:
         """``OTP_TWILIO_VERIFY_COOLDOWN_DURATION``, by default the time before a first resend. It counts in all of a
         person's sessions; in one of them the longer one counts of this and our own.
         """
-        return getattr(  # type: ignore[no-any-return]
-            django_settings, "OTP_TWILIO_VERIFY_COOLDOWN_DURATION", RESEND_SPACING[0]
-        )
+        return getattr(django_settings, "OTP_TWILIO_VERIFY_COOLDOWN_DURATION", RESEND_SPACING[0])
 
     def generate_is_allowed(self) -> tuple[bool, dict[str, Any] | None]:
         """Whether a code may be sent now, by django-otp's cooldown and by our limits."""
@@ -145,7 +143,8 @@ def add_missing(*, using: str = "default", at_once: int = 1000) -> int:
     """Make a device for every confirmed factor that has none; how many were made. One SELECT and one INSERT for each
     ``at_once``.
     """
-    lacking = Factor.objects.using(using).filter(confirmed_at__isnull=False, otp_device=None).order_by("pk")
+    known = VerifyDevice.objects.using(using).filter(factor=OuterRef("pk"))
+    lacking = Factor.objects.using(using).filter(~Exists(known), confirmed_at__isnull=False).order_by("pk")
     made, after = 0, 0
     while found := list(lacking.filter(pk__gt=after)[:at_once]):
         made, after = made + add(found, using=using), found[-1].pk

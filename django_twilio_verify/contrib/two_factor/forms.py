@@ -48,7 +48,7 @@ class AddressMixin:
         self.request = request
         if self.channel_of != Channel.EMAIL and request is not None:
             kwargs["region"] = region_of(request)
-        super().__init__(*args, channel=self.channel_of, **kwargs)
+        super().__init__(*args, channel=self.channel_of, **kwargs)  # type: ignore[call-arg]  # of what it is mixed into
         self.fields["consent"].widget = DisclosedCheckbox(self.shown)  # type: ignore[attr-defined]
         self.fields["consent"].widget.is_required = True  # type: ignore[attr-defined]
 

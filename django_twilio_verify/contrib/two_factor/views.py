@@ -1,4 +1,4 @@
-"""The setup wizard, telling people why no code could be sent. The stock one works too, and says that something failed."""
+"""The setup wizard, which tells people why no code could be sent. The stock one says that something failed."""
 
 from __future__ import annotations
 

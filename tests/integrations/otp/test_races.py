@@ -101,8 +101,13 @@ def test_nothing_is_locked_while_the_provider_is_asked(ann, device, settings):
 def test_what_was_judged_survives_the_callers_rollback(ann, device):
     """On SQLite nothing is judged there."""
     device.generate_challenge()
-    with pytest.raises(ImproperlyConfigured if on_sqlite else ZeroDivisionError), transaction.atomic():
+
+    @transaction.atomic
+    def rolled_back() -> None:
         assert not VerifyDevice.objects.get().verify_token(wrong_code())
-        1 / 0  # noqa: B018
+        raise ZeroDivisionError
+
+    with pytest.raises(ImproperlyConfigured if on_sqlite else ZeroDivisionError):
+        rolled_back()
     assert [one.outcome for one in VerificationCheck.objects.all()] == ([] if on_sqlite else ["wrong"])
     assert VerifyDevice.objects.get().throttling_failure_count == (0 if on_sqlite else 1)
