@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from ..choices import Channel
 from ..conf import settings
 from ..flows import factors
-from ..signals import factor_proved, second_factor_passed
+from ..signals import factor_proved, login_deciding, second_factor_passed
 from . import session
 
 REDIRECT_FIELD_NAME = "next"
@@ -117,6 +117,7 @@ def on_login(sender: Any, request: HttpRequest | None, user: AbstractBaseUser, *
     """Receiver of ``user_logged_in``: every door that signs somebody in by Django's ``login()`` comes through here."""
     if request is None or not hasattr(request, "session") or session.signed_in_id(request) is None:
         return
+    login_deciding.send(sender=type(user), request=request, user=user)
     if decide(request, user):
         forget_user(request)
 

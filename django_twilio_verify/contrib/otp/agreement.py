@@ -17,7 +17,7 @@ from django_otp.middleware import is_verified
 from ...choices import Purpose
 from ...flows import assurance
 from ...models import Factor
-from ...signals import factor_confirmed, factor_proved, second_factor_passed
+from ...signals import factor_confirmed, factor_proved, login_deciding, second_factor_passed
 from ...web import access, session
 from ...web.client import client_from
 from .models import VerifyDevice, add, add_missing
@@ -29,14 +29,9 @@ def connect(config: AppConfig) -> None:
     factor_confirmed.connect(_on_confirmed, dispatch_uid=f"{uid}.confirmed")
     post_save.connect(_on_saved, sender=Factor, dispatch_uid=f"{uid}.saved")
     post_migrate.connect(_on_migrated, sender=config, dispatch_uid=f"{uid}.migrated")
+    login_deciding.connect(_on_deciding, dispatch_uid=f"{uid}.deciding")
     second_factor_passed.connect(_on_passed, dispatch_uid=f"{uid}.passed")
     factor_proved.connect(_on_proved, dispatch_uid=f"{uid}.proved")
-
-
-def on_login(sender: Any, request: HttpRequest | None, user: AbstractBaseUser, **kwargs: Any) -> None:
-    """Receiver of ``user_logged_in``, before the wall's: a form of django-otp has verified a device of ``user``."""
-    if request is not None and hasattr(request, "session") and hasattr(request, "twilio_verify"):
-        _count(request, user, getattr(user, "otp_device", None))
 
 
 def agree(request: HttpRequest) -> None:
@@ -76,6 +71,12 @@ def _proof(request: HttpRequest, user: AbstractBaseUser, device: Any) -> str | N
     if request.twilio_verify.is_verified:  # type: ignore[attr-defined]
         return None
     return None if assurance.minimum(user, Purpose.LOGIN, client_from(request)) else ""
+
+
+def _on_deciding(request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> None:
+    """A form of django-otp has verified a device of ``user`` together with the password."""
+    if hasattr(request, "twilio_verify"):
+        _count(request, user, getattr(user, "otp_device", None))
 
 
 def _on_passed(request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> None:

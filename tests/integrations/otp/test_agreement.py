@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth import login
+from django.contrib.auth.signals import user_login_failed
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 from django.test import AsyncClient, Client
@@ -100,6 +101,21 @@ def test_what_django_otp_verified_passes_our_wall(client, ann, device):
     assert (answer.status_code, answer["Location"]) == (302, "/account/")
     assert account(client) == {"user": "ann", "verified": True, "passed": True, "device": device.persistent_id}
     assert client.get("/admin/").status_code == 200
+
+
+def test_a_wrong_token_is_a_failed_login(client, ann, device):
+    heard = []
+
+    def receiver(sender, credentials, request, **kwargs):
+        heard.append((credentials, request.path))
+
+    device_login(client, device, otp_challenge="1")
+    user_login_failed.connect(receiver)
+    try:
+        device_login(client, device, wrong_code())
+    finally:
+        user_login_failed.disconnect(receiver)
+    assert heard == [({"username": "ann"}, "/device-login/")]
 
 
 def test_the_form_says_why_a_code_was_refused(client, ann, device):
