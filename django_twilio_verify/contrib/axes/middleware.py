@@ -14,6 +14,7 @@ from axes.handlers.proxy import AxesProxyHandler
 from axes.helpers import get_lockout_response
 from django.http import HttpRequest, HttpResponse
 
+from ...views import consent
 from ...views.base import PageMixin
 from ...views.challenge import CancelView
 from ...web import failures
@@ -44,7 +45,9 @@ class AxesLockoutMiddleware:
         if request.method != "POST" or not settings.AXES_ENABLED or not _is_asking(view):
             return None
         user = request.twilio_verify.acting_user  # type: ignore[attr-defined]
-        credentials = failures.credentials_of(user) if user is not None else None
+        if user is None:
+            return None  # a visitor proves an address, or comes with a passkey: there is no account to guess at
+        credentials = failures.credentials_of(user)
         if AxesProxyHandler.is_allowed(request, credentials):
             return None
         response: HttpResponse = get_lockout_response(request, credentials=credentials)
@@ -52,6 +55,8 @@ class AxesLockoutMiddleware:
 
 
 def _is_asking(view: Callable[..., Any]) -> bool:
-    """Whether ``view`` is a page of ours. Giving up is always possible."""
+    """Whether ``view`` is a page of ours that may ask for a proof. Giving up is always possible, and stopping messages."""
     page = getattr(view, "view_class", None)
-    return isinstance(page, type) and issubclass(page, PageMixin) and not issubclass(page, CancelView)
+    if not isinstance(page, type) or not issubclass(page, PageMixin):
+        return False
+    return not issubclass(page, CancelView) and page.__module__ != consent.__name__

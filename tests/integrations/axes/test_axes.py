@@ -9,7 +9,7 @@ from django.contrib.auth.signals import user_login_failed
 from django.test import Client, override_settings
 
 from django_twilio_verify.flows import consent, recovery
-from django_twilio_verify.models import VerificationCheck
+from django_twilio_verify.models import Verification, VerificationCheck
 from django_twilio_verify.testing import outbox
 from tests.support import code_path, last_code, make_client, make_factor, make_user, sign_in, wrong_code
 
@@ -145,6 +145,18 @@ def test_without_deferral_the_right_password_starts_the_count_anew(client, ann):
     assert failures() == 2
     sign_in(Client())
     assert failures() == 0
+
+
+@override_settings(AXES_LOCKOUT_PARAMETERS=["ip_address"])
+def test_who_is_locked_out_can_still_stop_messages(client, ann):
+    page = locked_out(client)
+    assert client.post(page, {"code": last_code()}).status_code == 429
+    visitor = Client()
+    digest = visitor.get("/verify/stop/sms/").context["form"].initial["disclosure"]
+    values = {"number": "+15017122669", "disclosure": digest, "consent": "on"}
+    proof = code_path(visitor.post("/verify/stop/sms/", values))
+    assert visitor.post(proof, {"code": last_code()}).status_code == 302
+    assert Verification.objects.get(purpose="verify").status == "approved"
 
 
 @override_settings(AXES_ENABLED=False)
