@@ -55,7 +55,7 @@ class AxesLockoutMiddleware:
 
 
 def _is_asking(view: Callable[..., Any]) -> bool:
-    """Whether ``view`` is a page of ours that may ask for a proof. Giving up is always possible, and stopping messages."""
+    """Whether ``view`` is a page of ours that may ask for a proof. Giving up, and stopping messages, always works."""
     page = getattr(view, "view_class", None)
     if not isinstance(page, type) or not issubclass(page, PageMixin):
         return False
