@@ -63,6 +63,16 @@ recovery_code_used = Signal()
 second_factor_passed = Signal()
 """A pending sign-in was completed. ``request``, ``user``, ``channel``."""
 
+login_deciding = Signal()
+"""The wall is about to decide what a sign-in owes: a receiver that knows of a proof that came with it calls
+``web.access.mark_passed``. ``request``, ``user``.
+"""
+
+factor_proved = Signal()
+"""Somebody who is signed in proved a factor, as a step-up or by enrolling it. ``request``, ``user``, ``channel``
+(``""`` for a device of another app).
+"""
+
 notice_sent = Signal()
 """A person was told, by email where the account has an address, of something done to it. Sent with ``sender`` the class
 ``Notice``. ``notice`` (a ``Notice``), ``user``, ``factor`` (what it is about, or ``None``), ``letters`` (how many went

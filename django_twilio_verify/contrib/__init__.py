@@ -1,1 +1,1 @@
-"""Where this app fits into others. Each room is an app of its own, and imports the one that it is for."""
+"""What fits other apps that a site may have. Each is an app of its own, and nothing outside imports them."""

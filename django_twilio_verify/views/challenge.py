@@ -17,7 +17,7 @@ from ..exceptions import RateLimited
 from ..flows import factors, recovery, stale
 from ..flows.factors import Way
 from ..forms.codes import RecoveryForm
-from ..web import access, hints
+from ..web import access, failures, hints
 from .base import FormPage, PageMixin
 from .factor import FactorPage, Offer
 
@@ -71,6 +71,7 @@ class RecoveryPage(FormPage):
         except RateLimited as error:
             return self.refuse(form, error)
         if not redeemed:
+            failures.factor_failed(self.request, self.person)
             form.add_error("code", str(RecoveryForm.not_one))
             return self.form_invalid(form)
         return self.redeemed()

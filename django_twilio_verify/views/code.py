@@ -14,6 +14,7 @@ from ..exceptions import BackendError
 from ..flows import plan, verifications
 from ..forms.codes import CodeForm
 from ..results import Checked
+from ..web import failures
 from ..web.wording import sentence_for
 from .base import BY_LINK, FormPage
 from .proof import ProofMixin
@@ -61,6 +62,7 @@ class CodeView(ProofMixin, FormPage):
         return self.not_approved(form, checked)
 
     def not_approved(self, form: forms.Form, checked: Checked) -> HttpResponse:
+        failures.note(self.request, self.person, checked)
         form.add_error("code", sentence_for(checked))
         return self.render_to_response(self.get_context_data(form=form, retry_at=checked.retry_at))
 

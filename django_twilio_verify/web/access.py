@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
-from django.contrib.auth import load_backend, login
+from django.contrib.auth import get_user_model, load_backend, login
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.signals import user_logged_in
@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 from ..choices import Channel
 from ..conf import policy_digest, settings
 from ..flows import factors, grace
-from ..signals import second_factor_passed
+from ..signals import factor_proved, login_deciding, second_factor_passed
 from . import recent, session, trust
 from .session import Settled
 
@@ -256,6 +256,7 @@ def on_login(sender: Any, request: HttpRequest | None, user: AbstractBaseUser, *
     """Receiver of ``user_logged_in``: every door that signs somebody in by Django's ``login()`` comes through here."""
     if request is None or not signs_in(request) or request.__dict__.pop(_DECIDED, False):
         return
+    login_deciding.send(sender=type(user), request=request, user=user)
     if decide(request, user):
         forget_user(request)
 
@@ -321,6 +322,7 @@ def mark_passed(request: HttpRequest, channel: str) -> None:
     user_id = session.signed_in_id(request)
     if user_id is not None:
         session.settle(request, user_id, passed=True, channel=channel)
+        factor_proved.send(sender=get_user_model(), request=request, user=request.user, channel=channel)
 
 
 def sign_in(request: HttpRequest, user: AbstractBaseUser, channel: str) -> None:

@@ -1,0 +1,1 @@
+"""A person whom django-axes has locked out answers no second factor either."""

@@ -1,0 +1,27 @@
+"""The setup wizard, which tells people why no code could be sent. The stock one says that something failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from two_factor.views import SetupView as StockSetupView
+
+from ...exceptions import TwilioVerifyError
+from .methods import VerifyMethod
+
+
+class SetupView(StockSetupView):  # type: ignore[misc]  # untyped
+    """django-two-factor-auth's, under its own name: the prefix of its fields is made of that."""
+
+    def render_next_step(self, form: Any, **kwargs: Any) -> HttpResponse:
+        """On to the code, once one is sent; else the address step again, with the reason."""
+        if self.steps.next != "validation" or not isinstance(self.get_method(), VerifyMethod):
+            return super().render_next_step(form, **kwargs)  # type: ignore[no-any-return]
+        try:
+            self.get_device().generate_challenge()
+        except TwilioVerifyError as error:
+            form.add_error(None, error.sentence)
+            return self.render(form)  # type: ignore[no-any-return]
+        # Not its parent's, which would have a code sent too.
+        return super(StockSetupView, self).render_next_step(form, challenge_succeeded=True, **kwargs)  # type: ignore[no-any-return]

@@ -1,0 +1,45 @@
+"""A site with django-otp."""
+
+from tests.settings import CACHES, DATABASES, TEMPLATES, TWILIO_VERIFY_PROGRAM
+
+__all__ = ["CACHES", "DATABASES", "TEMPLATES", "TWILIO_VERIFY_PROGRAM"]
+
+SECRET_KEY = "tests-only"
+USE_TZ = True
+ALLOWED_HOSTS = ["testserver"]
+STATIC_URL = "/static/"
+ROOT_URLCONF = "tests.integrations.otp.urls"
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/account/"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# -- what a site writes
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django_otp",
+    "django_otp.plugins.otp_static",
+    "django_otp.plugins.otp_totp",
+    "django_twilio_verify",
+    "django_twilio_verify.contrib.otp",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_twilio_verify.middleware.TwoFactorMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "django_twilio_verify.contrib.otp.middleware.VerifyDeviceMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TWILIO_VERIFY_BACKENDS = {"default": {"BACKEND": "django_twilio_verify.backends.locmem.LocMemBackend"}}
+# -- so much for that
