@@ -300,6 +300,7 @@ def test_begun_with_the_password_alone_it_is_worth_nothing_once_there_is_a_facto
     answer = client.post(page, {"code": app.code()})
     assert answer["Location"].startswith("/verify/challenge/")
     assert [one.kind for one in Factor.objects.filter(confirmed_at__isnull=False)] == ["phone"]
+    assert the_enrolment().checks == 0  # the code was not even judged
     assert client.get("/account/")["Location"].startswith("/verify/challenge/")
     assert client.post("/verify/enrol/totp/", {"name": "x"})["Location"].startswith("/verify/challenge/")
 
