@@ -21,7 +21,7 @@ from ..flows.factors import Way
 from ..flows.plan import Asked
 from ..models import Factor
 from ..results import Challenged, Checked
-from ..web import hints, session
+from ..web import failures, hints, session
 from ..web.wording import challenge_sentence_for, lost_sentence
 from .address import named
 from .askers import ASKERS, Asker
@@ -129,6 +129,7 @@ class FactorPage(SendPage):
             return act(self, checked.verification, self.person)
         if checked.outcome == CheckOutcome.ALREADY_VERIFIED or self._was_pressed_twice(checked):
             return self.go_on()
+        failures.note(self.request, self.person, checked)
         sentence = challenge_sentence_for(checked)
         if field is not None:
             form.add_error(field, sentence)

@@ -16,7 +16,7 @@ from ..flows import challenges, verifications
 from ..forms.codes import NumberForm
 from ..models import Verification
 from ..results import Challenged, Checked, Progress
-from ..web import session
+from ..web import failures, session
 from ..web.wording import challenge_sentence_for
 from .base import FormPage
 from .proof import RedeemMixin
@@ -33,6 +33,7 @@ class PushMixin(RedeemMixin):
     def told_no(self, checked: Checked) -> None:
         """SECURITY: whoever waits here has the password, and the person says no: it has to be given again."""
         if checked.outcome == CheckOutcome.DENIED and self.verification.purpose == Purpose.LOGIN:
+            failures.note(self.request, self.person, checked)
             session.give_up(self.request)
 
 
@@ -81,6 +82,8 @@ class PushView(PushMixin, FormPage):
 
     def not_proved(self, form: forms.Form, checked: Checked) -> HttpResponse:
         """The number is wrong or missing, nobody has answered yet, or it is over."""
+        if checked.outcome != CheckOutcome.DENIED:
+            failures.note(self.request, self.person, checked)
         sentence = challenge_sentence_for(checked)
         about_number = checked.outcome == CheckOutcome.MALFORMED or checked.problem == "number"
         if about_number:

@@ -53,6 +53,7 @@ ARGUMENTS: dict[str, Any] = {
     "token": "signed:token",
     "key": "abc",
     "browser": 1,
+    "purpose": "login",
 }
 
 

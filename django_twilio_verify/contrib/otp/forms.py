@@ -57,13 +57,13 @@ class OutsideMixin:
             raise
 
 
-class VerifyAuthenticationForm(OutsideMixin, otp_forms.OTPAuthenticationForm):  # type: ignore[misc]  # untyped
+class VerifyAuthenticationForm(OutsideMixin, otp_forms.OTPAuthenticationForm):  # untyped
     """User name, password, device and token."""
 
 
-class VerifyTokenForm(OutsideMixin, otp_forms.OTPTokenForm):  # type: ignore[misc]  # untyped
+class VerifyTokenForm(OutsideMixin, otp_forms.OTPTokenForm):  # untyped
     """Device and token, of somebody who is signed in."""
 
 
-class VerifyAdminAuthenticationForm(OutsideMixin, otp_admin.OTPAdminAuthenticationForm):  # type: ignore[misc]  # untyped
+class VerifyAdminAuthenticationForm(OutsideMixin, otp_admin.OTPAdminAuthenticationForm):  # untyped
     """The ``login_form`` of an ``OTPAdminSite``."""

@@ -51,7 +51,7 @@ class VerifyDeviceManager(DeviceManager.from_queryset(VerifyDeviceQuerySet)):  #
         return found.order_by(F("factor__default_for").desc(nulls_last=True), "pk")
 
 
-class VerifyDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, Device):  # type: ignore[misc]  # untyped
+class VerifyDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, Device):  # untyped
     """One factor, as django-otp wants it. Made and removed with the factor (``agreement``), never by itself.
 
     ``proved_by``: the channel by which this very object has just verified a token; ``""`` for one that was loaded.

@@ -86,7 +86,7 @@ class EmailAddressForm(AddressMixin, EmailForm):
     channel_of = Channel.EMAIL
 
 
-class CodeValidationForm(DeviceValidationForm):  # type: ignore[misc]  # untyped
+class CodeValidationForm(DeviceValidationForm):  # untyped
     """The code that ends the setup. Validated once: a code is right once."""
 
     idempotent = False
@@ -102,7 +102,7 @@ class CodeValidationForm(DeviceValidationForm):  # type: ignore[misc]  # untyped
         return token
 
 
-class CodeTokenForm(OutsideMixin, AuthenticationTokenForm):  # type: ignore[misc]  # untyped
+class CodeTokenForm(OutsideMixin, AuthenticationTokenForm):  # untyped
     """The code of a sign-in: text of any length that Verify has, judged outside of a transaction."""
 
     otp_token = forms.CharField(

@@ -16,7 +16,7 @@ from .enrolment import Enrolment
 from .forms import CallForm, CodeTokenForm, CodeValidationForm, EmailAddressForm, SmsForm
 
 
-class VerifyMethod(MethodBase):  # type: ignore[misc]  # untyped
+class VerifyMethod(MethodBase):  # untyped
     """Codes by one channel."""
 
     form_class: type[Any]

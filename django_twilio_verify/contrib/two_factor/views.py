@@ -11,17 +11,17 @@ from ...exceptions import TwilioVerifyError
 from .methods import VerifyMethod
 
 
-class SetupView(StockSetupView):  # type: ignore[misc]  # untyped
+class SetupView(StockSetupView):  # untyped
     """django-two-factor-auth's, under its own name: the prefix of its fields is made of that."""
 
     def render_next_step(self, form: Any, **kwargs: Any) -> HttpResponse:
         """On to the code, once one is sent; else the address step again, with the reason."""
         if self.steps.next != "validation" or not isinstance(self.get_method(), VerifyMethod):
-            return super().render_next_step(form, **kwargs)  # type: ignore[no-any-return]
+            return super().render_next_step(form, **kwargs)
         try:
             self.get_device().generate_challenge()
         except TwilioVerifyError as error:
             form.add_error(None, error.sentence)
-            return self.render(form)  # type: ignore[no-any-return]
+            return self.render(form)
         # Not its parent's, which would have a code sent too.
-        return super(StockSetupView, self).render_next_step(form, challenge_succeeded=True, **kwargs)  # type: ignore[no-any-return]
+        return super(StockSetupView, self).render_next_step(form, challenge_succeeded=True, **kwargs)

@@ -163,3 +163,14 @@ def test_who_is_locked_out_can_still_stop_messages(client, ann):
 def test_axes_can_be_switched_off(client, ann):
     page = locked_out(client)
     assert client.post(page, {"code": last_code()}).status_code == 302
+
+
+def test_with_deferral_the_count_lasts_until_the_factor_has_passed(client, ann):
+    page = code_page(client)
+    for _ in range(2):
+        client.post(page, {"code": wrong_code()})
+    again = Client()
+    sign_in(again)
+    assert failures() == 2
+    again.post(code_page(again), {"code": last_code()})
+    assert who(again) == "ann" and failures() == 0
