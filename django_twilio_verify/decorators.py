@@ -38,21 +38,28 @@ def verification_required(
     proof = Proof.of(max_age, channels)
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-        if iscoroutinefunction(view):
-
-            @wraps(view)
-            async def aguarded(*args: Any, **kwargs: Any) -> Any:
-                return await ademand(_request(args), proof) or await view(*args, **kwargs)
-
-            return aguarded
+        @wraps(view)
+        async def aguarded(*args: Any, **kwargs: Any) -> Any:
+            return await ademand(_request(args), proof) or await view(*args, **kwargs)
 
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
+            if _dispatches_async(view, args):
+                return aguarded(*args, **kwargs)
             return demand(_request(args), proof) or view(*args, **kwargs)
 
-        return guarded
+        return aguarded if iscoroutinefunction(view) else guarded
 
     return decorate if view is None else decorate(view)
+
+
+def _dispatches_async(view: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+    """Whether ``view`` is the ``dispatch`` of an async class: a plain function that gives something to await."""
+    if getattr(view, "__name__", "") != "dispatch":
+        return False
+    # ``method_decorator`` gives a partial of the bound method.
+    owner = getattr(getattr(view, "func", view), "__self__", None) or args[0]
+    return bool(getattr(owner, "view_is_async", False))
 
 
 def _request(args: tuple[Any, ...]) -> HttpRequest:

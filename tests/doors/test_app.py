@@ -52,6 +52,7 @@ ARGUMENTS: dict[str, Any] = {
     "event": 1,
     "token": "signed:token",
     "key": "abc",
+    "purpose": "login",
 }
 
 

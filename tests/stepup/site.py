@@ -85,6 +85,24 @@ class Decorated(View):
         return told(request)
 
 
+@method_decorator(verification_required(max_age=600), name="dispatch")
+class ADecorated(View):
+    async def get(self, request: HttpRequest) -> HttpResponse:
+        return told(request)
+
+
+class ADispatch(ADecorated):
+    @verification_required(max_age=600)
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return View.dispatch(self, request, *args, **kwargs)
+
+
+class AMethod(View):
+    @verification_required(max_age=600)
+    async def get(self, request: HttpRequest) -> HttpResponse:
+        return told(request)
+
+
 class Method(View):
     def get(self, request: HttpRequest) -> HttpResponse:
         return HttpResponse("open")
@@ -96,6 +114,11 @@ class Method(View):
 
 class Plain(View):
     def get(self, request: HttpRequest) -> HttpResponse:
+        return told(request)
+
+
+class APlain(View):
+    async def get(self, request: HttpRequest) -> HttpResponse:
         return told(request)
 
 
@@ -130,6 +153,10 @@ urlpatterns = [
     path("mixed/", Mixed.as_view()),
     path("amixed/", AMixed.as_view()),
     path("decorated/", Decorated.as_view()),
+    path("adecorated/", ADecorated.as_view()),
+    path("adispatch/", ADispatch.as_view()),
+    path("amethod/", AMethod.as_view()),
+    path("awrapped/", verification_required(max_age=600)(APlain.as_view())),
     path("method/", Method.as_view()),
     path("wrapped/", verification_required(max_age=600)(Plain.as_view())),
     path("template/", template),

@@ -21,7 +21,8 @@ from tests.support import code_path, last_code, make_factor, make_user, sign_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.stepup.site")]
 
-VIEWS = ["fresh", "afresh", "mixed", "amixed", "decorated", "wrapped"]
+VIEWS = ["fresh", "mixed", "decorated", "wrapped"]
+VIEWS += ["afresh", "amixed", "adecorated", "adispatch", "amethod", "awrapped"]
 PLAIN = "application/x-www-form-urlencoded"
 ADDRESS = {"street": "1 Main St <b>", "post_code": "1010", "tags": ["a", "b"]}
 
