@@ -163,6 +163,21 @@ def test_a_prompt_that_is_cancelled(visitor: Visitor, device: Authenticator) -> 
     assert visitor.posts.count(OPTIONS) == 1, "the same options serve for another try"
 
 
+def test_while_the_device_asks(visitor: Visitor, device: Authenticator) -> None:
+    visitor.sign_in("ann")
+    device.answers(False)
+    add_passkey(visitor, "Laptop")
+    button = visitor.page.get_by_role("button", name="Make a passkey")
+    expect(button).to_have_attribute("aria-disabled", "true")
+    expect(visitor.page.get_by_label("Name of this passkey")).not_to_be_editable()
+    button.click(force=True)
+    visitor.page.wait_for_timeout(500)
+    assert visitor.posts.count("/verify/enrol/passkey/options/") == 1
+    device.answers(True)
+    add_passkey(visitor, "Laptop")  # the page, loaded again
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Your recovery codes")
+
+
 def test_a_device_without_a_passkey(visitor: Visitor, device: Authenticator) -> None:
     visitor.open("/login/")
     visitor.press("Sign in with a passkey")

@@ -133,6 +133,7 @@ function markedField() {
 function serve(form) {
   const { credential, verification } = form.elements;
   const buttons = form.querySelectorAll("button");
+  const fields = form.querySelectorAll("input:not([type=hidden])");
   const creating = form.dataset.tvPasskey === "create";
   let busy = false;
   let sent = false;
@@ -143,6 +144,8 @@ function serve(form) {
     // Not "disabled": that would drop the focus.
     for (const button of buttons)
       on ? button.setAttribute("aria-disabled", "true") : button.removeAttribute("aria-disabled");
+    // The provider was told what stands there; and a field that is empty by then would keep the form from being sent.
+    for (const field of fields) field.readOnly = on;
   };
   const release = () => {
     sent = false;
