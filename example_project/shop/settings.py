@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import django
+
 from shop.environment import CONSOLE, verify_backend
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -81,6 +83,12 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Letters, as about a reset of factors, are printed on the terminal.
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
 # With nothing set in the environment, messages are not sent: the page /phone/ shows them.
 TWILIO_VERIFY_BACKENDS = {"default": verify_backend(os.environ)}
