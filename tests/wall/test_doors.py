@@ -77,7 +77,8 @@ def by_proxy(browser: Browser, user: User, settings: Any) -> None:
     after = middleware.index("django.contrib.auth.middleware.AuthenticationMiddleware") + 1
     settings.MIDDLEWARE = [*middleware[:after], f"{__name__}.ByHeader", *middleware[after:]]
     browser.client = Client() if browser.stack == "WSGI" else AsyncClient()
-    browser.headers = {"X-User": user.username}
+    # The second: on ASGI, Django 5.2 puts "HTTP_" before the name of the header once more.
+    browser.headers = {"X-User": user.username, "Http-X-User": user.username}
     browser.get("/public/")  # the first request of all is the sign-in
 
 
