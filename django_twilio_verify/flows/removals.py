@@ -90,10 +90,12 @@ def _wait(tries: int) -> timedelta:
 
 
 def _end_proofs(sender: type[Factor], instance: Factor, using: str, **kwargs: Any) -> None:
-    # SECURITY: what a factor that goes was asked for, it proves no more: it may be in a thief's hands. One conditional
-    # UPDATE, which an answer that is being judged meets or not.
+    # SECURITY: a code that a factor was sent proves nothing once that factor is gone: the phone may be in a thief's
+    # hands. One conditional UPDATE, which an answer that is being judged meets or not. (Where the provider keeps the
+    # factor, the answer is judged by whether the person still has it, and comes to "lost".)
     for asked in instance.verifications.using(using).filter(status=VerificationStatus.PENDING):
-        checking.close(asked, VerificationStatus.CANCELED)
+        if not asked.is_challenge:
+            checking.close(asked, VerificationStatus.CANCELED)
 
 
 def _factor_removed(sender: type[Factor], instance: Factor, using: str, **kwargs: Any) -> None:
