@@ -130,8 +130,8 @@ def test_a_factor_that_came_meanwhile_is_not_got_round(
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("", "Give the passkey a name."),
-        ("  ", "Give the passkey a name."),
+        ("", "Enter a name, so that you recognise it in your list."),
+        ("  ", "Enter a name, so that you recognise it in your list."),
         ("x" * 65, "The name has up to 64 characters."),
     ],
 )
