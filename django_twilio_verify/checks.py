@@ -487,7 +487,8 @@ def check_countries(**kwargs: Any) -> list[CheckMessage]:
 
 def check_code(**kwargs: Any) -> list[CheckMessage]:
     """E018: ``TWILIO_VERIFY_CODE_LENGTH``, ``_CODE_LIFETIME``, ``_PENDING_LIFETIME``, ``_GRACE_DAYS``,
-    ``_DECISION_AGE``, ``_REPROVE_DAYS``, ``_TRUST_DAYS``, ``_TRUSTED_PROXIES`` or ``_RETENTION_DAYS`` out of range.
+    ``_DECISION_AGE``, ``_REPROVE_DAYS``, ``_RESET_DELAY_HOURS``, ``_STEP_UP_AGE``, ``_TRUST_DAYS``,
+    ``_TRUSTED_PROXIES`` or ``_RETENTION_DAYS`` out of range.
     """
     bounds: Iterable[tuple[str, Callable[[], int], int, int]] = (
         ("CODE_LENGTH", lambda: settings.code_length, MIN_LENGTH, MAX_LENGTH),
@@ -497,6 +498,8 @@ def check_code(**kwargs: Any) -> list[CheckMessage]:
         ("DECISION_AGE", lambda: settings.decision_age, 0, 86_400),
         ("TRUSTED_PROXIES", lambda: settings.trusted_proxies, 0, 10),
         ("REPROVE_DAYS", lambda: settings.reprove_days, 0, 3650),
+        ("STEP_UP_AGE", lambda: settings.step_up_age, 60, 86_400),
+        ("RESET_DELAY_HOURS", lambda: settings.reset_delay_hours, 0, 8760),
         ("RETENTION_DAYS", lambda: settings.retention_days, 1, 36_525),
         ("TRUST_DAYS", _trust_days, 0, 365),
     )
