@@ -10,6 +10,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from ...choices import Channel
+from ...web import session
 from .errors import VerificationRequired
 from .models import ProvedToken
 
@@ -35,10 +36,11 @@ class IsVerified(BasePermission):
         return True
 
     def _in_session(self, request: Request) -> bool:
-        access = request._request.twilio_verify
-        # SECURITY: the session's proof is the session's person's, and not of somebody whom other credentials name.
-        is_own: bool = request._request.user == request.user
-        return is_own and access.has_proved(max_age=self.max_age, channels=self.channels)
+        # SECURITY: the session's proof is the session's person's, and not of somebody whom other credentials name. (The
+        # request below has been told of the same user, so it is asked for its session.)
+        is_own = session.signed_in_id(request._request) == session.text_of(request.user)
+        proved: bool = request._request.twilio_verify.has_proved(max_age=self.max_age, channels=self.channels)
+        return is_own and proved
 
     def _fits(self, proof: ProvedToken | None) -> bool:
         if proof is None:
