@@ -18,7 +18,7 @@ from tests.asking.conftest import Holder
 from tests.faces.test_enrol import form, text
 from tests.support import PHONE, agree, code_path, last_code, make_factor, make_user, sign_in
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.stepup.site")]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.stepup.site")]
 
 
 def leads_to_step_up(response: Any, wanted: str = "/fresh/", **query: str) -> str:

@@ -19,7 +19,7 @@ from tests.faces.test_enrol import text
 from tests.stepup.test_step_up import leads_to_step_up
 from tests.support import code_path, last_code, make_factor, make_user, sign_in
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.stepup.site")]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.stepup.site")]
 
 VIEWS = ["fresh", "mixed", "decorated", "wrapped"]
 VIEWS += ["afresh", "amixed", "adecorated", "adispatch", "amethod", "awrapped"]

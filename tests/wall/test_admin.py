@@ -15,7 +15,7 @@ from tests.support import PASSWORD, make_factor, make_user, sign_in
 
 from .conftest import copied, enrol, prove
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 HOPS = 3
 

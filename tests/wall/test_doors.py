@@ -23,7 +23,7 @@ from django.utils.http import urlsafe_base64_encode
 
 from tests.support import PASSWORD, code_path, last_code, make_factor, make_user
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 WALL = Path(__file__).resolve().parents[2] / "docs" / "topics" / "wall.md"
 

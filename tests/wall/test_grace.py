@@ -18,7 +18,7 @@ from tests.support import make_factor, make_user, race, sign_in
 
 from .conftest import copied, enrol
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
@@ -215,6 +215,7 @@ def test_a_page_that_tells_is_never_cached_and_writes_nothing(bob, client):
     assert not [one for one in captured if not one["sql"].startswith("SELECT")]
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_many_first_sign_ins_at_once_one_starts_it():
     carl = make_user("carl")
@@ -223,6 +224,7 @@ def test_of_many_first_sign_ins_at_once_one_starts_it():
     assert EnrolmentGrace.objects.filter(user=carl).count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_inside_transactions_of_the_sites_too():
     carl = make_user("carl")

@@ -20,7 +20,7 @@ from tests.support import make_factor, make_user, sign_in
 
 from .conftest import enrol, prove
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

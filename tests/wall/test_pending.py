@@ -21,7 +21,7 @@ from tests.support import PASSWORD, code_path, last_code, make_factor, make_user
 
 from .conftest import copied, prove
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 HALF_AN_HOUR = 1800
 MONTH = 30 * 86_400

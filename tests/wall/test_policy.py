@@ -21,7 +21,7 @@ from tests.support import make_factor, make_user, sign_in
 
 from .conftest import copied, prove
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def is_ann(user: Any, request: Any) -> bool:

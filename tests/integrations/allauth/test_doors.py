@@ -14,7 +14,7 @@ from tests.support import PASSWORD
 from tests.wall import test_doors as doors
 from tests.wall.test_doors import EXPECTED, STATES, Browser, answer_of, nobody_sees_more, reach
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def by_password(browser: Browser, user: User, settings: Any) -> None:

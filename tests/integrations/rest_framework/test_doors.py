@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tests.wall.test_doors import STATES, Browser, reach
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 ANSWERS = {
     "no factor, none demanded": (200, 401, 401),
