@@ -45,6 +45,7 @@ MAX_CREDENTIAL_ID = 1400
 """Characters of a credential's id: 1023 bytes at most (WebAuthn Level 3), in base64url."""
 JUST_NOW = timedelta(minutes=1)
 _LOOKED_AT = 20
+_LOOKS = 10
 _PUSHED = (Channel.PUSH, Channel.SILENT)
 
 
@@ -281,7 +282,23 @@ def _coded(given: Given) -> Steps[Checked]:
         told = yield from _judged_code(verification, factor, code)
     except BackendError as error:
         return answering.announced(unanswered(verification, error))
+    if not told.approved:
+        yield from _others_written(verification, factor, code)
     return answering.announced(_settle_code(verification, factor, code, told, timezone.now()))
+
+
+def _others_written(verification: Verification, factor: Factor, code: str) -> Steps[None]:
+    """Wait, for a second at most, until nobody else is being judged by ``factor``.
+
+    A code that the provider refuses may be the one that it has just accepted, of another tab, whose approval is being
+    written at this moment: that one is "used before", and not wrong.
+    """
+    others = Verification.objects.filter(factor=factor, status=VerificationStatus.PENDING).exclude(pk=verification.pk)
+    for _ in range(_LOOKS):
+        now = timezone.now()
+        if replays.was_accepted(factor.pk, code, now) or not others.filter(checking_until__gt=now).exists():
+            return
+        yield Pause(POLL)
 
 
 def typed_code(given: Given, verification: Verification) -> TypedCode:
