@@ -30,6 +30,7 @@ from tests.oracle.probes import PROBES, Nothing, Probe, World  # noqa: E402
 SITE = {
     "TWILIO_VERIFY_CHANNELS": ["sms", "call", "whatsapp", "email", "sna", "auto"],
     "TWILIO_VERIFY_TRUST_DAYS": 30,
+    "TWILIO_VERIFY_PUSH_APP": "Acme Go",
     "TWILIO_VERIFY_WEBHOOK": {"username": "sink", "password": "password"},
     "PASSWORD_HASHERS": [
         "django.contrib.auth.hashers.PBKDF2PasswordHasher",
