@@ -488,12 +488,15 @@ def _passkey_to(base: str, who: str) -> Ask:
 
 
 def _new_passkey(world: World, variant: str) -> Callable[[], Any]:
-    """Eve claims that her device has made a passkey whose id is somebody's, or nobody's."""
+    """Eve claims that her device has made a passkey whose id is somebody's: told as of one that the provider refuses.
+
+    That it is refused is what WebAuthn Level 3 asks for (section 7.1, step 26); ids are random and long.
+    """
     client = world.member()
     told = client.post("/verify/enrol/passkey/options/", {"name": "Laptop"}).json()
-    made = Browser(ORIGIN).create(told["options"])
-    keys = world.keys if variant == "somebody's" else _stranger()
-    made["id"] = made["rawId"] = keys.get(_any({"challenge": "AAAA", "rpId": PARTY.relying_party_id}))["id"]
+    made = Browser("https://another.example" if variant == "of another site" else ORIGIN).create(told["options"])
+    if variant == "somebody's":
+        made["id"] = made["rawId"] = world.keys.get(_any({"challenge": "AAAA", "rpId": PARTY.relying_party_id}))["id"]
     values = {"verification": told["verification"], "credential": json.dumps(made), "name": "Laptop"}
     return _request(client, "post", "/verify/enrol/passkey/", values)
 
@@ -653,7 +656,7 @@ PROBES: dict[str, list[Probe] | Nothing] = {
     "opt_in_way": Nothing("takes nothing but a way, of which the site has published the list"),
     "enrol": OWN,
     "enrol_passkey": [
-        Probe("an id of a passkey", _new_passkey, ("nobody's", "somebody's")),
+        Probe("an id of a passkey", _new_passkey, ("of another site", "somebody's")),
         Probe("an enrolment", _new_passkey_to, ELSEWHERE),
     ],
     "enrol_passkey_options": OWN,

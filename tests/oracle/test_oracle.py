@@ -74,6 +74,7 @@ def masked(text: str) -> str:
     text = re.sub(r'(name="csrfmiddlewaretoken" value=)"\w+"', r"\1", text)
     text = re.sub(r"(/handover|/payment|/resume|/reset)/[^/]+/(\d+/)?", r"\1/<key>/", text)
     text = re.sub(r"/(consents|browsers|challenge|factors|step-up)/\d+/", r"/\1/<pk>/", text)
+    text = re.sub(r'id="tv-factor-\d+"', 'id="tv-factor-<pk>"', text)
     return re.sub(
         r"\+?1?[ 0-9().-]*501[ 0-9().-]*712[ 0-9-]{4,6}|•[ •0-9]*\d\d|value=\"[0-9a-z-]{1,14}\"", "<typed>", text
     )
@@ -137,6 +138,13 @@ def test_a_limit_answers_with_429_to_all():
     for name, probe in ROWS:
         if "limit" in probe.name:
             assert seen(probe, probe.variants[0], fresh()).status == 429, (name, probe)
+
+
+@pytest.mark.parametrize("name", ["passkey_sign_in", "challenge_way", "step_up_way", "enrol_passkey"])
+def test_a_refused_passkey_is_told_in_a_sentence(name):
+    """The rows about passkeys really get as far as an answer that is judged."""
+    probe = next(one for one in PROBES[name] if "passkey" in one.name)
+    assert "could not be confirmed" in seen(probe, probe.variants[-1], fresh()).body
 
 
 @pytest.mark.parametrize("pattern", urls.urlpatterns, ids=lambda pattern: pattern.name)
