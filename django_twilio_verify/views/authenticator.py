@@ -110,10 +110,11 @@ class TotpCodeView(ProofMixin, FormPage):
         return super().get(request, *args, **kwargs)
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
-        assert self.person is not None  # ``verification`` is nobody else's
+        verification = self.verification  # 404 for a visitor, and for everybody else's
+        assert self.person is not None
         try:
             done = devicefactors.confirm(
-                self.verification, client=self.client, user=self.person, code=form.cleaned_data["code"]
+                verification, client=self.client, user=self.person, code=form.cleaned_data["code"]
             )
         except BackendError as error:
             return self.refuse(form, error)

@@ -19,6 +19,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from django_twilio_verify import testing, urls
+from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.testing import outbox
 
 from .probes import PROBES, Nothing, Probe, World
@@ -44,10 +45,14 @@ class CountingHasher(MD5PasswordHasher):
 def a_site_that_uses_all_of_it(settings):
     settings.TWILIO_VERIFY_CHANNELS = ["sms", "call", "whatsapp", "email", "sna", "auto"]
     settings.TWILIO_VERIFY_TRUST_DAYS = 30
+    settings.TWILIO_VERIFY_PUSH_APP = "Acme Go"
     settings.TWILIO_VERIFY_WEBHOOK = {"username": "sink", "password": "password"}
     settings.PASSWORD_HASHERS = ["tests.oracle.test_oracle.CountingHasher"]
+    simulator = backends["default"].factor_simulator
+    before = simulator.passkeys
     with time_machine.travel(NOON, tick=False):
         yield
+    simulator.passkeys = before
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,9 @@ def masked(text: str) -> str:
     """Without what is random or typed."""
     text = re.sub(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", "<id>", text)
     text = re.sub(r'(name="csrfmiddlewaretoken" value=)"\w+"', r"\1", text)
-    text = re.sub(r"(/handover|/payment)/[^/]+/(\d+/)?", r"\1/<key>/", text)
-    text = re.sub(r"/(consents|browsers|challenge)/\d+/", r"/\1/<pk>/", text)
+    text = re.sub(r"(/handover|/payment|/resume|/reset)/[^/]+/(\d+/)?", r"\1/<key>/", text)
+    text = re.sub(r"/(consents|browsers|challenge|factors|step-up)/\d+/", r"/\1/<pk>/", text)
+    text = re.sub(r'id="tv-factor-\d+"', 'id="tv-factor-<pk>"', text)
     return re.sub(
         r"\+?1?[ 0-9().-]*501[ 0-9().-]*712[ 0-9-]{4,6}|•[ •0-9]*\d\d|value=\"[0-9a-z-]{1,14}\"", "<typed>", text
     )
@@ -132,6 +138,13 @@ def test_a_limit_answers_with_429_to_all():
     for name, probe in ROWS:
         if "limit" in probe.name:
             assert seen(probe, probe.variants[0], fresh()).status == 429, (name, probe)
+
+
+@pytest.mark.parametrize("name", ["passkey_sign_in", "challenge_way", "step_up_way", "enrol_passkey"])
+def test_a_refused_passkey_is_told_in_a_sentence(name):
+    """The rows about passkeys really get as far as an answer that is judged."""
+    probe = next(one for one in PROBES[name] if "passkey" in one.name)
+    assert "could not be confirmed" in seen(probe, probe.variants[-1], fresh()).body
 
 
 @pytest.mark.parametrize("pattern", urls.urlpatterns, ids=lambda pattern: pattern.name)
