@@ -18,14 +18,16 @@ class TwilioVerifyConfig(AppConfig):
         # Here and not above: Django imports this file before models may be imported.
         from . import checks  # noqa: PLC0415
         from .flows import notices, removals, trust  # noqa: PLC0415
-        from .signals import second_factor_passed  # noqa: PLC0415
+        from .signals import factors_reset, second_factor_passed  # noqa: PLC0415
         from .web import doors  # noqa: PLC0415
         from .web.access import on_login  # noqa: PLC0415
         from .web.login_signal import LoginSignal  # noqa: PLC0415
+        from .web.othersessions import end_after_reset  # noqa: PLC0415
         from .web.resets import on_passed  # noqa: PLC0415
 
         user_logged_in.connect(on_login, dispatch_uid="twilio_verify.on_login")
         second_factor_passed.connect(on_passed, dispatch_uid="twilio_verify.reset_under_way")
+        factors_reset.connect(end_after_reset, dispatch_uid="twilio_verify.sessions_after_reset")
         LoginSignal.take_over(user_logged_in)
         removals.connect()
         notices.connect()

@@ -43,7 +43,13 @@ told. ``factor``, ``user``, ``others`` (how many people).
 factor_removed = Signal()
 """A person's factor was removed by ``devicefactors.remove``, replaced, or removed by a reset; not where its row went
 another way. ``factor`` (no longer in the database), ``user``, ``client`` (from where, or ``None``), ``replaced_by``
-(the factor that took its place, or ``None``).
+(the factor that took its place, or ``None``), ``reset`` (the ``FactorReset`` that took all of the person's, or
+``None``).
+"""
+
+factors_reset = Signal()
+"""A reset was carried out: the person has no factor, recovery code or trusted browser any more. Sent once for each,
+after ``factor_removed`` for each factor. ``reset`` (a ``FactorReset``), ``user``.
 """
 
 default_changed = Signal()

@@ -20,6 +20,7 @@ from ..flows import resets
 from ..flows.resets import Requested, ResetRefused
 from ..forms.resets import ResetForm
 from ..models import FactorReset
+from ..web import othersessions
 from .base import PersonAdmin, name_of_user
 
 PERMISSION = "twilio_verify.reset_factors"
@@ -99,6 +100,9 @@ class FactorResetAdmin(PersonAdmin):
     def _tell(self, request: HttpRequest, requested: Requested) -> None:
         said = _("The factors are removed.") if requested.done else _("The factors will be removed when it is due.")
         self.message_user(request, said, messages.SUCCESS)
+        if not othersessions.can_be_ended():
+            said = _("Open sessions of the person go on: have the password changed, which ends them.")
+            self.message_user(request, said, messages.WARNING)
         if not requested.letters:
             self.message_user(request, _("No mail went out: tell the person by another way."), messages.WARNING)
 

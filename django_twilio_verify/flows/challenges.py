@@ -47,6 +47,8 @@ JUST_NOW = timedelta(minutes=1)
 _LOOKED_AT = 20
 _LOOKS = 10
 _PUSHED = (Channel.PUSH, Channel.SILENT)
+GIVEN_UP = (VerificationStatus.CANCELED, VerificationStatus.EXPIRED)
+"""What ended here without an answer of the phone, whose no counts all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ def poll(
     verification: Verification | uuid.UUID, *, client: ClientInfo, user: AbstractBaseUser | None = None
 ) -> Checked:
     """What became of a push: ``WAITING``, ``APPROVED`` (to one call alone, then ``ALREADY_VERIFIED``), ``DENIED``,
-    ``EXPIRED``, ``LOST``.
+    ``EXPIRED``, ``LOST``. ``DENIED`` also for what a wrong number ended, if the phone has said no since.
 
     May be asked as often as a page likes: the provider is asked every 3 seconds, later every 5 and 10, and at once
     after a webhook. ``Checked.problem`` is ``"number"`` while the number is still to be typed. Raises
@@ -384,6 +386,12 @@ def credential_digest(credential: Mapping[str, Any] | None) -> str:
     return hashlib.sha256(given.rstrip("=").encode()).hexdigest()
 
 
+def holder_of(credential: Mapping[str, Any], verification: Verification) -> AbstractBaseUser | None:
+    """Whose passkey ``credential`` says that it is, by our own records. SECURITY: a claim, which anybody can make."""
+    factor = _passkey(Given(verification.pk, ClientInfo(), None, credential=credential), verification)
+    return factor.user if factor is not None else None
+
+
 def _passkey(given: Given, verification: Verification) -> Factor | None:
     """The passkey that answered, if it may answer here. SECURITY: by our own records, before the provider is asked."""
     found = Factor.objects.select_related("entity", "user").filter(
@@ -448,7 +456,7 @@ def polling(given: Given) -> Steps[Checked]:
     if verification.channel not in _PUSHED or verification.purpose == Purpose.ENROL:
         return checking.checked(verification, CheckOutcome.NOT_THIS_WAY)
     if over := _over(verification, now):
-        return checking.checked(verification, over)
+        return (yield from _still_denied(verification, over, now))
     factor = factor_of(verification)
     if factor is None:
         return answering.announced(checking.settle_as(verification, CheckOutcome.LOST, now))
@@ -456,6 +464,34 @@ def polling(given: Given) -> Steps[Checked]:
         return _waiting(verification)
     told = yield from _polled(verification, factor)
     return _settle_pushed(verification, factor, told, timezone.now())
+
+
+def _still_denied(verification: Verification, over: CheckOutcome, now: datetime) -> Steps[Checked]:
+    """``over``, unless the phone has said no to what was given up here, as after a wrong number: it shows the question
+    until that expires.
+    """
+    factor = factor_of(verification)
+    is_shown = verification.status == VerificationStatus.CANCELED and verification.expires_at > now
+    if not is_shown or factor is None or not may_ask(verification, now):
+        return checking.checked(verification, over)
+    told = yield from _polled(verification, factor)
+    if told.status != ChallengeStatus.DENIED:
+        return checking.checked(verification, over)
+    return _deny(verification, timezone.now())
+
+
+def learn_of_no(verification: Verification) -> bool:
+    """Ask the provider whether the phone has said no to ``verification``, a push that waits or that was given up; if
+    so, end it as denied and tell the site. Whether this call did. Raises ``BackendUnavailable``, ``BackendRejected``.
+    """
+    factor = factor_of(verification)
+    if factor is None or run(_polled(verification, factor)).status != ChallengeStatus.DENIED:
+        return False
+    now = timezone.now()
+    if not _ended_by_no(verification, now):
+        return False
+    answering.announced(checking.checked(verification, CheckOutcome.DENIED))
+    return True
 
 
 def may_ask(verification: Verification, now: datetime) -> bool:
@@ -503,20 +539,31 @@ def _settle_pushed(verification: Verification, factor: Factor, told: ProviderCha
 
 
 def _deny(verification: Verification, now: datetime) -> Checked:
-    """SECURITY: somebody has the password and the person says no: it is over, and the site is told, once."""
+    denied = checking.checked(verification, CheckOutcome.DENIED)
+    if not _ended_by_no(verification, now):
+        verification.refresh_from_db()
+        return checking.checked(verification, _over(verification, now) or CheckOutcome.CLOSED)
+    return answering.announced(denied)
+
+
+def _ended_by_no(verification: Verification, now: datetime) -> bool:
+    """SECURITY: somebody has the password and the person says no: it is over, and the site is told, once.
+
+    Also of what had been given up: a wrong number, or a closed tab, does not make the no any less true.
+    """
 
     def write() -> bool:
-        ended = checking.close(verification, VerificationStatus.DENIED)
+        rows = Verification.objects.filter(pk=verification.pk, status__in=GIVEN_UP)
+        denied = VerificationStatus.DENIED
+        ended = checking.close(verification, denied) or bool(rows.update(status=denied.value))
         if ended:
             checking.record(verification, CheckOutcome.DENIED, now)
         return ended
 
-    denied = checking.checked(verification, CheckOutcome.DENIED)
     if not short_transaction(write):
-        verification.refresh_from_db()
-        return checking.checked(verification, _over(verification, now) or CheckOutcome.CLOSED)
+        return False
     login_denied.send(sender=Verification, verification=verification, user=verification.user)
-    return answering.announced(denied)
+    return True
 
 
 def _over(verification: Verification, now: datetime) -> CheckOutcome | None:

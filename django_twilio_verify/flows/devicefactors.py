@@ -217,7 +217,7 @@ def removed(
     """What follows from the removal of ``factor``, after its transaction: no more consent, and the site is told."""
     if factor.recipient_value:
         _withdraw(factor, user, client, "Replace" if replaced_by else "Remove")
-    factor_removed.send(sender=Factor, factor=factor, user=user, client=client, replaced_by=replaced_by)
+    factor_removed.send(sender=Factor, factor=factor, user=user, client=client, replaced_by=replaced_by, reset=None)
 
 
 def _withdraw(factor: Factor, user: AbstractBaseUser, client: ClientInfo | None, button: str) -> None:

@@ -1,7 +1,8 @@
 """What the webhooks of a Verify Service say (``factor.*``, ``challenge.*``): hints, applied once.
 
 SECURITY: none of them is a proof, even when signed. One makes the next ``challenges.poll`` ask the provider at once, or
-has the provider asked here whether a factor is really gone; what comes of that is decided by the answer.
+has the provider asked here whether a factor is really gone, or a phone has really said no; what comes of that is
+decided by the answer.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ..backends.handler import backends
-from ..choices import FACTOR_CHANNELS, Purpose, VerificationStatus
+from ..choices import FACTOR_CHANNELS, Channel, Purpose, VerificationStatus
 from ..factor_results import FactorEvent, FactorStatus
 from ..models import Entity, Factor, ProviderEvent, Verification
-from . import asking
+from . import asking, challenges
 
 logger = logging.getLogger("django_twilio_verify")
 
@@ -54,8 +55,10 @@ def receive(event: FactorEvent, *aliases: str) -> bool:
 
 
 def _apply(event: FactorEvent, backend: str, now: datetime) -> bool:
-    if event.type in ("challenge.approved", "challenge.denied"):
+    if event.type == "challenge.approved":
         return _hurry(event, backend)
+    if event.type == "challenge.denied":
+        return _learn_of_no(event, backend) or _hurry(event, backend)
     if event.type == "factor.verified":
         return _hurry_enrolment(event, backend)
     if event.type == "factor.deleted":
@@ -73,6 +76,19 @@ def _hurry(event: FactorEvent, backend: str) -> bool:
     unnamed = Q(sid="", factor__sid=event.factor_sid) if event.factor_sid else Q(pk__in=[])
     named = Q(sid=event.challenge_sid) if event.challenge_sid else Q(pk__in=[])
     return bool(waiting.filter(named | unnamed).update(poll_after=None))
+
+
+def _learn_of_no(event: FactorEvent, backend: str) -> bool:
+    """Have the provider asked now: whoever waited for the answer may have left the page, or typed a wrong number."""
+    if not event.challenge_sid:
+        return False
+    asked = Verification.objects.filter(
+        sid=event.challenge_sid,
+        backend=backend,
+        channel__in=(Channel.PUSH, Channel.SILENT),
+        status__in=(VerificationStatus.PENDING, *challenges.GIVEN_UP),
+    ).exclude(purpose=Purpose.ENROL)
+    return sum(challenges.learn_of_no(one) for one in asked) > 0  # each of them, as above
 
 
 def _hurry_enrolment(event: FactorEvent, backend: str) -> bool:

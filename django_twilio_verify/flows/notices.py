@@ -171,6 +171,8 @@ def _tell_of_confirmed(
 def _tell_of_removed(
     sender: Any, factor: Factor, user: AbstractBaseUser, client: ClientInfo | None = None, **kwargs: Any
 ) -> None:
+    if kwargs.get("reset") is not None:
+        return  # one letter tells of all of them
     replaced_by: Factor | None = kwargs.get("replaced_by")
     if replaced_by is None:
         send(Notice.FACTOR_REMOVED, user, factor=factor, client=client)

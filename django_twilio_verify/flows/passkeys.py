@@ -34,10 +34,13 @@ _BASE64URL = re.compile(r"(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2,3})?")
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """What came of a passkey. ``user``: whose it is, ``None`` unless this very call proved it."""
+    """What came of a passkey. ``user``: whose it is, ``None`` unless this very call proved it. ``named``: whose it
+    claims to be, where it proved nothing: no proof of anything.
+    """
 
     checked: Checked
     user: AbstractBaseUser | None = None
+    named: AbstractBaseUser | None = None
 
 
 def are_kept(backend: str = DEFAULT) -> bool:
@@ -97,7 +100,7 @@ def _finishing(
         return SignedIn(checking.checked(known, CheckOutcome.MALFORMED, problem=NOT_UNLOCKED))
     checked = yield from answering_(Given(found, client, None, credential=credential, anybody=True))
     if not checked.approved:
-        return SignedIn(checked)
+        return SignedIn(checked, named=challenges.holder_of(credential, checked.verification))
     return SignedIn(checked, checked.verification.user)
 
 

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from ..choices import AuditKind, VerificationStatus
 from ..conf import settings
 from ..models import Factor, FactorReset, RecoveryCode, TrustedBrowser, Verification
-from ..signals import factor_removed
+from ..signals import factor_removed, factors_reset
 from . import audit, checking, factors, notices
 from .notices import Notice
 from .transactions import short_transaction
@@ -158,10 +158,16 @@ def carry_out(reset_id: int, *, actor: str) -> Done | None:
         raise RuntimeError("A factor is being used all the time.")
     if done is None:
         return None
-    for factor in done.removed:
-        factor_removed.send(sender=Factor, factor=factor, user=done.reset.user)
+    _announce(done.reset, done.removed)
     letters = notices.send(Notice.RESET_DONE, done.reset.user)
     return Done(done.reset, done.factors, done.recovery_codes, done.browsers, letters)
+
+
+def _announce(reset: FactorReset, removed: list[Factor]) -> None:
+    user = reset.user
+    for factor in removed:
+        factor_removed.send(sender=Factor, factor=factor, user=user, client=None, replaced_by=None, reset=reset)
+    factors_reset.send(sender=FactorReset, reset=reset, user=user)
 
 
 def _check(user: AbstractBaseUser, by: AbstractBaseUser | None) -> None:

@@ -175,11 +175,15 @@ def must_prove_first(page: PageMixin, person: AbstractBaseUser) -> bool:
 
 
 def demand_proof(page: PageMixin) -> HttpResponseRedirect:
-    """To the challenge, and then back here. A sign-in that was through without a factor waits for it from now on."""
+    """To the challenge, and then back here. A sign-in that was through without a factor waits for it from now on; one
+    that this browser was excused from is asked to step up, which proves as much, and goes on beside it.
+    """
+    wanted = page.next or page.request.path
+    if page.access.is_trusted and not page.access.is_pending:
+        return HttpResponseRedirect(access.with_next(reverse("twilio_verify:step_up"), wanted))
     if not page.access.is_pending:
         session.hold(page.request)
         access.forget_user(page.request)
-    wanted = page.next or page.request.path
     return HttpResponseRedirect(access.with_next(reverse("twilio_verify:challenge"), wanted))
 
 

@@ -28,12 +28,12 @@ from ..forms.newpasskey import NewPasskeyForm
 from ..forms.passkeys import CredentialForm
 from ..models import Verification
 from ..results import Checked, Enrolled
-from ..web import access, hints
+from ..web import access, failures, hints, session
 from ..web.access import with_next
 from ..web.browsers import browser_name
 from ..web.wording import challenge_sentence_for
 from .base import UNAVAILABLE_RETRY, FormPage, PageMixin, StepUpMixin, demand_proof
-from .recovery import recovery_codes_page
+from .recovery import codes_may_be_unseen, recovery_codes_page
 
 
 def options_answer(verification: Verification, options: Mapping[str, Any]) -> JsonResponse:
@@ -87,6 +87,12 @@ class EnrolPasskeyView(PasskeyMixin, StepUpMixin, PasskeyPage):
     template_name = "twilio_verify/enrol_passkey.html"
     form_class = NewPasskeyForm
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if "enrolling" in request.POST and not session.has_secret(request):
+            # A second press whose session the first one has just replaced.
+            return self.go("recovery_codes")
+        return super().dispatch(request, *args, **kwargs)
+
     def get_initial(self) -> dict[str, Any]:
         return {"name": self._free_name()}
 
@@ -108,8 +114,14 @@ class EnrolPasskeyView(PasskeyMixin, StepUpMixin, PasskeyPage):
         if done.checked.approved:
             return self.enrolled(done)
         if done.checked.outcome == CheckOutcome.ALREADY_VERIFIED:
-            return HttpResponseRedirect(self.next or self.url("factors"))
+            return self.already_enrolled(done.checked.verification)
         return self.render_to_response(self.get_context_data(form=form, problem=sentence_for(done.checked)))
+
+    def already_enrolled(self, verification: Verification) -> HttpResponse:
+        """A second press: on to where the first one leads, by the recovery codes if that one's answer held them."""
+        if codes_may_be_unseen(self.request, verification):
+            return self.go("recovery_codes")
+        return HttpResponseRedirect(self.next or self.url("factors"))
 
     def enrolled(self, done: Enrolled) -> HttpResponse:
         """What it is good for. SECURITY: reached by exactly one request for each passkey."""
@@ -172,10 +184,12 @@ class PasskeySignInView(PasskeyMixin, PasskeyPage):
             except PermissionDenied:
                 # SECURITY: told as of a passkey that nobody knows.
                 checked = replace(checked, outcome=CheckOutcome.WRONG)
+                failures.note(self.request, signed_in.user, checked)
             else:
                 response = self.go_on()
                 hints.remember(self.request, response, Channel.PASSKEY.value)
                 return response
+        failures.note(self.request, signed_in.named, checked)
         return self.render_to_response(self.get_context_data(form=form, problem=sentence_for(checked)))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

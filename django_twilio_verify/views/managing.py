@@ -148,16 +148,16 @@ class ReproveView(ChangeMixin, SendPage):  # type: ignore[misc]  # there is alwa
     @cached_property
     def channel(self) -> Channel:  # type: ignore[override]
         """The way that worked last, or the first that is offered."""
-        held = self.factor
-        if not held.recipient_value:
-            raise Http404
-        asked = Asked(held.recipient, Purpose.ENROL, preferred=held.channel, line_type=held.line_type, user=self.person)
+        held, to = self.factor, self.recipient
+        asked = Asked(to, Purpose.ENROL, preferred=held.channel, line_type=held.line_type, user=self.person)
         for way in plan.among(asked, frozenset()):
             return way
         raise Http404
 
     @cached_property
     def recipient(self) -> Recipient:  # type: ignore[override]
+        if not self.factor.recipient_value:  # what lives at the provider has no address to send to
+            raise Http404
         return self.factor.recipient
 
     def form_valid(self, form: forms.Form) -> HttpResponse:

@@ -114,7 +114,7 @@ class PushStatusView(PushMixin):
     likes. Signs nobody in: for that, POST to ``next``.
     """
 
-    http_method_names = ("get", "options")
+    http_method_names = ("get", "head", "options")
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not session.has_secret(request):

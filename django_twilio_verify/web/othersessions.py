@@ -1,4 +1,4 @@
-"""Signing a person out everywhere else.
+"""Signing a person out everywhere else; after a reset of their factors, everywhere.
 
 Django keeps no list of a person's sessions. Those in the database (``db``, ``cached_db``) are read one after the other,
 which costs the more, the more people are signed in: about a second for 30 000. A moment in the account that every
@@ -38,9 +38,21 @@ def end(request: HttpRequest, user: AbstractBaseUser) -> int:
     transactions.
     """
     managing.distrust(user)
+    return _end(user, own=request.session.session_key)
+
+
+def end_after_reset(sender: Any, user: AbstractBaseUser, **kwargs: Any) -> None:
+    """Receiver of ``factors_reset``: end every session of ``user``, wherever they can be found.
+
+    SECURITY: a session that passed a factor which is gone now would stay one that passed; somebody else may have it.
+    """
+    _end(user, own=None)
+
+
+def _end(user: AbstractBaseUser, *, own: str | None) -> int:
     if not can_be_ended():
         return 0
-    found = _keys(session.text_of(user), own=request.session.session_key)
+    found = _keys(session.text_of(user), own=own)
     for key in found:
         # By the engine and not by a DELETE: it may keep a copy in the cache.
         _engine()(key).delete(key)

@@ -15,10 +15,11 @@ def is_offered() -> bool:
 
 
 def wanted_page(context: Context, request: HttpRequest | None) -> str:
-    """Where the person was going, by a login page's ``context`` (Django's, allauth's) or else by ``request``. As it was
-    given: who leads there has to look whether it is on this site.
+    """Where the person was going, by a login page's ``context`` (Django's, allauth's, our own) or else by ``request``.
+    The latter as it was given: who leads there has to look whether it is on this site.
     """
     for name in (REDIRECT_FIELD_NAME, "redirect_field_value"):
-        if context.get(name):
-            return str(context[name])
+        if name in context:
+            # SECURITY: also where it is empty: the view has looked, and what it dropped is not taken up again.
+            return str(context[name] or "")
     return request.GET.get(REDIRECT_FIELD_NAME, "") if request is not None else ""

@@ -41,6 +41,9 @@ _FORMS = "_twilio_verify_forms"
 _CODES_SHOWN = "_twilio_verify_codes_shown"
 _REPLACEMENT = "_twilio_verify_replacement"
 
+CLOCK_SKEW = 60
+"""Seconds by which the clocks of two servers of one site may differ."""
+
 KEPT_PAYMENTS = 5
 """Payments, and approvals of such, that a session remembers: a person with more tabs open begins again."""
 KEPT_FORMS = 2

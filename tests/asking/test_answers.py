@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from django.contrib.auth.signals import user_login_failed
 from django.test import Client
 from django.utils import timezone
 
@@ -224,6 +225,32 @@ def test_a_wrong_number_ends_it(ann: Holder, client: Client, clock: Any) -> None
     refused(client.post(page, {"number": str(number)}), "This request is over")
     assert client.get(page + "status/").json()["status"] == "closed"
     assert not ann.is_in()
+
+
+@pytest.mark.parametrize("learns", ["page", "script"])
+def test_a_wrong_number_is_a_failed_login_and_a_no_after_it_ends_the_sign_in(
+    ann: Holder, client: Client, clock: Any, learns: str
+) -> None:
+    factor = ann.hold("push")
+    ann.sign_in()
+    page = ann.ask_phone(ann.path(factor))
+    failed: list[Any] = []
+    denied: list[Any] = []
+    fails = lambda **values: failed.append(values["credentials"]["username"])  # noqa: E731
+    says_no = lambda **values: denied.append(values["user"])  # noqa: E731
+    user_login_failed.connect(fails)
+    login_denied.connect(says_no)
+    try:
+        client.post(page, {"number": str((int(ann.number()) - 9) % 90 + 10)})
+        assert failed == ["ann"] and denied == []
+        ann.say("no")
+        clock.shift(5)
+        shown = client.post(page) if learns == "page" else client.get(page + "status/")
+    finally:
+        user_login_failed.disconnect(fails)
+        login_denied.disconnect(says_no)
+    assert denied == [ann.user] and ("change your password" in shown.content.decode() or shown.json())
+    assert client.get("/verify/challenge/")["Location"].startswith("/login/"), "the password has to be given again"
 
 
 @pytest.mark.parametrize("learns", ["page", "script"])

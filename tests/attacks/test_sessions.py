@@ -216,6 +216,6 @@ def test_every_post_needs_a_token_of_this_site(ann, state):
     assert len(outbox) == sent
 
 
-def test_only_the_webhook_is_exempt_from_csrf():
+def test_only_the_webhooks_are_exempt_from_csrf():
     exempt = [one.name for one in urls.urlpatterns if getattr(one.callback, "csrf_exempt", False)]
-    assert exempt == ["webhook"]
+    assert exempt == ["webhook", "factor_webhook"]

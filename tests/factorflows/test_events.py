@@ -12,7 +12,8 @@ from django_twilio_verify.choices import CheckOutcome, VerificationStatus
 from django_twilio_verify.exceptions import BackendUnavailable
 from django_twilio_verify.factor_results import FactorEvent
 from django_twilio_verify.flows import factorevents
-from django_twilio_verify.models import Entity, ProviderEvent, Verification
+from django_twilio_verify.models import Entity, ProviderEvent, Verification, VerificationCheck
+from django_twilio_verify.signals import login_denied
 
 from ..support import make_client
 from .conftest import World
@@ -114,3 +115,65 @@ def test_while_the_provider_is_down_it_may_come_again(local: World, ann: Any, cl
         factorevents.receive(gone, "default")
     assert not ProviderEvent.objects.exists()
     assert factorevents.receive(gone, "default")
+
+
+@pytest.fixture
+def denials() -> Any:
+    told: list[Any] = []
+    receiver = lambda **values: told.append((values["verification"].pk, values["user"]))  # noqa: E731
+    login_denied.connect(receiver)
+    yield told
+    login_denied.disconnect(receiver)
+
+
+@pytest.mark.parametrize("before", ["nothing", "wrong number", "expired"])
+def test_a_no_that_nobody_waits_for(world: World, ann: Any, clock: Any, denials: list[Any], before: str) -> None:
+    factor, phone = world.phone(ann)
+    started = start(world, ann)
+    [challenge] = phone.pending()
+    if before == "wrong number":
+        assert type_number(world, started, wrong(challenge)).outcome == CheckOutcome.WRONG
+    phone.deny(challenge["sid"])
+    if before == "expired":
+        clock.shift(3600)
+        assert poll(world, started).outcome == CheckOutcome.EXPIRED
+    for _ in range(2):  # each is news, and told once
+        told = event("challenge.denied", challenge_sid=challenge["sid"], factor_sid=factor.sid)
+        assert factorevents.receive(told, "default")
+    assert denials == [(started.verification.pk, ann)]
+    assert Verification.objects.get(pk=started.verification.pk).status == VerificationStatus.DENIED
+    assert poll(world, started).outcome == CheckOutcome.DENIED
+    assert VerificationCheck.objects.filter(outcome=CheckOutcome.DENIED).count() == 1
+
+
+@pytest.mark.parametrize("before", ["nothing", "wrong number", "approved"])
+def test_a_no_that_is_a_lie(world: World, ann: Any, clock: Any, denials: list[Any], before: str) -> None:
+    factor, phone = world.phone(ann)
+    started = start(world, ann)
+    [challenge] = phone.pending()
+    if before == "approved":
+        phone.approve(challenge["sid"])
+        assert type_number(world, started, shown(challenge)).approved
+    if before == "wrong number":
+        type_number(world, started, wrong(challenge))
+    factorevents.receive(event("challenge.denied", challenge_sid=challenge["sid"], factor_sid=factor.sid), "default")
+    assert denials == []
+    left = {"nothing": "pending", "wrong number": "canceled", "approved": "approved"}[before]
+    assert Verification.objects.get(pk=started.verification.pk).status == left
+
+
+def test_a_no_after_a_wrong_number_is_learnt_by_a_poll(world: World, ann: Any, clock: Any, denials: list[Any]) -> None:
+    _, phone = world.phone(ann)
+    started = start(world, ann)
+    [challenge] = phone.pending()
+    type_number(world, started, wrong(challenge))
+    assert poll(world, started).outcome == CheckOutcome.CLOSED
+    phone.deny(challenge["sid"])
+    clock.shift(5)
+    assert [poll(world, started).outcome for _ in range(2)] == [CheckOutcome.DENIED] * 2
+    assert denials == [(started.verification.pk, ann)]
+    assert type_number(world, started, shown(challenge)).outcome == CheckOutcome.DENIED
+
+
+def wrong(challenge: dict[str, Any]) -> str:
+    return f"{(int(shown(challenge)) - 9) % 90 + 10:02}"

@@ -28,7 +28,7 @@ from django_twilio_verify.models import (
     RecoveryCode,
     TrustedBrowser,
 )
-from django_twilio_verify.signals import factor_removed
+from django_twilio_verify.signals import factor_removed, factors_reset
 from tests.factorflows.conftest import World
 from tests.support import PHONE, code_path, last_code, make_factor, make_user, race, sign_in
 
@@ -506,3 +506,76 @@ def test_the_admin_cancels(ann: Any, staff: Any) -> None:
         in client.post("/admin/twilio_verify/factorreset/", chosen, follow=True).content.decode()
     )
     assert AuditEvent.objects.last().actor_label == "sue"  # type: ignore[union-attr]
+
+
+# ------------------------------------------------------------------------------------------------- open sessions
+
+
+def carried_out_by(how: str, ann: Any, staff: Any, settings: Any) -> None:
+    """Every way by which a reset comes to be done."""
+    if how == "due":
+        ask(ann, staff)
+        FactorReset.objects.update(due_at=timezone.now())
+        call_command("reset_factors", due=True, stdout=StringIO())
+    elif how == "command":
+        call_command("reset_factors", "ann", reason=REASON, by="sue", now=True, yes=True, stdout=StringIO())
+    elif how == "admin":
+        settings.TWILIO_VERIFY_RESET_DELAY_HOURS = 0
+        desk = Client()
+        desk.force_login(staff)
+        done = desk.post(
+            f"/admin/twilio_verify/factorreset/of/{ann.pk}/", {"reason": REASON, "confirmed": "on"}, follow=True
+        )
+        assert "The factors are removed." in done.content.decode()
+    else:
+        ask(ann, staff, at_once=True)
+    assert not factors.has_factor(ann)
+
+
+@pytest.mark.parametrize("how", ["due", "command", "admin", "code"])
+@pytest.mark.parametrize("engine", ["db", "cached_db"])
+def test_open_sessions_end_with_the_factors(ann: Any, staff: Any, settings: Any, engine: str, how: str) -> None:
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    make_user("ben")
+    through, waiting, other = Client(), Client(), Client()
+    pass_factor(through)
+    sign_in(waiting)
+    sign_in(other, "ben")
+    carried_out_by(how, ann, staff, settings)
+    for ended in (through, waiting):
+        assert ended.get("/account/").status_code == 302
+        assert ended.get("/verify/challenge/")["Location"].startswith("/login/"), "no sign-in waits there either"
+    assert other.get("/account/").status_code == 200
+
+
+def test_where_sessions_cannot_be_ended_staff_is_told(ann: Any, staff: Any, settings: Any) -> None:
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    told = StringIO()
+    call_command("reset_factors", due=True, stdout=StringIO(), stderr=told)
+    assert told.getvalue() == "", "nothing was due"
+    call_command("reset_factors", "ann", reason=REASON, by="sue", now=True, yes=True, stdout=StringIO(), stderr=told)
+    assert "have the password changed" in told.getvalue()
+    make_factor(ann, PHONE, agreed=False)
+    settings.TWILIO_VERIFY_RESET_DELAY_HOURS = 0
+    desk = Client()
+    desk.force_login(staff)
+    done = desk.post(
+        f"/admin/twilio_verify/factorreset/of/{ann.pk}/", {"reason": REASON, "confirmed": "on"}, follow=True
+    )
+    assert "have the password changed" in done.content.decode()
+
+
+def test_a_reset_says_of_each_factor_that_it_was_a_reset(ann: Any, staff: Any) -> None:
+    make_factor(ann, "ann@example.org", channel="email")
+    told: list[Any] = []
+    removed = lambda **values: told.append((values["factor"].kind, values["reset"].pk))  # noqa: E731
+    reset = lambda **values: told.append((values["user"], values["reset"].pk))  # noqa: E731
+    factor_removed.connect(removed)
+    factors_reset.connect(reset)
+    try:
+        made = ask(ann, staff, at_once=True).reset
+        assert resets.carry_out(made.pk, actor="cron") is None
+    finally:
+        factor_removed.disconnect(removed)
+        factors_reset.disconnect(reset)
+    assert told == [("phone", made.pk), ("email", made.pk), (ann, made.pk)]

@@ -11,3 +11,11 @@ class RestFrameworkConfig(AppConfig):
     label = "twilio_verify_rest_framework"
     verbose_name = _("Verification of tokens")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Listen for resets of factors."""
+        # Here and not above: Django imports this file before models may be imported.
+        from ...signals import factors_reset  # noqa: PLC0415
+        from .resets import end_tokens  # noqa: PLC0415
+
+        factors_reset.connect(end_tokens, dispatch_uid="twilio_verify.tokens_after_reset")

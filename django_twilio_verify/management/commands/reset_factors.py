@@ -14,6 +14,7 @@ from django.utils import timezone
 from ...conf import settings
 from ...flows import resets
 from ...flows.resets import Requested, ResetRefused
+from ...web import othersessions
 
 
 class Command(BaseCommand):
@@ -51,6 +52,8 @@ class Command(BaseCommand):
         done = [one for pk in resets.due() if (one := resets.carry_out(pk, actor=actor)) is not None]
         factors = sum(one.factors for one in done)
         self.stdout.write(f"{len(done):,} reset(s) carried out, {factors:,} factor(s) removed.")
+        if done:
+            self._tell_of_sessions()
 
     def _cancel(self, person: AbstractBaseUser, actor: str) -> None:
         reset = resets.pending(person)
@@ -80,8 +83,14 @@ class Command(BaseCommand):
     def _tell(self, requested: Requested) -> None:
         due = f"{timezone.localtime(requested.reset.due_at):%Y-%m-%d %H:%M %Z}"
         self.stdout.write("Done." if requested.done else f"It is done on {due}, by reset_factors --due.")
+        if requested.done:
+            self._tell_of_sessions()
         if not requested.letters:
             self.stderr.write("No mail went out: tell the person by another way.")
+
+    def _tell_of_sessions(self) -> None:
+        if not othersessions.can_be_ended():
+            self.stderr.write("Open sessions go on, which this site's engine cannot end: have the password changed.")
 
 
 def _person(username: str) -> AbstractBaseUser:
