@@ -163,6 +163,33 @@ def test_something_stronger_is_offered_after_a_code(visitor: Visitor, more: dict
     sent_to(visitor, "/checkout/")  # not again so soon
 
 
+@pytest.mark.parametrize("more", [{"OFFER_STRONGER": "1"}], ids=["offered"])
+def test_an_offer_that_this_browser_cannot_take(
+    visitor: Visitor, visitor_without_scripts: Visitor, more: dict[str, str]
+) -> None:
+    visitor.sign_in("ann")
+    visitor.add_phone()
+    kept(visitor)
+    visitor.sign_out()
+    visitor.profile.add_init_script("delete window.PublicKeyCredential;")
+    visitor.sign_in("ann", "/login/?next=/checkout/")
+    visitor.press("Send code")
+    visitor.enter(visitor.newest_code())
+    visitor.follow("Add a passkey")
+    expect(visitor.page.locator("[data-tv-problem]")).to_contain_text("This browser cannot make passkeys.")
+    visitor.follow("Choose another way")
+    heading(visitor, "Add a way to confirm that it is you")
+    visitor.sign_out()
+
+    plain = visitor_without_scripts
+    plain.sign_in("ann", "/login/?next=/checkout/")
+    plain.press("Send code")
+    plain.enter(plain.newest_code())
+    heading(plain, "Use a passkey next time?")
+    plain.press("Not now")
+    sent_to(plain, "/checkout/")
+
+
 # Trusted browsers
 
 
@@ -270,9 +297,9 @@ def test_a_reset_is_called_off_by_the_link(visitor: Visitor, manage: Manage) -> 
     kept(visitor)
     letters = manage("reset_factors", "ann", "--reason", "Called us", "--by", "Cleo", "--site", visitor.shop)
     visitor.open("/verify/")
-    expect(visitor.page.locator("main")).to_contain_text("Our staff was asked to remove all of this")
+    expect(visitor.page.locator("main")).to_contain_text("Our staff was told that you lost all of this")
     visitor.look("factors-reset")
-    visitor.follow("Look at it, or keep what you have")
+    visitor.follow("If that is not so, keep what you have")
     heading(visitor, "Keep your phones and apps?")
 
     visitor.sign_out()
