@@ -14,7 +14,7 @@ from ..exceptions import BackendError
 from ..flows import plan, verifications
 from ..forms.codes import CodeForm
 from ..results import Checked
-from ..web import failures
+from ..web import failures, session
 from ..web.wording import sentence_for
 from .base import BY_LINK, FormPage
 from .proof import ProofMixin
@@ -75,6 +75,7 @@ class CodeView(ProofMixin, FormPage):
             verification=self.verification,
             recipient=self.verification.recipient,
             is_open=verifications.is_open(self.verification),
+            replaced=session.replaced_by(self.request, self.verification.pk),
             is_enrolling=self.verification.purpose in (Purpose.ENROL, Purpose.VERIFY),
             started=started,
             can_resend=started.resend_at is None or started.resend_at <= timezone.now(),

@@ -93,5 +93,5 @@ def page_of(kind: FactorKind) -> str:
 
 def _name(kind: FactorKind) -> str:
     if kind == FactorKind.PUSH:
-        return _("The app %(app)s on your phone") % {"app": settings.push_app}
+        return _("%(app)s on your phone") % {"app": settings.push_app}
     return str(_NAMES[kind])

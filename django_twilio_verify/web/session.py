@@ -387,6 +387,12 @@ def forget_replacement(request: HttpRequest) -> None:
         del request.session[_REPLACEMENT]
 
 
+def replaced_by(request: HttpRequest, verification_id: uuid.UUID) -> int | None:
+    """Primary key of the factor that the proof of ``verification_id`` is to replace; ``None`` if it just adds."""
+    stored = request.session.get(_REPLACEMENT)
+    return stored["factor_id"] if stored is not None and stored["verification"] == str(verification_id) else None
+
+
 def take_replacement(request: HttpRequest, verification_id: uuid.UUID) -> Replacement | None:
     """What the proof of ``verification_id`` replaces, to one call; ``None`` if it just adds."""
     stored = request.session.get(_REPLACEMENT)

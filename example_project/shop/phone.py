@@ -34,6 +34,11 @@ class PhoneBackend(ConsoleBackend):
         self.routes = FactorRoutes(self.factor_simulator)
         self.phones: dict[str, Phone] = {}
 
+    @property
+    def service_sid(self) -> str:
+        """Of the pretended Service: the app on a phone names it when it registers."""
+        return self.factor_simulator.place.service_sid
+
     def reset(self) -> None:
         """As the console's; the phones forget the shop too."""
         super().reset()

@@ -97,6 +97,8 @@ TWILIO_VERIFY_CHANNELS = ["sms", "call", "whatsapp", "email", "sna", "auto"]
 TWILIO_VERIFY_PSD2 = ["default"] if TWILIO_VERIFY_BACKENDS["default"] == CONSOLE else []
 TWILIO_VERIFY_REQUIRED_FOR = "enrolled"
 TWILIO_VERIFY_OFFER_STRONGER = os.environ.get("OFFER_STRONGER", "1") == "1"
+# "Do not ask again on this browser for 30 days", on the pages where a sign-in is confirmed.
+TWILIO_VERIFY_TRUST_DAYS = int(os.environ.get("TRUST_DAYS", "30"))
 # The app that people approve a sign-in with. In the demo the page /phone/ and `manage.py verify_phone` play it.
 TWILIO_VERIFY_PUSH_APP = "Corner Shop app"
 TWILIO_VERIFY_PROGRAM = {

@@ -18,7 +18,7 @@ from .conftest import Holder
 pytestmark = pytest.mark.django_db(transaction=True)
 KINDS = ["totp", "push", "silent", "passkey"]
 PAGES = {
-    "totp": "Open your authenticator app and look for ann@shop",
+    "totp": "Open your authenticator app, ann@shop",
     "push": "We ask the app on Pixel",
     "silent": "We ask the app on Pixel",
     "passkey": "Your device asks for your finger",

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from .axe import axe_source
 from .visitor import Visitor
 
 ROOT = Path(__file__).resolve().parents[2]
+MANAGE = [sys.executable, str(ROOT / "example_project" / "manage.py")]
+Manage = Callable[..., str]
 FLAGS = [
     "--disable-gpu",
     "--disable-background-networking",
@@ -69,8 +71,8 @@ def shop_environ() -> dict[str, str]:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, shop_environ: dict[str, str]) -> Iterator[str]:
-    """The address of a shop of the test's own, just opened by ``manage.py demo``."""
+def environ(tmp_path: Path, shop_environ: dict[str, str]) -> dict[str, str]:
+    """All that the shop and its commands find in their environment: a port and a database of the test's own."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -79,17 +81,40 @@ def shop(tmp_path: Path, shop_environ: dict[str, str]) -> Iterator[str]:
     environ |= {"PORT": str(port), "HOST": "127.0.0.1", "DATABASE": str(tmp_path / "shop.sqlite3")}
     environ |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "DEBUG": "1"}
     environ |= {"OFFER_STRONGER": "0"}  # but for the tests of it: journeys end where they were going
-    log = tmp_path / "server.log"
+    return environ | shop_environ
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """What the shop prints: requests, and the letters that it would send."""
+    return tmp_path / "server.log"
+
+
+@pytest.fixture
+def manage(shop: str, environ: dict[str, str]) -> Manage:
+    """Runs ``manage.py`` beside the open shop: takes the arguments, answers with what it printed."""
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run([*MANAGE, *arguments], env=environ, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def shop(environ: dict[str, str], log: Path) -> Iterator[str]:
+    """The address of a shop of the test's own, just opened by ``manage.py demo``."""
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [sys.executable, str(ROOT / "example_project" / "manage.py"), "demo"],
-            env=environ | shop_environ,
+            [*MANAGE, "demo"],
+            env=environ,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
     try:
-        _wait_for(server, port, log)
-        yield f"http://127.0.0.1:{port}"
+        _wait_for(server, int(environ["PORT"]), log)
+        yield f"http://127.0.0.1:{environ['PORT']}"
     finally:
         server.terminate()
         server.wait(timeout=20)

@@ -24,7 +24,7 @@ def test_ann_adds_a_phone_and_signs_in_with_it(visitor: Visitor) -> None:
     visitor.follow("Account")
     visitor.look("account-without-factor")
 
-    visitor.follow("Add a phone or an address")
+    visitor.follow("Add a way to confirm that it is you")
     visitor.look("enrol")
     visitor.follow("Text message (SMS)")
     visitor.look("enrol_recipient")
@@ -40,10 +40,10 @@ def test_ann_adds_a_phone_and_signs_in_with_it(visitor: Visitor) -> None:
     assert visitor.heading == "Your recovery codes"
     assert visitor.page.locator(".tv-codes code").count() == 10
     visitor.look("recovery_codes")
-    visitor.press("I have kept them")
+    visitor.press("I have kept them: continue")
     assert visitor.path == "/account/"
     visitor.look("account")
-    visitor.follow("Phones, addresses and recovery codes")
+    visitor.follow("How you sign in")
     visitor.look("factors")
 
     visitor.sign_out()
@@ -216,7 +216,7 @@ def test_everything_works_without_scripts(visitor_without_scripts: Visitor) -> N
     visitor.enter(visitor.newest_code())
     assert visitor.page.locator(".tv-codes code").count() == 10
     expect(visitor.page.get_by_role("button", name="Copy all codes")).not_to_be_visible()
-    visitor.press("I have kept them")
+    visitor.press("I have kept them: continue")
     visitor.sign_out()
     visitor.sign_in("ann", "/login/?next=/checkout/")
     visitor.press("Send code")

@@ -74,7 +74,7 @@ def device(visitor: Visitor) -> Authenticator:
 def add_passkey(visitor: Visitor, name: str = "") -> None:
     visitor.open("/verify/enrol/passkey/?next=/account/")
     if name:
-        visitor.page.get_by_label("Name of this passkey").fill(name)
+        visitor.page.get_by_label("Name", exact=True).fill(name)
     visitor.press("Make a passkey")
 
 
@@ -99,9 +99,9 @@ def told(visitor: Visitor) -> Any:
 def test_a_passkey_is_made_and_signs_in_without_a_name(visitor: Visitor, device: Authenticator) -> None:
     visitor.sign_in("ann")
     visitor.open("/verify/enrol/passkey/?next=/account/")
-    expect(visitor.page.get_by_label("Name of this passkey")).to_have_value(re.compile(r"^Chrome on \w+$"))
+    expect(visitor.page.get_by_label("Name", exact=True)).to_have_value(re.compile(r"^Chrome on \w+$"))
     visitor.look("enrol_passkey")
-    visitor.page.get_by_label("Name of this passkey").fill("Ann's laptop")
+    visitor.page.get_by_label("Name", exact=True).fill("Ann's laptop")
     visitor.press("Make a passkey")
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Your recovery codes")
     assert len(visitor.page.locator(".tv-codes code").all()) == 10
@@ -169,7 +169,7 @@ def test_while_the_device_asks(visitor: Visitor, device: Authenticator) -> None:
     add_passkey(visitor, "Laptop")
     button = visitor.page.get_by_role("button", name="Make a passkey")
     expect(button).to_have_attribute("aria-disabled", "true")
-    expect(visitor.page.get_by_label("Name of this passkey")).not_to_be_editable()
+    expect(visitor.page.get_by_label("Name", exact=True)).not_to_be_editable()
     button.click(force=True)
     visitor.page.wait_for_timeout(500)
     assert visitor.posts.count("/verify/enrol/passkey/options/") == 1
@@ -296,7 +296,7 @@ def test_browsers_without_passkeys(visitor: Visitor) -> None:
     visitor.open("/verify/enrol/passkey/?next=/account/")
     expect(told(visitor)).to_contain_text("This browser cannot make passkeys.")
     expect(visitor.page.get_by_role("button", name="Make a passkey")).to_be_hidden()
-    expect(visitor.page.get_by_label("Name of this passkey")).to_be_hidden()
+    expect(visitor.page.get_by_label("Name", exact=True)).to_be_hidden()
     visitor.look("enrol_passkey-unsupported")
     visitor.follow("Choose another way")
     expect(visitor.page).to_have_url(re.compile(r"/verify/enrol/\?next="))

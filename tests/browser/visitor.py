@@ -8,6 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
+from django_twilio_verify.testing import Authenticator
 from tests import qr
 
 PHONE = {"width": 390, "height": 844}
@@ -148,6 +149,31 @@ class Visitor:
         tab.close()
         return said
 
+    def sign_in_to_the_app(self) -> None:
+        """On the page that plays the phone, sign in to the shop's app, as who is signed in here."""
+        tab = self._tab()
+        tab.goto(f"{self.shop}/phone/")
+        tab.get_by_role("button", name="Sign in to the app").click()
+        expect(tab.get_by_role("status")).to_contain_text("You are signed in to the app")
+        tab.close()
+
+    def number_on_the_phone(self) -> str:
+        """What the shop's app shows to be typed here."""
+        tab = self._tab()
+        tab.goto(f"{self.shop}/phone/")
+        found = re.search(r"\b\d\d\b", tab.locator(".prompt dl dd").last.inner_text())
+        tab.close()
+        assert found
+        return found[0]
+
+    def answer_on_the_phone(self, name: str) -> None:
+        """Press ``name``, "Approve" or "Deny", in the shop's app."""
+        tab = self._tab()
+        tab.goto(f"{self.shop}/phone/")
+        tab.get_by_role("button", name=name).click()
+        expect(tab.get_by_role("status")).to_contain_text("On the phone:")
+        tab.close()
+
     def messages(self) -> list[str]:
         """What is on the phone, newest first; read in a tab of its own."""
         tab = self._tab()
@@ -164,6 +190,18 @@ class Visitor:
     def enter(self, code: str) -> None:
         self.page.get_by_label("Code", exact=True).fill(code)
         self.press("Continue")
+
+    def add_app(self, name: str = "") -> Authenticator:
+        """Enrol an authenticator app, by its QR code; it has shown one code so far. Ends where recovery codes are, for
+        the first one, or at the account.
+        """
+        self.open("/verify/enrol/totp/?next=/account/")
+        if name:
+            self.page.get_by_label("Name", exact=True).fill(name)
+        self.press("Show the QR code")
+        app = Authenticator.scan(self.read_qr())
+        self.enter(app.code())
+        return app
 
     def add_phone(self, path: str = "/verify/enrol/sms/?next=/account/") -> list[str]:
         """Enrol a phone; returns the recovery codes."""
