@@ -297,6 +297,20 @@ def test_posts_need_the_token_of_the_form(enrolled: Browser) -> None:
     assert post(client, SIGN_IN, told, credential, csrfmiddlewaretoken=token).status_code == 302
 
 
+def test_passkeys_that_the_site_does_not_offer(client: Client, enrolled: Browser, settings: Any) -> None:
+    settings.TWILIO_VERIFY_FACTORS = ["totp"]
+    page = engines["django"].from_string("{% load twilio_verify %}{% passkey_sign_in %}")
+    assert "data-tv-passkey" not in page.render({})
+    assert sign_in_with(client, enrolled).status_code == 302, "whoever has one goes on using it"
+
+
+@pytest.mark.parametrize("name", ["next", "redirect_field_value"])
+def test_what_a_login_view_dropped_stays_dropped(rf: RequestFactory, db: Any, name: str) -> None:
+    page = engines["django"].from_string("{% load twilio_verify %}{% passkey_sign_in %}")
+    shown = page.render({name: ""}, rf.get("/login/?next=//evil.example/"))
+    assert "data-tv-passkey" in shown and "evil" not in shown
+
+
 def test_the_button_on_a_login_page(client: Client, rf: RequestFactory, db: Any, monkeypatch: Any) -> None:
     def shown(source: str = "{% passkey_sign_in %}", query: str = "", **context: Any) -> str:
         page = engines["django"].from_string("{% load twilio_verify %}" + source)

@@ -76,6 +76,7 @@ class JsonView(APIView):
         of today, whoever has it by now: it is replaced.
         """
         with transaction.atomic():
+            factors.hold(user.pk)  # one of them at a time, and no read that SQLite could not write after
             token = Token.objects.select_for_update().filter(user=user).first()
             known = token is not None and ProvedToken.objects.filter(digest=digest_of(token), user_id=user.pk).exists()
             if channel and token is not None and not known:
