@@ -306,12 +306,13 @@ def check_routing(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_enrolment(**kwargs: Any) -> list[CheckMessage]:
-    """E065: ``TWILIO_VERIFY_PUSH_APP`` is no text, or ``TWILIO_VERIFY_OFFER_STRONGER`` neither true nor false. W065:
-    there is an app, and no backend for its phones.
+    """E065: ``TWILIO_VERIFY_PUSH_APP`` is no text, or ``TWILIO_VERIFY_OFFER_STRONGER`` neither true nor false. E066:
+    ``TWILIO_VERIFY_FACTORS`` is no list of factors. W065: there is an app, and no backend for its phones.
     """
     if unreadable := [
         *_error_of(lambda: settings.push_app, "twilio_verify.E065"),
         *_error_of(lambda: settings.offer_stronger, "twilio_verify.E065"),
+        *_error_of(lambda: settings.factors, "twilio_verify.E066"),
     ]:
         return unreadable
     if not settings.push_app or any(one.id in ("twilio_verify.E006", "twilio_verify.E007") for one in check_backends()):

@@ -119,6 +119,10 @@ class FactorKind(models.TextChoices):
     PASSKEY = "passkey", _("passkey")
 
 
+DEVICE_KINDS = (FactorKind.TOTP, FactorKind.PUSH, FactorKind.PASSKEY)
+"""The factors that the provider keeps."""
+
+
 class VerificationStatus(models.TextChoices):
     """Where a verification stands. Anything that is not ``approved`` never counts as proof."""
 

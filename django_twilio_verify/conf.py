@@ -18,7 +18,7 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from .choices import VERIFICATION_CHANNELS, Channel, Purpose
+from .choices import DEVICE_KINDS, VERIFICATION_CHANNELS, Channel, FactorKind, Purpose
 from .recipients import FingerprintKey, Recipient
 from .signing import SigningKey
 
@@ -325,6 +325,20 @@ class Settings:
     def reset_delay_hours(self) -> int:
         """Hours between a member of staff asking for a reset of factors and the reset."""
         return _whole("RESET_DELAY_HOURS", 24)
+
+    @property
+    def factors(self) -> tuple[FactorKind, ...]:
+        """The factors kept by the provider that people are offered to enrol, as far as the backend keeps them. Raises
+        ``ImproperlyConfigured`` for what is no list of their words.
+        """
+        value = _get("FACTORS", None)
+        if value is None:
+            return DEVICE_KINDS
+        words = _words("TWILIO_VERIFY_FACTORS", value)
+        if unknown := [word for word in words if word not in DEVICE_KINDS]:
+            known = ", ".join(DEVICE_KINDS)
+            raise ImproperlyConfigured(f"TWILIO_VERIFY_FACTORS names {unknown[0]!r}, which is none of {known}.")
+        return tuple(dict.fromkeys(FactorKind(word) for word in words))
 
     @property
     def push_app(self) -> str:

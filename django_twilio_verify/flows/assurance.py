@@ -22,6 +22,7 @@ from ..clientinfo import ClientInfo
 from ..conf import ASSURANCE, settings
 from ..exceptions import TooWeak
 from ..models import Factor, OfferRefusal
+from .routing import DEFAULT
 
 LATELY = timedelta(days=90)
 """A factor that has not worked for so long is not put first, however strong."""
@@ -93,23 +94,34 @@ def channels(user: AbstractBaseUser, client: ClientInfo, *, purpose: str = Purpo
     return sorted(enough, key=level, reverse=True)
 
 
+def enrollable(backend: str = DEFAULT) -> frozenset[FactorKind]:
+    """What people are offered to enrol of what ``backend`` keeps, by ``TWILIO_VERIFY_FACTORS``."""
+    return frozenset(settings.factors) & frozenset(backends[backend].factor_kinds)
+
+
 def offer(user: AbstractBaseUser, channel: str, *, backend: str = "default") -> FactorKind | None:
     """What to offer ``user`` who has just signed in by ``channel``: a passkey, an authenticator app, or ``None``.
 
     Nothing to who has something as strong already, or signed in with it, and nothing for 30 days after ``not_now``.
     To be asked once the person is signed in, not before. Two SELECTs.
     """
-    if OfferRefusal.objects.filter(user_id=user.pk, refused_at__gt=timezone.now() - NOT_NOW).exists():
+    if said_not_now(user):
         return None
     held = list(Factor.objects.confirmed_for(user.pk).filter(lost_at=None).values_list("channel", flat=True))
     strongest_held = max([level(channel), *(level(one) for one in held)])
-    kept = backends[backend].factor_kinds
+    kept = enrollable(backend)
     for kind in _STRONGER:
         if kind in kept and level(kind.value) > strongest_held:
             return kind
     return None
 
 
+def said_not_now(user: AbstractBaseUser) -> bool:
+    """Whether ``user`` has refused within 30 days what was asked of them after a sign-in. One SELECT."""
+    found: bool = OfferRefusal.objects.filter(user_id=user.pk, refused_at__gt=timezone.now() - NOT_NOW).exists()
+    return found
+
+
 def not_now(user: AbstractBaseUser) -> None:
-    """Remember that ``user`` does not want a stronger factor now."""
+    """Remember that ``user`` does not want to be bothered now: by a stronger factor, or an old number."""
     OfferRefusal.objects.update_or_create(user_id=user.pk, defaults={"refused_at": timezone.now()})

@@ -12,12 +12,14 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 
+from ..choices import Channel, Purpose
 from ..clientinfo import ClientInfo
 from ..exceptions import LastFactor
 from ..models import Factor, TrustedBrowser, Verification
 from ..signals import default_changed
-from . import devicefactors, factors, stale
+from . import devicefactors, factors, plan, stale
 from .factors import Confirmed
+from .plan import Asked
 from .transactions import deleting, short_transaction
 
 
@@ -48,6 +50,16 @@ def _choose(user_id: Any, factor_id: int) -> bool:
     before.exclude(pk=factor_id).update(default_for=None, chosen_at=None)
     Factor.objects.filter(pk=factor_id).update(default_for=user_id, chosen_at=timezone.now())
     return changes
+
+
+def reprove_way(user: AbstractBaseUser, factor: Factor) -> Channel | None:
+    """The way by which ``user`` can prove ``factor`` again: the one that worked last, or the first that is offered;
+    ``None`` for what lives at the provider, or where none is offered.
+    """
+    if not factor.recipient_value:
+        return None
+    asked = Asked(factor.recipient, Purpose.ENROL, preferred=factor.channel, line_type=factor.line_type, user=user)
+    return next(iter(plan.among(asked, frozenset())), None)
 
 
 def remove(user: AbstractBaseUser, factor_id: int, *, required: bool, client: ClientInfo) -> bool:

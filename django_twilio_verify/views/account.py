@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 
 from ..conf import settings
-from ..flows import factors, recovery, resets, stale
+from ..flows import factors, recovery, resets, stale, trust
 from ..web import session
 from .base import PersonMixin, TemplatePage
 
@@ -24,7 +24,7 @@ class FactorsView(PersonMixin, TemplatePage):
             recovery_left=left,
             recovery_low=left <= recovery.LOW,
             recovery_unseen=session.has_unseen_codes(request),
-            has_trust=settings.trust_days != 0,
             reset=resets.pending(self.person),
+            browsers=bool(settings.trust_days) or bool(trust.listed(self.person)),
         )
         return self.render_to_response(context)

@@ -19,7 +19,7 @@ from django.shortcuts import resolve_url
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..choices import Channel, CheckOutcome
+from ..choices import Channel, CheckOutcome, FactorKind
 from ..exceptions import BackendUnavailable, RateLimited, TwilioVerifyError
 from ..factor_options import MAX_NAME
 from ..flows import devicefactors, factors, passkeys, recovery
@@ -33,6 +33,8 @@ from ..web.access import with_next
 from ..web.browsers import browser_name
 from ..web.wording import challenge_sentence_for
 from .base import UNAVAILABLE_RETRY, FormPage, PageMixin, StepUpMixin, demand_proof
+from .enrolways import page_of
+from .offer import after_sign_in
 from .recovery import codes_may_be_unseen, recovery_codes_page
 
 
@@ -81,7 +83,16 @@ class PasskeyPage(FormPage):
         return self.render_to_response(self.get_context_data(form=form, problem=problem))
 
 
-class EnrolPasskeyView(PasskeyMixin, StepUpMixin, PasskeyPage):
+class EnrolPasskeyMixin(PageMixin):
+    """Not there where the site offers no passkeys."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not page_of(FactorKind.PASSKEY):
+            raise Http404
+        return super().dispatch(request, *args, **kwargs)
+
+
+class EnrolPasskeyView(EnrolPasskeyMixin, StepUpMixin, PasskeyPage):
     """Make a passkey on the device at hand, under a name of the person's own."""
 
     template_name = "twilio_verify/enrol_passkey.html"
@@ -142,7 +153,7 @@ class EnrolPasskeyView(PasskeyMixin, StepUpMixin, PasskeyPage):
         return HttpResponseRedirect(self.next or self.url("factors"))
 
 
-class EnrolPasskeyOptionsView(PasskeyMixin, StepUpMixin):
+class EnrolPasskeyOptionsView(EnrolPasskeyMixin, StepUpMixin):
     """Have the provider make a passkey of that name. POST only; answers with JSON for the browser."""
 
     http_method_names = ("post", "options")
@@ -186,7 +197,7 @@ class PasskeySignInView(PasskeyMixin, PasskeyPage):
                 checked = replace(checked, outcome=CheckOutcome.WRONG)
                 failures.note(self.request, signed_in.user, checked)
             else:
-                response = self.go_on()
+                response = after_sign_in(self, Channel.PASSKEY.value)
                 hints.remember(self.request, response, Channel.PASSKEY.value)
                 return response
         failures.note(self.request, signed_in.named, checked)

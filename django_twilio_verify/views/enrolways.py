@@ -11,12 +11,10 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..backends.handler import backends
 from ..choices import Channel, FactorKind, Purpose
 from ..clientinfo import ClientInfo
 from ..conf import settings
 from ..flows import assurance, plan
-from ..flows.routing import DEFAULT
 
 _PAGES: Mapping[FactorKind, str] = {
     FactorKind.PASSKEY: "enrol_passkey",
@@ -82,7 +80,7 @@ def device_ways() -> list[DeviceWay]:
 def page_of(kind: FactorKind) -> str:
     """The name of the page that enrols ``kind``; ``""`` if the provider keeps none, or the site does not offer it."""
     name = _PAGES.get(kind, "")
-    if kind not in backends[DEFAULT].factor_kinds or (kind == FactorKind.PUSH and not settings.push_app):
+    if kind not in assurance.enrollable() or (kind == FactorKind.PUSH and not settings.push_app):
         return ""
     try:
         reverse(f"twilio_verify:{name}")

@@ -163,7 +163,12 @@ class FactorPage(SendPage):
         else:
             kwargs = {**self.asker.context(), **kwargs}
         return super().get_context_data(
-            factor=self.factor, person=self.person, other_ways=others, way_url=self.way_url(here), **kwargs
+            factor=self.factor,
+            person=self.person,
+            purpose=self.purpose.value,
+            other_ways=others,
+            way_url=self.way_url(here),
+            **kwargs,
         )
 
 

@@ -13,7 +13,6 @@ from django.utils.functional import cached_property
 from ..choices import Channel, Purpose
 from ..exceptions import LastFactor
 from ..flows import devicefactors, factors, managing, plan
-from ..flows.plan import Asked
 from ..forms.factors import RemovalForm, add_sign_out
 from ..forms.names import NameForm
 from ..models import Factor
@@ -22,6 +21,7 @@ from ..results import Started
 from ..web import access, othersessions, session
 from .base import FormPage, StepUpMixin, code_url
 from .enrol import EnrolRecipientView
+from .offer import LATER
 from .ways import SendPage
 
 
@@ -148,11 +148,10 @@ class ReproveView(ChangeMixin, SendPage):  # type: ignore[misc]  # there is alwa
     @cached_property
     def channel(self) -> Channel:  # type: ignore[override]
         """The way that worked last, or the first that is offered."""
-        held, to = self.factor, self.recipient
-        asked = Asked(to, Purpose.ENROL, preferred=held.channel, line_type=held.line_type, user=self.person)
-        for way in plan.among(asked, frozenset()):
-            return way
-        raise Http404
+        way = managing.reprove_way(self.person, self.factor)
+        if way is None:
+            raise Http404
+        return way
 
     @cached_property
     def recipient(self) -> Recipient:  # type: ignore[override]
@@ -163,3 +162,6 @@ class ReproveView(ChangeMixin, SendPage):  # type: ignore[misc]  # there is alwa
     def form_valid(self, form: forms.Form) -> HttpResponse:
         session.forget_replacement(self.request)
         return super().form_valid(form)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(later=LATER in self.request.GET, **kwargs)

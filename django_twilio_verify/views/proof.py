@@ -19,7 +19,7 @@ from ..results import Checked, RedeemProblem
 from ..web import access, hints, othersessions, session
 from ..web.wording import redeem_sentence
 from .base import PageMixin, demand_proof, must_prove_first
-from .offer import is_offered
+from .offer import after_sign_in
 from .recovery import codes_may_be_unseen, recovery_codes_page
 
 ONCE = (Purpose.LOGIN, Purpose.ENROL, Purpose.STEP_UP)
@@ -41,10 +41,9 @@ def act(page: PageMixin, verification: Verification, person: AbstractBaseUser | 
 
 
 def signed_in(page: PageMixin, verification: Verification, person: AbstractBaseUser | None) -> HttpResponse:
-    """Complete the sign-in that waits for this proof; then on, by the offer of something stronger."""
+    """Complete the sign-in that waits for this proof; then on, by what is asked of who has just signed in."""
     completed = sign_in(page, verification, person)
-    offers = completed and is_offered(page, verification.channel)
-    response = page.go("offer") if offers else page.go_on()
+    response = after_sign_in(page, verification.channel) if completed else page.go_on()
     hints.remember(page.request, response, verification.channel)
     return response
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from django.http import HttpRequest
 from django.template import Context
 
-from ..flows import passkeys
+from ..choices import FactorKind
+from ..flows import assurance
 from .access import REDIRECT_FIELD_NAME
 
 
 def is_offered() -> bool:
     """Whether people can have passkeys here."""
-    return passkeys.are_kept()
+    return FactorKind.PASSKEY in assurance.enrollable()
 
 
 def wanted_page(context: Context, request: HttpRequest | None) -> str:

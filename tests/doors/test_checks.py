@@ -332,6 +332,15 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"PUSH_APP": "Acme Go", "BACKENDS": {"default": {"BACKEND": LOCMEM}, "brand": {}}}, ["E007"]),
     ({"PUSH_APP": 5}, ["E065"]),
     ({"OFFER_STRONGER": "0"}, ["E065"]),
+    # ---- E066
+    ({"FACTORS": ["totp", "push", "passkey"]}, []),
+    ({"FACTORS": ()}, []),
+    ({"FACTORS": None}, []),
+    ({"FACTORS": ["totp", "phone"]}, ["E066"]),
+    ({"FACTORS": ["TOTP"]}, ["E066"]),
+    ({"FACTORS": "totp"}, ["E066"]),
+    ({"FACTORS": [5]}, ["E066"]),
+    ({"FACTORS": 5}, ["E066"]),
     (
         {
             "PUSH_APP": "Acme Go",

@@ -39,6 +39,18 @@ def test_what_the_provider_does_not_keep_is_not_there(
     assert offered(client.get("/verify/enrol/")) == [*first, "sms", "call", "whatsapp", "email"]
 
 
+@pytest.mark.parametrize("chosen", [[], ["totp"], ["push", "totp"], ["passkey", "totp", "push"]])
+def test_the_site_chooses_among_them(client: Client, ann: Any, settings: Any, chosen: list[str]) -> None:
+    settings.TWILIO_VERIFY_FACTORS = chosen
+    listed = [one for one in ("passkey", "totp", "push") if one in chosen]
+    assert offered(client.get("/verify/enrol/")) == [*listed, "sms", "call", "whatsapp", "email"]
+    for one in ("passkey", "totp", "push"):
+        expected = 200 if one in chosen else 404
+        assert client.get(f"/verify/enrol/{one}/").status_code == expected, one
+    for path in ("/verify/enrol/passkey/", "/verify/enrol/passkey/options/"):
+        assert (client.post(path, {"name": "x"}).status_code == 404) == ("passkey" not in chosen)
+
+
 @pytest.mark.parametrize(
     ("minimum", "left", "weak"),
     [

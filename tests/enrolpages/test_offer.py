@@ -55,6 +55,21 @@ def test_an_app_is_offered_where_there_are_no_passkeys(client: Client, bob: Any,
     assert "/verify/enrol/totp/?next=%2Fcontext%2F" in links(page)
 
 
+@pytest.mark.parametrize(
+    ("chosen", "leads_to"),
+    [(["totp", "push"], "Use an authenticator app next time?"), (["push"], ""), ([], "")],
+)
+def test_only_what_the_site_chose_is_offered(
+    client: Client, bob: Any, settings: Any, chosen: list[str], leads_to: str
+) -> None:
+    settings.TWILIO_VERIFY_FACTORS = chosen
+    done = enter(client)
+    if leads_to:
+        assert leads_to in text(client.get(done["Location"]))
+    else:
+        assert done["Location"] == "/context/"
+
+
 def test_what_is_offered_can_be_added_and_leads_on(client: Client, bob: Any, settings: Any) -> None:
     settings.TWILIO_VERIFY_BACKENDS = TOTP_ONLY
     page = client.get(enter(client)["Location"])

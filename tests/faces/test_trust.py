@@ -219,7 +219,7 @@ def test_excused_is_not_verified(ann, browser):
         ("get", "/verify/enrol/"),
         ("get", "/verify/enrol/sms/"),
         ("post", "/verify/enrol/sms/"),
-        ("post", "/verify/recovery-codes/"),
+        ("get", "/verify/recovery-codes/"),
         ("get", "/verify/browsers/"),
     ],
 )
@@ -227,9 +227,29 @@ def test_the_pages_of_the_factors_ask_an_excused_person_all_the_same(ann, browse
     assert is_in(trusted(browser))
     answer = getattr(browser, method)(path)
     assert answer["Location"].startswith(("/verify/challenge/", "/verify/step-up/")), path
-    pass_factor(browser)
+    assert browser.get("/account/").content == b"account of ann", "the rest of the site goes on"
+    # SECURITY: and asking has proved nothing yet.
+    assert not browser.get("/account/").wsgi_request.twilio_verify.is_verified
+    assert getattr(browser, method)(path).status_code == 302
+    wanted = answer["Location"]
+    page = browser.post(wanted)["Location"]
+    assert not browser.post(page, {"code": wrong_code()}).wsgi_request.twilio_verify.is_verified
+    done = browser.post(page, {"code": last_code()})
+    assert done["Location"] == (path if method == "get" else "/verify/browsers/" if "browsers" in path else path)
     assert browser.get("/verify/").status_code == 200
     assert browser.get("/account/").wsgi_request.twilio_verify.is_verified
+
+
+def test_the_list_of_factors_leads_to_the_browsers(ann, browser, settings):
+    link = 'href="/verify/browsers/"'
+    trusted(browser)
+    sign_in(browser)
+    browser.post(browser.post("/verify/step-up/")["Location"], {"code": last_code()})
+    assert link in browser.get("/verify/").content.decode()
+    settings.TWILIO_VERIFY_TRUST_DAYS = 0
+    assert link in browser.get("/verify/").content.decode(), "there is still one to end"
+    trust.revoke_all(ann)
+    assert link not in browser.get("/verify/").content.decode()
 
 
 def test_a_copied_cookie_needs_the_password_and_is_of_no_use_for_another_account(ann, browser):
@@ -425,8 +445,8 @@ def test_the_list_names_browser_place_last_use_and_end(ann, browser):
     trusted(browser)
     trusted(Client(headers={"User-Agent": "curl/8"}))
     sign_in(browser)
-    browser.get("/verify/browsers/")
-    pass_factor(browser)
+    asked = browser.post(browser.get("/verify/browsers/")["Location"])
+    browser.post(asked["Location"], {"code": last_code()})
     page = browser.get("/verify/browsers/")
     shown = text(page)
     assert "Firefox, Linux This browser" in shown and "Unknown browser" in shown

@@ -155,3 +155,60 @@ def test_an_unknown_person_learns_nothing(client):
     make_factor(make_user("ben"))
     assert client.post("/login/", {"username": "ben", "password": "wrong"}).status_code == 200
     assert mail.outbox == []
+
+
+# ------------------------------------------------------------------------------------------ led there from a sign-in
+
+
+def entered(client: Any, inbox: Factor, **headers: str) -> Any:
+    """Sign in by the address; the answer to the code."""
+    sign_in(client, url="/login/?next=/context/")
+    page = code_path(client.post(f"/verify/challenge/{inbox.pk}/email/"))
+    return client.post(page, {"code": last_code(), "next": "/context/"}, headers=headers)
+
+
+def test_who_has_signed_in_another_way_is_led_there_once(client, phone, inbox, settings):
+    settings.TWILIO_VERIFY_OFFER_STRONGER = True
+    age(phone, 366)
+    led = entered(client, inbox)["Location"]
+    assert led == f"{path(phone, 'reprove')}?next=%2Fcontext%2F&later=1"
+    page = client.get(led).content.decode()
+    assert "You are signed in." in page and "Not now" in page and len(outbox) == 1, "showing it sends nothing"
+    assert client.get("/context/").status_code == 200, "it is no wall"
+    refused = client.post("/verify/stronger/", {"next": "/context/"})
+    assert refused["Location"] == "/context/"
+    client.post("/logout/")
+    assert entered(client, inbox)["Location"] == "/context/", "and nothing else is asked either"
+    assert "Not now" not in client.get(path(phone, "reprove")).content.decode()
+
+
+def test_proved_there_it_leads_on_and_the_offer_comes_the_next_time(client, phone, inbox, settings):
+    settings.TWILIO_VERIFY_OFFER_STRONGER = True
+    age(phone, 366)
+    led = entered(client, inbox)["Location"]
+    page = code_path(client.post(led, {"next": "/context/"}))
+    assert outbox[-1].to == PHONE
+    assert client.post(page, {"code": last_code(), "next": "/context/"})["Location"] == "/context/"
+    phone.refresh_from_db()
+    assert not stale.is_stale(phone)
+    client.post("/logout/")
+    assert entered(client, inbox)["Location"].startswith("/verify/stronger/")
+
+
+@pytest.mark.parametrize("why", ["program", "no rule", "no way", "the only one"])
+def test_who_is_not_led_there(client, phone, inbox, settings, why):
+    settings.TWILIO_VERIFY_OFFER_STRONGER = False
+    age(phone, 366)
+    used = inbox
+    if why == "no rule":
+        settings.TWILIO_VERIFY_REPROVE_DAYS = 0
+    if why == "no way":
+        settings.TWILIO_VERIFY_CHANNELS = ["email"]
+    if why == "the only one":  # it was needed, and so is proved
+        inbox.delete()
+        sign_in(client)
+        done = client.post(code_path(client.post("/verify/challenge/")), {"code": last_code()})
+        assert done["Location"] == "/account/"
+        return
+    headers = {"Accept": "application/json"} if why == "program" else {}
+    assert entered(client, used, **headers)["Location"] == "/context/"

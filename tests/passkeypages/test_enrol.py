@@ -79,6 +79,24 @@ def test_a_sign_in_that_waits_is_completed(ann: Any, client: Client, browser: Br
     assert client.get("/whoami/").json() == {"user": "ann"}
 
 
+def test_a_second_press_loses_no_recovery_codes(ann: Any, client: Client, browser: Browser, settings: Any) -> None:
+    settings.TWILIO_VERIFY_REQUIRED_FOR = "everyone"
+    sign_in(client)
+    assert 'name="enrolling" value="1"' in client.get(ENROL).content.decode()
+    before = Client()
+    before.cookies.update(client.cookies)
+    told = options(client, ENROL, name="Laptop")
+    made = browser.create(told["options"])
+    fields = {"name": "Laptop", "enrolling": "1", "next": "/account/"}
+    assert "Your recovery codes" in post(client, ENROL, told, made, **fields).content.decode()
+    second = post(client, ENROL, told, made, **fields)
+    assert second["Location"] == "/verify/recovery-codes/?next=%2Faccount%2F", "the first answer was seen by nobody"
+    gone = post(before, ENROL, told, made, **fields)
+    assert gone["Location"] == "/verify/recovery-codes/?next=%2Faccount%2F", "its session was replaced"
+    client.post("/verify/recovery-codes/kept/")
+    assert post(client, ENROL, told, made, **fields)["Location"] == "/account/"
+
+
 def test_visitors_are_sent_to_the_login_page(client: Client, db: Any) -> None:
     assert client.get(ENROL)["Location"] == f"/login/?next={ENROL}"
     assert client.post(f"{ENROL}options/", {"name": "Laptop"}).status_code == 302
@@ -196,6 +214,7 @@ def test_another_origin_challenge_or_replay(ann: Any, client: Client, browser: B
     assert "could not be confirmed" in problem(post(client, ENROL, told, evil, name="Laptop"))
     right = browser.create(told["options"])
     assert "recovery codes" in post(client, ENROL, told, right, name="Laptop").content.decode()
+    client.post("/verify/recovery-codes/kept/")
     again = post(client, ENROL, told, right, name="Laptop")
     assert (again.status_code, again["Location"]) == (302, "/verify/"), "no second set of recovery codes"
     assert "could not be confirmed" in problem(post(client, ENROL, options(client, ENROL, name="x"), right, name="x"))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.auth import SESSION_KEY
-from django.contrib.auth.signals import user_logged_in
+from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.template import engines
 from django.test import Client, RequestFactory
 from django.utils import timezone
@@ -184,6 +184,39 @@ def test_another_challenge_origin_session_or_replay(client: Client, enrolled: Br
     assert thief.get("/whoami/").json()["user"] == ""
 
 
+def test_a_wrong_one_of_a_known_person_is_a_failed_login(ann: Any, client: Client, enrolled: Browser) -> None:
+    failed: list[Any] = []
+    receiver = lambda **values: failed.append((values["credentials"]["username"], values["request"].path))  # noqa: E731
+    user_login_failed.connect(receiver)
+    try:
+        stranger = Browser(ORIGIN)
+        stranger.create(backends["default"].enrol("somebody-else", kind(), name="x").options)
+        sign_in_with(client, stranger)
+        enrolled.verifies_user = False
+        sign_in_with(client, enrolled)
+        assert failed == [], "nobody is known, and what was not judged"
+        enrolled.verifies_user = True
+        evil = enrolled.clone()
+        evil.origin = "https://evil.test"
+        sign_in_with(client, evil)
+        assert failed == [("ann", SIGN_IN)]
+        assert sign_in_with(client, enrolled).status_code == 302 and len(failed) == 1
+    finally:
+        user_login_failed.disconnect(receiver)
+
+
+def test_a_person_whom_no_door_lets_in_is_a_failed_login(client: Client, enrolled: Browser, settings: Any) -> None:
+    settings.AUTHENTICATION_BACKENDS = [NOBODY]
+    failed: list[Any] = []
+    receiver = lambda **values: failed.append(values["credentials"]["username"])  # noqa: E731
+    user_login_failed.connect(receiver)
+    try:
+        sign_in_with(client, enrolled)
+    finally:
+        user_login_failed.disconnect(receiver)
+    assert failed == ["ann"]
+
+
 def test_a_clone_is_found_out(client: Client, enrolled: Browser) -> None:
     thief = enrolled.clone()
     assert sign_in_with(client, enrolled).status_code == 302
@@ -262,6 +295,20 @@ def test_posts_need_the_token_of_the_form(enrolled: Browser) -> None:
     credential = enrolled.get(told["options"])
     assert post(client, SIGN_IN, told, credential).status_code == 403
     assert post(client, SIGN_IN, told, credential, csrfmiddlewaretoken=token).status_code == 302
+
+
+def test_passkeys_that_the_site_does_not_offer(client: Client, enrolled: Browser, settings: Any) -> None:
+    settings.TWILIO_VERIFY_FACTORS = ["totp"]
+    page = engines["django"].from_string("{% load twilio_verify %}{% passkey_sign_in %}")
+    assert "data-tv-passkey" not in page.render({})
+    assert sign_in_with(client, enrolled).status_code == 302, "whoever has one goes on using it"
+
+
+@pytest.mark.parametrize("name", ["next", "redirect_field_value"])
+def test_what_a_login_view_dropped_stays_dropped(rf: RequestFactory, db: Any, name: str) -> None:
+    page = engines["django"].from_string("{% load twilio_verify %}{% passkey_sign_in %}")
+    shown = page.render({name: ""}, rf.get("/login/?next=//evil.example/"))
+    assert "data-tv-passkey" in shown and "evil" not in shown
 
 
 def test_the_button_on_a_login_page(client: Client, rf: RequestFactory, db: Any, monkeypatch: Any) -> None:

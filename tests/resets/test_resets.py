@@ -579,3 +579,13 @@ def test_a_reset_says_of_each_factor_that_it_was_a_reset(ann: Any, staff: Any) -
         factor_removed.disconnect(removed)
         factors_reset.disconnect(reset)
     assert told == [("phone", made.pk), ("email", made.pk), (ann, made.pk)]
+
+
+def test_the_list_of_factors_leads_to_a_reset_that_is_under_way(ann: Any, staff: Any, client: Client) -> None:
+    pass_factor(client)
+    assert "/verify/reset/" not in client.get("/verify/").content.decode()
+    ask(ann, staff)
+    page = client.get("/verify/").content.decode()
+    assert 'href="/verify/reset/"' in page and "Our staff was asked to remove all of these." in page
+    client.post("/verify/reset/")
+    assert "/verify/reset/" not in client.get("/verify/").content.decode()

@@ -40,6 +40,12 @@ def test_a_proof_lasts_as_long_as_the_page_says(ann: Holder, client: Client, clo
     leads_to_step_up(client.get("/fresh/?a=1"), "/fresh/?a=1")
 
 
+@pytest.mark.parametrize(("behind", "status"), [(1, 200), (60, 200), (61, 302), (3600, 302)])
+def test_a_server_may_be_a_little_slow(ann: Holder, client: Client, clock: Any, behind: int, status: int) -> None:
+    clock.shift(-behind)
+    assert client.get("/fresh/").status_code == status
+
+
 def test_by_a_code(later: Holder, client: Client) -> None:
     page = leads_to_step_up(client.get("/fresh/"))
     outbox.clear()

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_twilio_verify.signals import second_factor_passed
 from django_twilio_verify.web.login_signal import LoginSignal
-from tests.support import make_factor, make_user, sign_in
+from tests.support import code_path, last_code, make_factor, make_user, sign_in
 
 from .conftest import enrol, prove
 
@@ -214,3 +214,17 @@ def test_nothing_but_the_class_of_the_signal_is_changed():
     LoginSignal.take_over(theirs)
     assert type(theirs) is Theirs
     assert login.__module__ == "django.contrib.auth"
+
+
+def test_a_browser_that_is_excused_is_in_at_once(ann, client, heard, deferred, settings):
+    settings.TWILIO_VERIFY_TRUST_DAYS = 30
+    sign_in(client)
+    client.post(code_path(client.post("/verify/challenge/")), {"code": last_code(), "trust": "yes"})
+    client.post("/logout/")
+    heard.clear()
+    before = last_login()
+    sign_in(client)
+    assert client.get("/account/").wsgi_request.twilio_verify.is_trusted
+    assert len(heard) == 2 and heard[0][1:3] == ("ann", "ann") and last_login() > before
+    client.get("/account/")
+    assert len(heard) == 2

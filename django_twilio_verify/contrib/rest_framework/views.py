@@ -33,7 +33,7 @@ from ...flows.factors import Way
 from ...models import Verification
 from ...results import Challenged, Checked, Started
 from ...signals import second_factor_passed
-from ...web import access
+from ...web import access, failures
 from ...web.wording import sentence_for
 from . import pending
 from .errors import LoginOver
@@ -76,6 +76,7 @@ class JsonView(APIView):
         of today, whoever has it by now: it is replaced.
         """
         with transaction.atomic():
+            factors.hold(user.pk)  # one of them at a time, and no read that SQLite could not write after
             token = Token.objects.select_for_update().filter(user=user).first()
             known = token is not None and ProvedToken.objects.filter(digest=digest_of(token), user_id=user.pk).exists()
             if channel and token is not None and not known:
@@ -150,11 +151,13 @@ class LoginCheckView(JsonView):
             return self.passed(request, login, checked.verification)
         if checked.outcome == CheckOutcome.ALREADY_VERIFIED:
             raise LoginOver
+        failures.note(request._request, login.user, checked)
         return _not_approved(checked)
 
     @sensitive_variables("typed")
     def recovered(self, request: Request, login: PendingLogin, typed: str) -> Response:
-        if not recovery.redeem(login.user, typed):
+        if not recovery.redeem(login.user, typed, login.client):
+            failures.factor_failed(request._request, login.user)
             return Response({"code": "wrong", "detail": _("This is not one of your recovery codes.")}, status=400)
         return self.through(request, login, Channel.RECOVERY.value)
 

@@ -17,10 +17,11 @@ from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from django_twilio_verify.contrib.rest_framework.models import ProvedToken
-from django_twilio_verify.flows import recovery
+from django_twilio_verify.flows import recovery, resets
 from django_twilio_verify.models import ConsentEvent
 from django_twilio_verify.signals import second_factor_passed
 from django_twilio_verify.testing import outbox
+from tests.factorflows.conftest import World
 from tests.support import PASSWORD, PHONE, code_path, last_code, make_factor, make_user, race, sign_in, wrong_code
 
 pytestmark = pytest.mark.django_db
@@ -321,3 +322,131 @@ def test_twenty_right_codes_give_one_token() -> None:
     statuses = race(20, check)
     assert sorted(map(str, statuses)) == ["200"] + ["401"] * 19
     assert ProvedToken.objects.count() == 1 and len(outbox) == 1 and outbox[0].to == PHONE
+
+
+# By a device
+
+
+@pytest.fixture
+def world() -> World:
+    return World("sync", None)
+
+
+def asked(api: APIClient, channel: str) -> tuple[str, Any]:
+    """Password given and the way of ``channel`` asked: the login, and what came of it."""
+    waiting = password(api)
+    way = next(one for one in waiting.data["ways"] if one["channel"] == channel)
+    begun = post(api, "login/start/", login=waiting.data["login"], factor=way["factor"], channel=channel)
+    assert begun.status_code == 200, begun.data
+    return waiting.data["login"], begun.data
+
+
+def opens(api: APIClient, answer: Any, channel: str) -> None:
+    assert answer.status_code == 200, answer.data
+    header = {"authorization": f"Token {answer.data['token']}"}
+    assert api.get("/api/secrets/", headers=header).status_code == 200
+    assert ProvedToken.objects.get().channel == channel
+
+
+@pytest.fixture
+def failures() -> Any:
+    heard: list[str] = []
+
+    def hear(**kwargs: Any) -> None:
+        heard.append(kwargs["credentials"]["username"])
+
+    user_login_failed.connect(hear)
+    yield heard
+    user_login_failed.disconnect(hear)
+
+
+def test_by_an_authenticator_app(api: APIClient, world: World, failures: list[str]) -> None:
+    with time_machine.travel(timezone.now(), tick=False):
+        _, app = world.totp(make_user())
+        login, begun = asked(api, "totp")
+        check = {"login": login, "verification": begun["verification"]}
+        wrong = post(api, "login/check/", **check, code=wrong_code(app.code()))
+        assert (wrong.status_code, wrong.data["code"]) == (400, "wrong") and failures == ["ann"]
+        opens(api, post(api, "login/check/", **check, code=app.code()), "totp")
+        assert api.get("/api/by-app/", headers={"authorization": f"Token {Token.objects.get()}"}).status_code == 200
+        assert post(api, "login/check/", **check, code=app.code()).data["code"] == "login_over"
+        login, begun = asked(api, "totp")
+        again = post(api, "login/check/", login=login, verification=begun["verification"], code=app.code())
+        assert (again.status_code, again.data["code"]) == (400, "replayed") and failures == ["ann"] * 2
+
+
+def test_by_a_phone(api: APIClient, world: World, failures: list[str]) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        _, phone = world.phone(make_user())
+        login, begun = asked(api, "push")
+        assert begun["asks_number"]
+        check = {"login": login, "verification": begun["verification"]}
+        waits = post(api, "login/check/", **check)
+        assert (waits.status_code, waits.data["code"]) == (202, "waiting")
+        [question] = phone.pending()
+        number = next(one["value"] for one in question["details"]["fields"] if one["label"] == "Number")
+        assert post(api, "login/check/", **check, number=number).status_code == 202
+        phone.approve(question["sid"])
+        clock.shift(5)
+        opens(api, post(api, "login/check/", **check), "push")
+        assert failures == []
+
+
+@pytest.mark.parametrize("answer", ["no", "wrong number"])
+def test_a_phone_that_does_not_open(api: APIClient, world: World, failures: list[str], answer: str) -> None:
+    _, phone = world.phone(make_user())
+    login, begun = asked(api, "push")
+    [question] = phone.pending()
+    number = next(one["value"] for one in question["details"]["fields"] if one["label"] == "Number")
+    body = {}
+    if answer == "no":
+        phone.deny(question["sid"])
+    else:
+        body = {"number": f"{(int(number) - 9) % 90 + 10}"}
+    refused = post(api, "login/check/", login=login, verification=begun["verification"], **body)
+    assert (refused.status_code, refused.data["code"]) == (400, "denied" if answer == "no" else "wrong")
+    assert failures == ["ann"] and not Token.objects.exists()
+
+
+def test_by_a_passkey(api: APIClient, world: World, failures: list[str]) -> None:
+    _, keys = world.passkey(make_user())
+    login, begun = asked(api, "passkey")
+    evil = keys.clone()
+    evil.origin = "https://evil.test"
+    check = {"login": login, "verification": begun["verification"]}
+    refused = post(api, "login/check/", **check, credential=evil.get(begun["options"]))
+    assert refused.status_code == 400 and failures == ["ann"] and not Token.objects.exists()
+    opens(api, post(api, "login/check/", **check, credential=keys.get(begun["options"])), "passkey")
+
+
+def test_wrong_codes_are_failed_logins(api: APIClient, failures: list[str]) -> None:
+    ann = make_user()
+    make_factor(ann)
+    recovery.issue(ann)
+    login, verification = begun(api)
+    right = last_code()
+    check = {"login": login, "verification": verification}
+    assert post(api, "login/check/", **check, code="12").status_code == 400 and failures == [], "that is no code"
+    post(api, "login/check/", **check, code=wrong_code(right))
+    assert failures == ["ann"]
+    post(api, "login/check/", login=login, recovery_code="abcd-efgh-jkmn")
+    assert failures == ["ann"] * 2
+    assert post(api, "login/check/", **check, code=right).status_code == 200 and failures == ["ann"] * 2
+
+
+def test_tokens_end_with_the_factors_that_a_reset_takes(api: APIClient) -> None:
+    ann, ben = make_user(), make_user("ben")
+    theirs = Token.objects.create(user=ben)
+    make_factor(ann)
+    token = token_of(api)
+    resets.request(ann, reason="Lost all", actor="sue", at_once=True, link=lambda token: token)
+    assert not ProvedToken.objects.exists() and Token.objects.get() == theirs
+    assert api.get("/api/orders/", headers={"authorization": f"Token {token}"}).status_code in (401, 403)
+
+
+def test_a_proof_is_not_younger_for_a_clock_that_was_put_back(api: APIClient) -> None:
+    make_factor(make_user())
+    header = {"authorization": f"Token {token_of(api)}"}
+    for seconds, status in ((30, 200), (90, 401)):
+        ProvedToken.objects.update(proved_at=timezone.now() + timedelta(seconds=seconds))
+        assert api.get("/api/lately/", headers=header).status_code == status
