@@ -95,7 +95,9 @@ def _phone_sentence(checked: Checked) -> str:
     return {
         CheckOutcome.WAITING: _("Your phone has not said yes so far. Answer on the phone, then press the button."),
         CheckOutcome.MALFORMED: _("The number has two digits."),
-        CheckOutcome.WRONG: _("This is not the number that your phone shows, so the request is over. Ask your phone again."),
+        CheckOutcome.WRONG: _(
+            "This is not the number that your phone shows, so the request is over. Ask your phone again."
+        ),
         CheckOutcome.DENIED: _("The answer on the phone was no."),
         CheckOutcome.EXPIRED: _("Nobody answered on the phone in time. Ask your phone again."),
         CheckOutcome.LOST: lost_sentence(Channel.PUSH),

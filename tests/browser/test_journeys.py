@@ -28,7 +28,7 @@ def test_ann_adds_a_phone_and_signs_in_with_it(visitor: Visitor) -> None:
     visitor.look("enrol")
     visitor.follow("Text message (SMS)")
     visitor.look("enrol_recipient")
-    expect(visitor.page.get_by_role("checkbox")).not_to_be_checked()
+    expect(visitor.consent).not_to_be_checked()
     visitor.fill_number()
     visitor.agree()
     visitor.press("Send code")
@@ -71,7 +71,7 @@ def test_another_way_needs_a_consent_of_its_own(visitor: Visitor) -> None:
     visitor.sign_in("ann", "/login/?next=/checkout/")
     visitor.follow("Phone call")
     visitor.look("challenge-call")
-    expect(visitor.page.get_by_role("checkbox")).not_to_be_checked()
+    expect(visitor.consent).not_to_be_checked()
 
     visitor.press("Send code")
     assert visitor.page.title().startswith("Error:")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
 
 from django_twilio_verify.testing import Authenticator
 from tests import qr
@@ -126,8 +126,13 @@ class Visitor:
         self.page.get_by_label("Country").select_option(country)
         self.page.get_by_label("Phone number").fill(number)
 
+    @property
+    def consent(self) -> Locator:
+        """The box to agree with; there may be another one, of a browser to be trusted."""
+        return self.page.get_by_role("checkbox", name=re.compile("^I agree"))
+
     def agree(self) -> None:
-        self.page.get_by_role("checkbox").check()
+        self.consent.check()
 
     def come_back(self) -> None:
         """Back from another tab: a headless browser shows all of them at once, so the page is told."""

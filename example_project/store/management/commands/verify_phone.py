@@ -64,9 +64,10 @@ class Command(BaseCommand):
         )
         phone.register(given["token"])
         self._keep(phone, options["state"])
-        if app is not None:
-            app.confirm(given["verification"])
+        codes = app.confirm(given["verification"]) if app is not None else []
         self.stdout.write(f"Registered as {phone.sid}. The key is in {options['state']}.")
+        if codes:  # of a first factor; the app shows them, and nobody can a second time
+            self.stdout.write("Recovery codes, each works once:\n" + "\n".join(codes))
 
     def _list(self, options: dict[str, Any]) -> None:
         waiting = self._phone(options["state"]).pending()
@@ -133,11 +134,12 @@ class _SiteApp:
         answer = self._json("/verify/access-token/", {"name": name})
         return {key: str(answer[key]) for key in ("token", "identity", "service_sid", "verification")}
 
-    def confirm(self, verification: str) -> None:
-        """Have the site ask whether the phone is there. Raises ``CommandError``."""
+    def confirm(self, verification: str) -> list[str]:
+        """Have the site ask whether the phone is there; the recovery codes that it made. Raises ``CommandError``."""
         answer = self._json(f"/verify/access-token/{verification}/", {})
         if answer.get("status") != "enrolled":
             raise CommandError(f"The site did not enrol the phone: {answer.get('status')}.")
+        return [str(code) for code in answer.get("recovery_codes") or ()]
 
     @property
     def _csrf(self) -> str:
