@@ -40,7 +40,7 @@ class IsVerified(BasePermission):
         # SECURITY: the session's proof is the session's person's, and not of somebody whom other credentials name. By
         # the session itself: DRF writes whom it has found over ``user`` of the request within.
         is_own = session.signed_in_id(found) == session.text_of(request.user)
-        return is_own and bool(found.twilio_verify.has_proved(max_age=self.max_age, channels=self.channels))  # type: ignore[attr-defined]
+        return is_own and bool(found.twilio_verify.has_proved(max_age=self.max_age, channels=self.channels))
 
     def _fits(self, proof: ProvedToken | None) -> bool:
         if proof is None:
