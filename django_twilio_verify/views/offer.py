@@ -67,7 +67,7 @@ def _to_prove_again(page: PageMixin) -> Factor | None:
     user = page.request.user
     if not settings.reprove_days or not user.is_authenticated or access.wants_json(page.request):
         return None
-    old = [one for one in factors.enrolled(user) if stale.is_stale(one) and managing.reprove_way(user, one)]
+    old = [one for one in factors.held(user) if stale.is_stale(one) and managing.reprove_way(user, one)]
     return old[0] if old and not assurance.said_not_now(user) else None
 
 
