@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from ..flows import browsers
+from ..flows import trust
 from ..models import EnrolmentGrace, Entity, OfferRefusal, TrustedBrowser
 from .base import PersonAdmin, name_of_user
 
@@ -64,7 +64,7 @@ class TrustedBrowserAdmin(PersonAdmin):
     @admin.action(description=_("Trust the selected browsers no more"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Each asks for the second factor from now on."""
-        count = browsers.revoke(list(queryset.order_by().values_list("pk", flat=True)))
+        count = trust.revoke_each(list(queryset.order_by().values_list("pk", flat=True)))
         said = ngettext(
             "%(count)d browser is not trusted any more.", "%(count)d browsers are not trusted any more.", count
         )

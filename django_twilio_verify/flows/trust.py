@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -156,6 +156,14 @@ def revoke(user: AbstractBaseUser, browser_id: int) -> bool:
 def revoke_all(user: AbstractBaseUser) -> int:
     """Trust no browser of ``user`` any more; how many were revoked."""
     return _revoke(user, TrustedBrowser.objects.filter(user_id=user.pk))
+
+
+def revoke_each(ids: Collection[int]) -> int:
+    """Trust these browsers no more, whosoever they are, as staff asks; how many were trusted until now."""
+    rows = TrustedBrowser.objects.filter(pk__in=ids)
+    standing = rows.filter(revoked_at=None).select_related("user").order_by("user")
+    people = {row.user_id: row.user for row in standing}
+    return sum(_revoke(person, rows.filter(user_id=person.pk)) for person in people.values())
 
 
 @sensitive_variables("tokens")

@@ -21,7 +21,7 @@ from ..exceptions import BackendError, TwilioVerifyError, VerificationNotFound
 from ..factor_options import MAX_NAME
 from ..flows import challenges, devicefactors, verifications
 from ..flows.factors import Confirmed
-from ..forms.enrolment import AppCodeForm
+from ..forms.codes import AppCodeForm
 from ..forms.names import NameForm
 from ..models import Verification
 from ..results import Checked, Enrolled, Enrolling

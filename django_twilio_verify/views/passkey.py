@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..choices import Channel, Purpose
-from ..exceptions import BackendUnavailable, RateLimited, TwilioVerifyError
+from ..exceptions import TwilioVerifyError
 from ..flows import challenges
 from ..flows.asking import NoSuchFactor
 from ..flows.options import Payment
 from ..web import session
 from ..web.wording import lost_sentence
-from .base import UNAVAILABLE_RETRY, PageMixin
+from .base import PageMixin
+from .credentials import options_answer, problem_answer
 from .payment import PAYMENT
 
 
@@ -47,8 +45,8 @@ class PasskeyOptionsView(PageMixin):
         except NoSuchFactor:
             return _problem(lost_sentence(Channel.PASSKEY), 409)
         except TwilioVerifyError as error:
-            return _refusal(error)
-        return JsonResponse({"verification": str(started.verification.pk), "options": dict(started.options)})
+            return problem_answer(error)
+        return options_answer(started.verification, started.options)
 
     def _person(self, purpose: Purpose) -> AbstractBaseUser | None:
         # SECURITY: a password alone is asked for the sign-in that waits, and for nothing else.
@@ -66,15 +64,5 @@ class PasskeyOptionsView(PageMixin):
         return found
 
 
-def _refusal(error: TwilioVerifyError) -> HttpResponse:
-    if isinstance(error, RateLimited):
-        wait = int((error.retry_at - timezone.now()).total_seconds())
-        return _problem(error.sentence, 429, max(1, wait))
-    if isinstance(error, BackendUnavailable):
-        return _problem(error.sentence, 503, UNAVAILABLE_RETRY)
-    return _problem(error.sentence, 409)
-
-
-def _problem(sentence: str, status: int, retry_after: int | None = None) -> HttpResponse:
-    headers: dict[str, Any] = {"Retry-After": str(retry_after)} if retry_after is not None else {}
-    return JsonResponse({"problem": sentence}, status=status, headers=headers)
+def _problem(sentence: str, status: int) -> HttpResponse:
+    return JsonResponse({"problem": sentence}, status=status)

@@ -178,7 +178,7 @@ def _malformed(problem: str) -> str:
 
 def _malformed_in_app(problem: str, length: int) -> str:
     if problem == CodeProblem.MISSING:
-        return _("Enter the code that the app shows.")
+        return _("Enter the code that your authenticator app shows.")
     if problem in (CodeProblem.TOO_SHORT, CodeProblem.TOO_LONG):
         return _("The app shows a code of %(length)s digits. Enter it whole, and nothing else.") % {"length": length}
     return _("The code has digits only.")

@@ -22,6 +22,7 @@ from django_twilio_verify.models import (
     ProviderRemoval,
     TrustedBrowser,
 )
+from django_twilio_verify.signals import browsers_revoked
 from tests.support import make_factor, make_user
 
 pytestmark = pytest.mark.django_db
@@ -158,12 +159,19 @@ def test_staff_ends_the_trust_in_a_browser(ann: User) -> None:
     assert browser.revoked_at is None, "to see is not to end"
     User.objects.filter(username="sue").delete()
     client = enter("view_trustedbrowser", "change_trustedbrowser")
+    told: list[tuple[User, int]] = []
+
+    def revoked(user: User, count: int, **kwargs: Any) -> None:
+        told.append((user, count))
+
+    browsers_revoked.connect(revoked)
     assert (
         "1 browser is not trusted any more."
         in client.post(list_of(TrustedBrowser), chosen, follow=True).content.decode()
     )
     browser.refresh_from_db()
     assert browser.revoked_at is not None
+    assert told == [(ann, 1)], "the site hears of it as of the person's own"
     before = browser.revoked_at
     assert "0 browsers" in client.post(list_of(TrustedBrowser), chosen, follow=True).content.decode()
     browser.refresh_from_db()

@@ -101,8 +101,8 @@ def test_a_page_that_is_loaded_again_has_the_field_and_no_secret(world: World, c
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("", "Enter the code that the app shows."),
-        (" - ", "Enter the code that the app shows."),
+        ("", "Enter the code that your authenticator app shows."),
+        (" - ", "Enter the code that your authenticator app shows."),
         ("12345", "The app shows a code of 6 digits."),
         ("1234567", "The app shows a code of 6 digits."),
         ("abcdef", "The code has digits only."),

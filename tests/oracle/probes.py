@@ -445,6 +445,9 @@ def _any(options: Any) -> Any:
 
 
 def _passkey_sign_in(world: World, variant: str) -> Callable[[], Any]:
+    """The provider is asked about a passkey that is known here, and takes its time; about others nobody is asked. So
+    the time tells whether an id is somebody's, to whoever has the id: it is random, long, and shown to its holder.
+    """
     told = world.asking.post("/verify/passkey/options/").json()
     values = {"verification": told["verification"], "credential": _credential(world, variant, told["options"])}
     return _request(world.asking, "post", "/verify/passkey/", values)
