@@ -42,7 +42,7 @@ def status_url(page: Any) -> str:
 
 def test_from_the_list_to_the_phone(world: World, client: Client, ann: Any, app: Client, clock: Any) -> None:
     assert "/verify/enrol/push/" in links(client.get("/verify/enrol/"))
-    assert f"The app {APP} on your phone" in text(client.get("/verify/enrol/"))
+    assert f"{APP} on your phone" in text(client.get("/verify/enrol/"))
     page = client.get("/verify/enrol/push/?next=/context/")
     assert f"Open {APP} on your phone." in text(page)
     waits = status_url(page)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
@@ -80,6 +82,16 @@ def test_by_another_way_of_the_same_kind(browser, phone, inbox):
     page = code_path(browser.post(path(phone, "replace/call"), address("call")))
     browser.post(page, {"code": last_code()})
     assert numbers() == {OTHER_PHONE, EMAIL}
+
+
+def test_going_on_another_way_replaces_all_the_same(browser, phone):
+    page = replace(browser, phone)
+    assert path(phone, "replace/sms") in browser.get(page).content.decode(), "to change the number, and not to add one"
+    with time_machine.travel(timezone.now() + timedelta(seconds=40)):
+        form = {key: value for key, value in address("call").items() if key not in ("country", "number")}
+        page = code_path(browser.post(f"{page}call/", form))
+        browser.post(page, {"code": last_code()})
+    assert numbers() == {OTHER_PHONE}
 
 
 def test_a_landline_is_offered_a_call_here_too(browser, phone):
