@@ -17,7 +17,6 @@ from django.core.mail import EmailMessage
 from django.dispatch import Signal
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from ..choices import Purpose, RecipientKind
 from ..clientinfo import ClientInfo
@@ -32,6 +31,7 @@ from ..signals import (
     verification_started,
 )
 from . import stale
+from .browsernames import browser_name
 
 logger = logging.getLogger("django_twilio_verify")
 
@@ -54,16 +54,6 @@ class Notice(StrEnum):
 
 
 _TO_THE_OLD_ONE = (Notice.FACTOR_REMOVED, Notice.FACTOR_REPLACED)
-_BROWSERS = {"Edg": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
-_SYSTEMS = {
-    "iPhone": "iPhone",
-    "iPad": "iPad",
-    "Android": "Android",
-    "Windows": "Windows",
-    "CrOS": "ChromeOS",
-    "Mac OS X": "macOS",
-    "Linux": "Linux",
-}
 
 
 def connect() -> None:
@@ -123,18 +113,6 @@ def described(factor: Factor) -> str:
         return f"{kind} {factor.masked}"
     # SECURITY: a name is whatever somebody typed who is perhaps not the person: no mail program makes a link of it.
     return f"{kind} “{factor.label}”" if re.fullmatch(r"[\w '’()+-]+", factor.label) else kind
-
-
-def browser_name(user_agent: str) -> str:
-    """What people call the browser that sends this header, as "Firefox on Windows"; ``""`` for an unknown one.
-
-    SECURITY: of the header itself, which anybody can fill with anything, nothing is told.
-    """
-    browser = next((name for mark, name in _BROWSERS.items() if mark in user_agent), "")
-    system = next((name for mark, name in _SYSTEMS.items() if mark in user_agent), "")
-    if browser and system:
-        return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
-    return browser or system
 
 
 def _addresses(notice: Notice, user: AbstractBaseUser, factor: Factor | None) -> list[str]:

@@ -28,6 +28,7 @@ from ..conf import settings
 from ..models import Factor, TrustedBrowser
 from ..signals import browser_trusted, browsers_revoked
 from . import notices
+from .browsernames import browser_name
 from .notices import Notice
 
 MOST = 20
@@ -37,27 +38,6 @@ _BYTES = 32
 _SETUP = "setup"
 _EARLIER = "_twilio_verify_earlier_password"
 _PASSWORD_ONLY = frozenset({"password"})
-
-_BROWSERS = (
-    ("Edg", "Edge"),
-    ("OPR/", "Opera"),
-    ("SamsungBrowser", "Samsung Internet"),
-    ("Firefox/", "Firefox"),
-    ("FxiOS", "Firefox"),
-    ("CriOS", "Chrome"),
-    ("Chrome/", "Chrome"),
-    ("Safari/", "Safari"),
-)
-_SYSTEMS = (
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Android", "Android"),
-    ("Windows", "Windows"),
-    ("CrOS", "ChromeOS"),
-    ("Mac OS X", "macOS"),
-    ("Linux", "Linux"),
-)
-"""What a ``User-Agent`` names, in the order of asking: Edge also says Chrome and Safari, and Android says Linux."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +162,6 @@ def purge() -> int:
     return deleted
 
 
-def browser_name(user_agent: str) -> str:
-    """What a person knows the browser by, as ``Firefox, Windows``; ``""`` for one that is not among the usual."""
-    # SECURITY: words of ours only; nothing that a client writes is kept or shown.
-    found = (_named(user_agent, _BROWSERS), _named(user_agent, _SYSTEMS))
-    return ", ".join(name for name in found if name)
-
-
 def connect() -> None:
     """Have passwords that are only written anew leave trust as it is."""
     model = get_user_model()
@@ -279,7 +252,3 @@ def _is_outdated(encoded: str) -> bool:
         return False
     preferred = get_hasher()
     return bool(hasher.algorithm != preferred.algorithm or preferred.must_update(encoded))
-
-
-def _named(user_agent: str, table: Iterable[tuple[str, str]]) -> str:
-    return next((name for mark, name in table if mark in user_agent), "")

@@ -23,6 +23,7 @@ from ..choices import Channel, CheckOutcome, FactorKind
 from ..exceptions import BackendUnavailable, RateLimited, TwilioVerifyError
 from ..factor_options import MAX_NAME
 from ..flows import devicefactors, factors, passkeys, recovery
+from ..flows.browsernames import browser_name
 from ..forms.names import NameForm
 from ..forms.newpasskey import NewPasskeyForm
 from ..forms.passkeys import CredentialForm
@@ -30,7 +31,6 @@ from ..models import Verification
 from ..results import Checked, Enrolled
 from ..web import access, failures, hints, session
 from ..web.access import with_next
-from ..web.browsers import browser_name
 from ..web.wording import challenge_sentence_for
 from .base import UNAVAILABLE_RETRY, FormPage, PageMixin, StepUpMixin, demand_proof
 from .enrolways import page_of

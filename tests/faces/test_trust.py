@@ -21,6 +21,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_twilio_verify.flows import recovery, trust
+from django_twilio_verify.flows.browsernames import browser_name
 from django_twilio_verify.models import Factor, TrustedBrowser, Verification
 from django_twilio_verify.signals import browser_trusted, browsers_revoked
 from django_twilio_verify.testing import outbox
@@ -184,10 +185,10 @@ def test_the_person_is_told(ann, browser):
         trusted(browser)
     finally:
         browser_trusted.disconnect(receiver)
-    assert heard == [("Firefox, Linux", ann)]
+    assert heard == [("Firefox on Linux", ann)]
     letter = mail.outbox[0]
     assert (letter.to, letter.subject) == (["ann@example.org"], "Acme: a browser that you trust")
-    for line in ("Hello ann,", "Browser: Firefox, Linux", "Address: 203.0.113.9", "Until:", "Help: help@acme.example"):
+    for line in ("Hello ann,", "Browser: Firefox on Linux", "Address: 203.0.113.9", "Until:", "Help: help@acme.example"):
         assert line in letter.body
     assert browser.cookies[COOKIE].value not in letter.body
     browser.post("/login/", {"username": "ann", "password": PASSWORD})
@@ -449,7 +450,7 @@ def test_the_list_names_browser_place_last_use_and_end(ann, browser):
     browser.post(asked["Location"], {"code": last_code()})
     page = browser.get("/verify/browsers/")
     shown = text(page)
-    assert "Firefox, Linux This browser" in shown and "Unknown browser" in shown
+    assert "Firefox on Linux This browser" in shown and "Unknown browser" in shown
     assert "from 203.0.113.9" in shown and "Trusted since" in shown
     assert shown.count("This browser") == 1
     assert page["Cache-Control"].startswith("no-store") or "no-store" in page["Cache-Control"]
@@ -548,19 +549,19 @@ def test_a_browser_is_trusted_for_a_day_at_least(ann):
 @pytest.mark.parametrize(
     ("user_agent", "name"),
     [
-        (FIREFOX, "Firefox, Linux"),
+        (FIREFOX, "Firefox on Linux"),
         (
             "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/140 Safari/537.36 Edg/140",
-            "Edge, Windows",
+            "Edge on Windows",
         ),
-        ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Mobile Safari/604.1", "Safari, iPhone"),
-        ("Mozilla/5.0 (Linux; Android 16) AppleWebKit/537.36 Chrome/140 Mobile Safari/537.36", "Chrome, Android"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Mobile Safari/604.1", "Safari on iPhone"),
+        ("Mozilla/5.0 (Linux; Android 16) AppleWebKit/537.36 Chrome/140 Mobile Safari/537.36", "Chrome on Android"),
         ("<script>alert(1)</script>", ""),
         ("", ""),
     ],
 )
 def test_a_browser_is_named_in_our_words_only(user_agent, name):
-    assert trust.browser_name(user_agent) == name
+    assert browser_name(user_agent) == name
 
 
 @pytest.mark.race

@@ -10,6 +10,7 @@ from django import VERSION
 from django.core import mail
 
 from django_twilio_verify.flows import challenges, factors, notices
+from django_twilio_verify.flows.browsernames import browser_name
 from django_twilio_verify.flows.notices import Notice
 from django_twilio_verify.models import Factor, Verification
 from django_twilio_verify.signals import notice_sent
@@ -113,7 +114,7 @@ def test_a_device_is_named_by_its_plain_name_only(ann):
     ],
 )
 def test_of_the_browser_only_known_names_are_told(header, name):
-    assert notices.browser_name(header) == name
+    assert browser_name(header) == name
 
 
 def test_signs_are_not_written_as_html(ann, settings):

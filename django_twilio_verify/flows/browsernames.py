@@ -1,4 +1,7 @@
-"""What a person would call the browser at hand."""
+"""What a person calls a browser.
+
+SECURITY: words of ours only: of the header itself, which anybody can fill with anything, nothing is kept or told.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _SYSTEMS = (
     ("Android", "Android"),
     ("CrOS", "ChromeOS"),
     ("Windows", "Windows"),
-    ("Macintosh", "Mac"),
+    ("Mac OS X", "macOS"),
     ("Linux", "Linux"),
 )
 
