@@ -586,6 +586,6 @@ def test_the_list_of_factors_leads_to_a_reset_that_is_under_way(ann: Any, staff:
     assert "/verify/reset/" not in client.get("/verify/").content.decode()
     ask(ann, staff)
     page = client.get("/verify/").content.decode()
-    assert 'href="/verify/reset/"' in page and "Our staff was asked to remove all of these." in page
+    assert 'href="/verify/reset/"' in page and "Our staff was told that you lost all of this" in page
     client.post("/verify/reset/")
     assert "/verify/reset/" not in client.get("/verify/").content.decode()
