@@ -79,7 +79,7 @@ def test_by_a_device(later: Holder, client: Client, clock: Any, kind: str) -> No
     assert client.session["_twilio_verify_settled"]["channel"] == kind
     if kind in ("push", "silent"):  # the page of a used approval renews nothing
         clock.shift(700)
-        used = Verification.objects.latest("created_at").pk
+        used = Verification.objects.filter(purpose="step_up").latest("created_at").pk
         assert client.post(f"/verify/push/{used}/").status_code == 302
         leads_to_step_up(client.get("/fresh/"))
 
@@ -90,7 +90,7 @@ def test_by_a_link_of_the_mobile_network(later: Holder, client: Client, settings
     agree(PHONE, "sna", user=later.user)
     link = client.post("/verify/step-up/", {"next": "/fresh/"})["Location"]
     assert "/verify/link/" in link
-    backends["default"].simulator.open_link(Verification.objects.latest("created_at").link)
+    backends["default"].simulator.open_link(Verification.objects.filter(purpose="step_up").latest("created_at").link)
     assert client.post(link, {"next": "/fresh/"})["Location"] == "/fresh/"
     assert client.get("/fresh/").status_code == 200
 

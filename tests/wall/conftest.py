@@ -13,6 +13,9 @@ from tests.support import code_path, last_code
 @pytest.fixture(autouse=True)
 def more_doors(settings):
     settings.ROOT_URLCONF = "tests.wall.site"
+    settings.SESSION_ENGINE = (
+        "django.contrib.sessions.backends.db"  # statements are counted, also where a cache is at hand
+    )
 
 
 @pytest.fixture(autouse=True)
