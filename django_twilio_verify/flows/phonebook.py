@@ -12,8 +12,7 @@ from ..choices import Channel, FactorKind
 from ..conf import fingerprint, fingerprints
 from ..models import Factor
 from ..recipients import Recipient
-from ..signals import factor_confirmed
-from . import factors
+from . import devicefactors, factors
 
 
 def phone_of(user: AbstractBaseUser) -> Factor | None:
@@ -62,12 +61,23 @@ def proved(user: AbstractBaseUser, recipient: Recipient, *, channel: Channel = C
     with transaction.atomic(using=router.db_for_write(Factor)):
         fresh = Factor.objects.filter(pk=factor.pk, confirmed_at=None).update(confirmed_at=now)
         Factor.objects.filter(pk=factor.pk).update(last_used_at=now)
-        if fresh:
-            Factor.objects.filter(user_id=user.pk, kind=FactorKind.PHONE).exclude(pk=factor.pk).delete()
+        before = _replaced(factor) if fresh else []
     if not fresh:
         return False
     factor.refresh_from_db()
     if not Factor.objects.filter(default_for=user.pk).exists():
         factors.make_default(factor)
-    factor_confirmed.send(sender=Factor, factor=factor, user=user)
+    for old in before:
+        devicefactors.removed(old, user, None, replaced_by=factor)
+    factors.announce(factor, None, replaced=before[0] if before else None)
     return first
+
+
+def _replaced(factor: Factor) -> list[Factor]:
+    """Remove the person's other phones; those that were proved, as they were."""
+    others = list(Factor.objects.filter(user_id=factor.user_id, kind=FactorKind.PHONE).exclude(pk=factor.pk))
+    for other in others:
+        key = other.pk
+        other.delete()
+        other.pk = key
+    return [other for other in others if other.confirmed_at is not None]

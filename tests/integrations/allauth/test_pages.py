@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel
 from django_twilio_verify.exceptions import BackendUnavailable
-from django_twilio_verify.flows import disclosures
+from django_twilio_verify.flows import consent, disclosures
 from django_twilio_verify.models import ConsentEvent, Factor, Verification
 from django_twilio_verify.testing import outbox
-from tests.support import OTHER_PHONE, PASSWORD, PHONE, last_code, make_factor, make_user, wrong_code
+from tests.support import OTHER_PHONE, PASSWORD, PHONE, last_code, make_client, make_factor, make_user, wrong_code
 
 pytestmark = pytest.mark.django_db
 
@@ -116,7 +117,7 @@ def test_an_unknown_number_hears_what_a_known_one_hears() -> None:
 
 
 def test_change_the_number() -> None:
-    ann = make_user()
+    ann = make_user(email="ann@example.org")
     make_factor(ann)
     browser = Client()
     browser.force_login(ann)
@@ -131,6 +132,9 @@ def test_change_the_number() -> None:
     assert done.status_code == 302
     assert [row.recipient_value for row in Factor.objects.all()] == [OTHER_PHONE]
     assert Factor.objects.get().is_default and whoami(browser) == "ann"
+    # Her consent for the old number ends with it, and she is told.
+    assert consent.live(recipient=PHONE, channel="sms", client=make_client(), user=ann) is None
+    assert "Acme: what you sign in with was replaced" in [letter.subject for letter in mail.outbox]
 
 
 def test_a_number_of_somebody_else() -> None:
