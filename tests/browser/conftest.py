@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,10 +57,12 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the pictures go."""
+def screenshots() -> Path | None:
+    """Where the pictures go; ``None`` if nobody has asked for them."""
     named = os.environ.get("SCREENSHOTS")
-    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    if not named:
+        return None
+    folder = Path(named)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -70,18 +73,36 @@ def shop_environ() -> dict[str, str]:
     return {}
 
 
-@pytest.fixture
-def environ(tmp_path: Path, shop_environ: dict[str, str]) -> dict[str, str]:
-    """All that the shop and its commands find in their environment: a port and a database of the test's own."""
+def _environment(database: Path) -> dict[str, str]:
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("TWILIO_", "VERIFY_"))}
     environ.pop("DJANGO_SETTINGS_MODULE", None)
-    environ |= {"PORT": str(port), "HOST": "127.0.0.1", "DATABASE": str(tmp_path / "shop.sqlite3")}
+    environ |= {"PORT": str(port), "HOST": "127.0.0.1", "DATABASE": str(database)}
     environ |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "DEBUG": "1"}
     environ |= {"OFFER_STRONGER": "0"}  # but for the tests of it: journeys end where they were going
-    return environ | shop_environ
+    return environ
+
+
+@pytest.fixture(scope="session")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a shop that was just opened for the first time: made once, since that takes seconds."""
+    folder = tmp_path_factory.mktemp("opened")
+    environ, log = _environment(folder / "shop.sqlite3"), folder / "server.log"
+    with _served(environ, log):
+        pass
+    return folder / "shop.sqlite3"
+
+
+@pytest.fixture
+def environ(tmp_path: Path, opened: Path, shop_environ: dict[str, str]) -> dict[str, str]:
+    """All that the shop and its commands find in their environment: a port and a database of the test's own."""
+    database = tmp_path / "shop.sqlite3"
+    # Not as a file: what was written last may still be in the log beside it.
+    with closing(sqlite3.connect(opened)) as made, closing(sqlite3.connect(database)) as copy:
+        made.backup(copy)
+    return _environment(database) | shop_environ
 
 
 @pytest.fixture
@@ -105,20 +126,21 @@ def manage(shop: str, environ: dict[str, str]) -> Manage:
 @pytest.fixture
 def shop(environ: dict[str, str], log: Path) -> Iterator[str]:
     """The address of a shop of the test's own, just opened by ``manage.py demo``."""
+    with _served(environ, log):
+        yield f"http://127.0.0.1:{environ['PORT']}"
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+@contextmanager
+def _served(environ: dict[str, str], log: Path) -> Iterator[None]:
     with log.open("wb") as output:
-        server = subprocess.Popen(
-            [*MANAGE, "demo"],
-            env=environ,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        server = subprocess.Popen([*MANAGE, "demo"], env=environ, stdout=output, stderr=subprocess.STDOUT)
     try:
         _wait_for(server, int(environ["PORT"]), log)
-        yield f"http://127.0.0.1:{environ['PORT']}"
+        yield
     finally:
         server.terminate()
         server.wait(timeout=20)
-    assert "Traceback" not in log.read_text(), log.read_text()
 
 
 def _wait_for(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
@@ -134,7 +156,7 @@ def _wait_for(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 
 @pytest.fixture
-def visitor(chromium: Browser, shop: str, axe: str, screenshots: Path) -> Iterator[Visitor]:
+def visitor(chromium: Browser, shop: str, axe: str, screenshots: Path | None) -> Iterator[Visitor]:
     """Somebody at a phone, with cookies of their own. What the console complained of fails the test."""
     visitor = Visitor(chromium, shop, axe, screenshots)
     yield visitor
@@ -142,7 +164,7 @@ def visitor(chromium: Browser, shop: str, axe: str, screenshots: Path) -> Iterat
 
 
 @pytest.fixture
-def phone(chromium: Browser, shop: str, axe: str, screenshots: Path) -> Iterator[Visitor]:
+def phone(chromium: Browser, shop: str, axe: str, screenshots: Path | None) -> Iterator[Visitor]:
     """As ``visitor``, at a phone that says so: by touch, and by what its browser tells of itself."""
     visitor = Visitor(chromium, shop, axe, screenshots, mobile=True)
     yield visitor
@@ -150,7 +172,7 @@ def phone(chromium: Browser, shop: str, axe: str, screenshots: Path) -> Iterator
 
 
 @pytest.fixture
-def visitor_without_scripts(chromium: Browser, shop: str, axe: str, screenshots: Path) -> Iterator[Visitor]:
+def visitor_without_scripts(chromium: Browser, shop: str, axe: str, screenshots: Path | None) -> Iterator[Visitor]:
     """As ``visitor``, with JavaScript switched off."""
     visitor = Visitor(chromium, shop, axe, screenshots, scripts=False)
     yield visitor

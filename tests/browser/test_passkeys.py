@@ -58,7 +58,7 @@ def shop(shop: str, verify: VerifyServer) -> str:
 
 
 @pytest.fixture
-def visitor(chromium: Browser, shop: str, axe: str, screenshots: Path) -> Iterator[Visitor]:
+def visitor(chromium: Browser, shop: str, axe: str, screenshots: Path | None) -> Iterator[Visitor]:
     """Somebody whose browser offers passkeys at the press of the button alone."""
     visitor = Visitor(chromium, shop, axe, screenshots)
     visitor.profile.add_init_script(NO_AUTOFILL)
@@ -358,7 +358,7 @@ def test_a_browser_without_passkeys_after_the_password(visitor: Visitor, device:
 
 
 @pytest.fixture
-def offered(chromium: Browser, shop: str, axe: str, screenshots: Path) -> Iterator[Visitor]:
+def offered(chromium: Browser, shop: str, axe: str, screenshots: Path | None) -> Iterator[Visitor]:
     """Somebody whose browser offers passkeys beside the name, too."""
     visitor = Visitor(chromium, shop, axe, screenshots)
     yield visitor

@@ -58,7 +58,14 @@ class Visitor:
     """One browser profile, with the shop open in one tab and the phone in another."""
 
     def __init__(
-        self, browser: Browser, shop: str, axe: str, pictures: Path, *, scripts: bool = True, mobile: bool = False
+        self,
+        browser: Browser,
+        shop: str,
+        axe: str,
+        pictures: Path | None,
+        *,
+        scripts: bool = True,
+        mobile: bool = False,
     ) -> None:
         self.shop = shop
         self.complaints: list[str] = []
@@ -233,12 +240,10 @@ class Visitor:
 
     def look(self, name: str) -> None:
         """Take pictures of the page, and hold it against the rules for every page."""
-        for suffix, size in (("phone", PHONE), ("desk", DESK)):
-            self.page.set_viewport_size(size)  # type: ignore[arg-type]
-            self.page.screenshot(path=self._pictures / f"{name}-{suffix}.png", full_page=True, caret="initial")
+        if self._pictures is not None:
+            self._take_pictures(name, self._pictures)
         self.page.emulate_media(color_scheme="dark")
         self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-        self.page.screenshot(path=self._pictures / f"{name}-dark.png", full_page=True, caret="initial")
         if self._scripts and self._axe:
             self._hold_against_axe(f"{name}, dark")
         self.page.emulate_media(color_scheme="light")
@@ -250,6 +255,14 @@ class Visitor:
         self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
         if self._scripts and self._axe:
             self._hold_against_axe(name)
+
+    def _take_pictures(self, name: str, folder: Path) -> None:
+        for suffix, size in (("phone", PHONE), ("desk", DESK)):
+            self.page.set_viewport_size(size)  # type: ignore[arg-type]
+            self.page.screenshot(path=folder / f"{name}-{suffix}.png", full_page=True, caret="initial")
+        self.page.emulate_media(color_scheme="dark")
+        self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        self.page.screenshot(path=folder / f"{name}-dark.png", full_page=True, caret="initial")
 
     def _hold_against_axe(self, name: str) -> None:
         # By the debugger: a script element would be blocked by the page's policy.
