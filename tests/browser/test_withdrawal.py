@@ -26,7 +26,7 @@ def test_ann_stops_her_text_messages_and_agrees_again(visitor: Visitor) -> None:
 
     visitor.sign_out()
     visitor.sign_in("ann")
-    expect(visitor.page.get_by_role("checkbox")).not_to_be_checked()
+    expect(visitor.consent).not_to_be_checked()
     assert len(visitor.messages()) == 1
 
 
