@@ -4,6 +4,8 @@ from django.apps import AppConfig
 from django.contrib.auth.signals import user_logged_in
 from django.utils.translation import gettext_lazy as _
 
+from .signals import factors_reset, second_factor_passed
+
 
 class TwilioVerifyConfig(AppConfig):
     """Django app ``django_twilio_verify``, label ``twilio_verify``."""
@@ -18,7 +20,6 @@ class TwilioVerifyConfig(AppConfig):
         # Here and not above: Django imports this file before models may be imported.
         from . import checks  # noqa: PLC0415
         from .flows import notices, removals, trust  # noqa: PLC0415
-        from .signals import factors_reset, second_factor_passed  # noqa: PLC0415
         from .web import doors  # noqa: PLC0415
         from .web.access import on_login  # noqa: PLC0415
         from .web.login_signal import LoginSignal  # noqa: PLC0415

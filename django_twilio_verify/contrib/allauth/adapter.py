@@ -17,14 +17,14 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse, RateLimited
 from allauth.core.internal.httpkit import is_headless_request
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from ... import exceptions
-from ...choices import Channel, ConsentMedium, Purpose
+from ...choices import Channel, ConsentMedium, Purpose, VerificationStatus
 from ...conf import settings
 from ...exceptions import BackendUnavailable, ConsentRequired, InvalidRecipient, TwilioVerifyError
 from ...flows import consent, disclosures, phonebook, verifications
@@ -74,12 +74,13 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
             phonebook.claim(user, recipient, channel=self.phone_channel)
 
     def set_phone_verified(self, user: Any, phone: str) -> None:
-        """allauth has found the code right."""
+        """allauth has found the code right. Raises ``PermissionDenied`` if the code did not go to ``phone``."""
         request = context.request
         recipient = Recipient.phone(phone)
+        # SECURITY: by our own record: allauth's state of the session may name another number by now.
+        if not _is_proved(request, user, recipient):
+            raise PermissionDenied("The code was not sent to this number.")
         first = phonebook.proved(user, recipient, channel=self.phone_channel)
-        if (sent := session.verification_of(request)) and session.recall(request, "code"):
-            verifications.accept(sent, client=client_from(request), user=user, recipient=recipient)
         session.forget(request)
         if first:
             # SECURITY: only a first factor. A phone that signs in by code alone is no second factor of itself.
@@ -169,6 +170,18 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
             return False
         named = (app_settings.FORMS.get(name) for name in ("verify_phone", "confirm_login_code"))
         return all(_is_ours(form) for form in named)
+
+
+def _is_proved(request: HttpRequest, user: Any, recipient: Recipient) -> bool:
+    """Whether what this session had sent to ``recipient`` is approved: by Verify, or by allauth if the code is ours."""
+    sent = session.verification_of(request)
+    if sent is None:
+        return False
+    client = client_from(request)
+    if session.recall(request, "code"):
+        verifications.accept(sent, client=client, user=user, recipient=recipient)
+    found = verifications.get(sent, client=client, user=user)
+    return found.status == VerificationStatus.APPROVED and found.recipient == recipient
 
 
 def _is_ours(form: Any) -> bool:

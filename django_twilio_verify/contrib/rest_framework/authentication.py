@@ -29,7 +29,7 @@ class FactorGuard:
         user, token = found
         proof = self.proof_of(user, token)
         # SECURITY: promise 3, for doors that no session guards.
-        if proof is None and access.owes_factor(user, request._request):
+        if proof is None and access.judge(user, request._request).owes:
             raise SecondFactorRequired
         request._request.twilio_verify_proof = proof
         return found

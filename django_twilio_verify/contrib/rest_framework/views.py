@@ -102,7 +102,7 @@ class LoginView(JsonView):
         user = authenticate(request._request, **given.validated_data)
         if user is None:
             return Response({"code": "wrong_password", "detail": _("User name or password is wrong.")}, status=400)
-        if not access.owes_factor(user, request._request):
+        if not access.judge(user, request._request).owes:
             return self.given_out(user, "")
         if not factors.has_factor(user):
             return Response({"code": "enrolment_required", "detail": _("Add a second factor on the site.")}, status=403)

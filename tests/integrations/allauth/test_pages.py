@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -159,3 +160,28 @@ def test_a_provider_that_is_down(fault: dict[str, Any], status: int) -> None:
     backends["default"].fail_next(**fault)
     answer = sign_up(Client(), **agreed())
     assert answer.status_code == status and "We could not send a code" in answer.content.decode()
+
+
+def test_a_code_for_one_number_proves_no_other() -> None:
+    """She asks for another number, nothing can be sent there, and she enters the code that came to the first one."""
+    browser = Client()
+    sign_up(browser, **agreed())
+    code = last_code()
+    backends["default"].fail_next(code=60410)
+    browser.post("/accounts/phone/verify/", {"action": "change", "phone": OTHER_PHONE, **agreed()})
+    browser.post("/accounts/phone/verify/", {"code": code})
+    assert not Factor.objects.filter(recipient_value=OTHER_PHONE, confirmed_at__isnull=False).exists()
+
+
+def test_a_session_that_names_another_number_is_refused() -> None:
+    """Whatever allauth's own state says by now, the number that is proved is the one that the code went to."""
+    browser = Client()
+    sign_up(browser, **agreed())
+    session = browser.session
+    stash = session["account_login"]
+    swapped = json.loads(json.dumps(stash).replace(PHONE, OTHER_PHONE))
+    assert swapped != stash
+    session["account_login"] = swapped
+    session.save()
+    assert browser.post("/accounts/phone/verify/", {"code": last_code()}).status_code == 403
+    assert not Factor.objects.exclude(confirmed_at=None).exists() and whoami(browser) == ""

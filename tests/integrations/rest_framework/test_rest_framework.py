@@ -165,6 +165,16 @@ def test_who_must_enrol(api: APIClient, settings: Any) -> None:
     assert (refused.status_code, refused.data["code"]) == (403, "enrolment_required")
 
 
+def test_time_to_enrol_counts_for_programs_too(api: APIClient, settings: Any) -> None:
+    settings.TWILIO_VERIFY_REQUIRED_FOR, settings.TWILIO_VERIFY_GRACE_DAYS = "everyone", 14
+    make_user()
+    header = {"authorization": f"Token {password(api).data['token']}"}
+    assert api.get("/api/orders/", headers=header).status_code == 200
+    with time_machine.travel(timezone.now() + timedelta(days=15)):
+        assert api.get("/api/orders/", headers=header).data["code"] == "second_factor_required"
+        assert password(api).data["code"] == "enrolment_required"
+
+
 def test_the_wrong_password_says_nothing(api: APIClient) -> None:
     make_factor(make_user())
     heard: list[Any] = []
