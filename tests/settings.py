@@ -108,11 +108,10 @@ TEMPLATES = [
 STATIC_URL = "/static/"
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/account/"
-# Django 6.1 asks for it; those before take no notice, and tests keep their letters in memory anyway.
-MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}  # Django 6.1; unknown to 5.2
+# Django 6.1 asks for it; those before do not know it, and tests keep their letters in memory anyway.
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
 
 TWILIO_VERIFY_BACKENDS = {"default": {"BACKEND": "django_twilio_verify.backends.locmem.LocMemBackend"}}
 TWILIO_VERIFY_CHANNELS = ["sms", "call", "whatsapp", "email"]

@@ -21,6 +21,8 @@ ACCOUNT = "AC" + "a" * 32
 KEY = "SK" + "e" * 32
 SERVICE = "VA" + "b" * 32
 TOKEN = "7" * 32
+LATELY = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+"""When what events tell of happened: what is older than ``max_age`` changes nothing."""
 CREDENTIALS = {"username": "sink", "password": "pass word: ü"}
 
 

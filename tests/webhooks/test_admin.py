@@ -7,10 +7,10 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from django_twilio_verify.models import AttemptSync, ProviderEvent
-from tests.attempts.support import NOON, make_attempt
+from tests.attempts.support import make_attempt
 from tests.support import PHONE
 
-from .cloud import deliver, of_message
+from .cloud import LATELY, deliver, of_message
 
 pytestmark = pytest.mark.django_db
 
@@ -40,7 +40,7 @@ def test_the_events_are_listed_and_found_and_cannot_be_changed(officer):
 
 def test_an_attempt_shows_what_became_of_it(officer):
     ours = make_attempt(price="0.05", currency="USD", converted=True)
-    deliver([of_message(ours, "undelivered", error_code="30005", at=NOON)])
+    deliver([of_message(ours, "undelivered", error_code="30005", at=LATELY)])
     shown = officer.get(f"/admin/twilio_verify/verification/{ours.verification_id}/change/").content.decode()
     assert all(word in shown for word in ("undelivered", "30005", "0.05", "USD"))
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from django_twilio_verify.flows import attempts, events, verifications
 from django_twilio_verify.models import ConsentEvent, ProviderEvent, Verification, VerificationAttempt
 from django_twilio_verify.testing import VerifyServer
-from tests.attempts.support import NOON, fate, lost_attempt, make_attempt, make_verification, sid
+from tests.attempts.support import fate, lost_attempt, make_attempt, make_verification, sid
 from tests.support import PHONE, agree, make_client, race
 
-from .cloud import SERVICE, backend, deliver, event, of_message, of_verification
+from .cloud import LATELY, SERVICE, backend, deliver, event, of_message, of_verification
 
 pytestmark = pytest.mark.django_db
 NEW = {"stored": 1, "known": 0, "malformed": 0, "left": 0}
@@ -43,14 +43,14 @@ def take(*batch, trusted=("default",), **values):
 @pytest.mark.parametrize("family", ["message", "attempt-dlr", "attempt_dlr"])
 @pytest.mark.parametrize("word", ["sent", "delivered", "undelivered", "failed", "read"])
 def test_a_message_event_tells_of_delivery(ours, family, word):
-    response = deliver([of_message(ours, word, family=family, channel="RCS", error_code="30003", at=NOON)])
+    response = deliver([of_message(ours, word, family=family, channel="RCS", error_code="30003", at=LATELY)])
     assert (response.status_code, response.json()) == (200, NEW)
     told = fate(ours)
-    assert (told["delivery"], told["delivery_at"], told["channel_used"]) == (word, NOON, "rbm")
+    assert (told["delivery"], told["delivery_at"], told["channel_used"]) == (word, LATELY, "rbm")
     assert told["error_code"] == 30003
     kept = ProviderEvent.objects.get()
     assert (kept.attempt_sid, kept.verification_sid, kept.applied) == (ours.sid, ours.verification.sid, True)
-    assert (kept.backend, kept.happened_at) == ("default", NOON)
+    assert (kept.backend, kept.happened_at) == ("default", LATELY)
 
 
 def test_what_is_kept_of_an_event_holds_no_number(ours):
@@ -82,8 +82,8 @@ def test_a_stop_that_an_event_tells_of_reaches_consent_once(ours):
 
 
 def test_an_undelivered_message_that_another_follows_is_no_end(ours):
-    first = of_message(ours, "undelivered", channel="RCS", has_fallback=True, error_code="63036", at=NOON)
-    second = of_message(ours, "delivered", is_fallback=True, at=NOON + timedelta(seconds=5))
+    first = of_message(ours, "undelivered", channel="RCS", has_fallback=True, error_code="63036", at=LATELY)
+    second = of_message(ours, "delivered", is_fallback=True, at=LATELY + timedelta(seconds=5))
     deliver([first])
     assert (fate(ours)["delivery"], fate(ours)["error_code"]) == ("sent", None)
     deliver([second])
@@ -95,7 +95,7 @@ def test_an_event_never_approves(ours, status):
     """SECURITY: promise 4. The session that typed the code proves it, and nobody else does."""
     Verification.objects.update(status=status)
     later = make_attempt(ours.verification)
-    deliver([of_verification(ours, later, word="approved", verified_at="2026-11-20T12:00:00Z")])
+    deliver([of_verification(ours, later, word="approved", verified_at=LATELY.isoformat())])
     verification = Verification.objects.get()
     assert (verification.status, verification.approved_at) == (status, None)
     assert (verification.pending_key is None) is False
@@ -125,10 +125,10 @@ def test_an_event_ends_a_pending_verification_as_an_answer_would(ours, word, sta
 
 @pytest.mark.parametrize("word", ["canceled", "expired", "max-attempts-reached", "pending", "deleted"])
 def test_an_event_ends_nothing_that_is_over(ours, word):
-    Verification.objects.update(status="approved", approved_at=NOON, pending_key=None)
+    Verification.objects.update(status="approved", approved_at=LATELY, pending_key=None)
     deliver([of_verification(ours, word=word)])
     verification = Verification.objects.get()
-    assert (verification.status, verification.approved_at) == ("approved", NOON)
+    assert (verification.status, verification.approved_at) == ("approved", LATELY)
 
 
 def test_both_sessions_that_share_a_verification_of_the_providers_end_with_it(ours):
@@ -427,11 +427,11 @@ def test_an_end_that_comes_while_the_right_code_is_accepted_takes_nothing_back()
         if index % 2:
             return take({**told, "id": str(index)}).left
         row = Verification.objects.filter(pk=ours.verification_id, status="pending")
-        return row.update(status="approved", approved_at=NOON, pending_key=None)
+        return row.update(status="approved", approved_at=LATELY, pending_key=None)
 
     race(8, work)
     verification = Verification.objects.get()
-    assert (verification.status, verification.approved_at) in {("approved", NOON), ("expired", None)}
+    assert (verification.status, verification.approved_at) in {("approved", LATELY), ("expired", None)}
     assert verification.pending_key is None
 
 
