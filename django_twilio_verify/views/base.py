@@ -14,7 +14,6 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView
@@ -24,10 +23,8 @@ from ..choices import Channel
 from ..clientinfo import ClientInfo
 from ..conf import settings
 from ..exceptions import (
-    BackendUnavailable,
     ConsentRequired,
     InvalidRecipient,
-    RateLimited,
     TwilioVerifyError,
 )
 from ..flows import factors
@@ -35,6 +32,7 @@ from ..results import Started
 from ..web import access, session, trust
 from ..web.access import Access
 from ..web.client import client_from
+from ..web.refusals import Refusal
 
 if TYPE_CHECKING:
     _FormView = FormView[forms.Form]
@@ -43,9 +41,6 @@ else:
 
 BY_LINK = (Channel.SNA, Channel.AUTO)
 """The ways that bring a link to open. ``auto`` counts until it is known to have brought a message instead."""
-
-UNAVAILABLE_RETRY = 30
-"""Seconds after which a page says that a provider that was down may be asked again."""
 
 
 class PageMixin(ContextMixin, View):
@@ -118,18 +113,10 @@ class FormPage(PageMixin, _FormView):
         beside = field is not None and field in form.fields and form.is_bound
         if beside:
             form.add_error(field, error.sentence)
-        status, retry_at = 200, None
-        if isinstance(error, RateLimited):
-            status, retry_at = 429, error.retry_at
-        elif isinstance(error, BackendUnavailable):
-            status = 503
-        context = self.get_context_data(form=form, problem="" if beside else error.sentence, retry_at=retry_at)
-        response = self.render_to_response(context, status=status)
-        if retry_at is not None:
-            response.headers["Retry-After"] = str(max(1, int((retry_at - timezone.now()).total_seconds())))
-        elif status == 503:
-            response.headers["Retry-After"] = str(UNAVAILABLE_RETRY)
-        return response
+        refusal = Refusal.of(error, otherwise=200)
+        problem = "" if beside else error.sentence
+        context = self.get_context_data(form=form, problem=problem, retry_at=refusal.retry_at)
+        return refusal.tell(self.render_to_response(context, status=refusal.status))
 
     def _field_for(self, error: TwilioVerifyError) -> str | None:
         if isinstance(error, ConsentRequired):

@@ -16,11 +16,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..choices import Channel, CheckOutcome, FactorKind
-from ..exceptions import BackendUnavailable, RateLimited, TwilioVerifyError
+from ..exceptions import TwilioVerifyError
 from ..factor_options import MAX_NAME
 from ..flows import devicefactors, factors, passkeys, recovery
 from ..flows.browsernames import browser_name
@@ -31,8 +30,9 @@ from ..models import Verification
 from ..results import Checked, Enrolled
 from ..web import access, failures, hints, session
 from ..web.access import with_next
+from ..web.refusals import Refusal
 from ..web.wording import challenge_sentence_for
-from .base import UNAVAILABLE_RETRY, FormPage, PageMixin, StepUpMixin, demand_proof
+from .base import FormPage, PageMixin, StepUpMixin, demand_proof
 from .enrolways import page_of
 from .offer import after_sign_in
 from .recovery import codes_may_be_unseen, recovery_codes_page
@@ -45,14 +45,8 @@ def options_answer(verification: Verification, options: Mapping[str, Any]) -> Js
 
 def problem_answer(error: TwilioVerifyError) -> JsonResponse:
     """Why there are no options, in a sentence, with the status that says the same."""
-    answer = JsonResponse({"problem": error.sentence}, status=409)
-    if isinstance(error, RateLimited):
-        answer.status_code = 429
-        answer.headers["Retry-After"] = str(max(1, int((error.retry_at - timezone.now()).total_seconds())))
-    elif isinstance(error, BackendUnavailable):
-        answer.status_code = 503
-        answer.headers["Retry-After"] = str(UNAVAILABLE_RETRY)
-    return answer
+    refusal = Refusal.of(error, otherwise=409)
+    return refusal.tell(JsonResponse({"problem": error.sentence}, status=refusal.status))
 
 
 def sentence_for(checked: Checked) -> str:

@@ -24,13 +24,14 @@ from django.views.decorators.debug import sensitive_variables
 
 from ..choices import CheckOutcome, FactorKind
 from ..conf import settings
-from ..exceptions import BackendUnavailable, RateLimited, TwilioVerifyError
+from ..exceptions import TwilioVerifyError
 from ..flows import devicefactors, factors, recovery
 from ..forms.names import NameForm
 from ..models import Factor
 from ..results import Enrolled
 from ..web import access, session
-from .base import UNAVAILABLE_RETRY, FormPage, PageMixin, StepUpMixin, demand_proof, must_prove_first
+from ..web.refusals import Refusal
+from .base import FormPage, PageMixin, StepUpMixin, demand_proof, must_prove_first
 from .enrolways import page_of
 
 TOKEN_SECONDS = 60
@@ -144,15 +145,8 @@ class AppMixin(PushMixin):
 
     def failed(self, error: TwilioVerifyError) -> HttpResponse:
         """What came of an error of the flow: 429, 503, and 409 for what the provider refuses."""
-        if isinstance(error, RateLimited):
-            wait = max(1, int((error.retry_at - timezone.now()).total_seconds()))
-            response = self.refused(429, error.code, error.sentence)
-        elif isinstance(error, BackendUnavailable):
-            wait, response = UNAVAILABLE_RETRY, self.refused(503, error.code, error.sentence)
-        else:
-            return self.refused(409, error.code, error.sentence)
-        response.headers["Retry-After"] = str(wait)
-        return response
+        refusal = Refusal.of(error, otherwise=409)
+        return refusal.tell(self.refused(refusal.status, error.code, error.sentence))
 
 
 class AccessTokenView(AppMixin):

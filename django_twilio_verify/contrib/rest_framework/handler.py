@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils import timezone
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as default_handler
 
-from ...exceptions import BackendUnavailable, RateLimited, TwilioVerifyError
+from ...exceptions import TwilioVerifyError
+from ...web.refusals import Refusal
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -18,11 +18,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if not isinstance(error, TwilioVerifyError):
         return default_handler(error, context)
     body = {"code": error.code, "detail": error.sentence}
-    if isinstance(error, RateLimited):
-        wait = max(1, int((error.retry_at - timezone.now()).total_seconds()))
-        return Response(body, status=429, headers={"Retry-After": str(wait)})
-    if isinstance(error, BackendUnavailable):
-        return Response(body, status=503, headers={"Retry-After": "30"})
+    refusal = Refusal.of(error, otherwise=400)
+    if refusal.retry_after:
+        return refusal.tell(Response(body, status=refusal.status))
     if (known := default_handler(error, context)) is not None:  # 403 and 404 of Django's own kinds
         known.data = body
         return known
