@@ -127,10 +127,10 @@ def check(
     """Judge an answer: ``code`` of an authenticator app, ``credential`` of a passkey (what ``credential.toJSON()`` gave
     the page), or ``number`` that the phone shows; exactly one of them.
 
-    Outcomes as of ``verifications.check``, and: ``REPLAYED`` (the code was accepted before), ``LOST`` (the factor is
-    not there any more), ``DENIED``, ``WAITING`` (the number was right; the phone has not said yes so far). A wrong
-    number is ``WRONG`` and ends the challenge: with two digits there is no second guess. Raises as
-    ``verifications.check``.
+    Outcomes as of ``verifications.check``, and: ``REPLAYED`` (the code was accepted before; within a minute and in the
+    session that proved the same by it, ``ALREADY_VERIFIED``), ``LOST`` (the factor is not there any more), ``DENIED``,
+    ``WAITING`` (the number was right; the phone has not said yes so far). A wrong number is ``WRONG`` and ends the
+    challenge: with two digits there is no second guess. Raises as ``verifications.check``.
     """
     return run(answering_(_given(verification, client, user, code, number, credential, amount, payee)))
 
@@ -190,31 +190,6 @@ async def aremind(
 def describe(verification: Verification) -> Challenged:
     """How ``verification`` stands, as ``start`` would have answered: for a page that is shown again."""
     return asking.challenged(verification, reused=True)
-
-
-def proved_just_now(
-    channel: str,
-    *,
-    client: ClientInfo,
-    user: AbstractBaseUser,
-    purpose: str,
-    amount: str = "",
-    payee: str = "",
-) -> bool:
-    """Whether ``user`` has proved the very same in this session within the last minute: the second press of a button
-    whose first one was right. One SELECT. SECURITY: good for leading on, and no proof.
-    """
-    found = Verification.objects.filter(
-        user=user.pk,
-        session__in=session_fingerprints(client),
-        channel=channel,
-        purpose=purpose,
-        amount=amount,
-        payee=payee,
-        status=VerificationStatus.APPROVED,
-        approved_at__gt=timezone.now() - JUST_NOW,
-    )
-    return bool(client.session) and found.exists()
 
 
 def starting(ask: Ask) -> Steps[Challenged]:
@@ -279,14 +254,37 @@ def _coded(given: Given) -> Steps[Checked]:
         return answering.announced(checking.settle_as(verification, CheckOutcome.LOST, now))
     code = typed_code(given, verification).digits
     if replays.was_accepted(factor.pk, code, now):
-        return answering.announced(refused(verification, CheckOutcome.REPLAYED, now))
+        return answering.announced(_replayed(given, verification, now))
     try:
         told = yield from _judged_code(verification, factor, code)
     except BackendError as error:
         return answering.announced(unanswered(verification, error))
     if not told.approved:
         yield from _others_written(verification, factor, code)
-    return answering.announced(_settle_code(verification, factor, code, told, timezone.now()))
+    return answering.announced(_settle_code(given, verification, factor, code, told, timezone.now()))
+
+
+def _replayed(given: Given, verification: Verification, now: datetime, provider_code: int = 0) -> Checked:
+    """A code that was accepted before: used up, unless the same session proved the very same with it a moment ago.
+
+    That is the second press of a button, whose first one ended the challenge that both were for: it is "already
+    verified", and no guess is charged.
+    """
+    proved = Verification.objects.filter(
+        user=verification.user_id,
+        session__in=session_fingerprints(given.client),
+        channel=verification.channel,
+        purpose=verification.purpose,
+        amount=verification.amount,
+        payee=verification.payee,
+        status=VerificationStatus.APPROVED,
+        approved_at__gt=now - JUST_NOW,
+    )
+    if not given.client.session or not proved.exists():
+        return refused(verification, CheckOutcome.REPLAYED, now, provider_code)
+    # SECURITY: good for leading on, and no proof.
+    checking.uncount(verification, "checks")
+    return checking.checked(verification, CheckOutcome.ALREADY_VERIFIED)
 
 
 def _others_written(verification: Verification, factor: Factor, code: str) -> Steps[None]:
@@ -329,14 +327,14 @@ def _judged_code(verification: Verification, factor: Factor, code: str) -> Steps
 
 
 def _settle_code(
-    verification: Verification, factor: Factor, code: str, told: ProviderChallenge, now: datetime
+    given: Given, verification: Verification, factor: Factor, code: str, told: ProviderChallenge, now: datetime
 ) -> Checked:
     if told.status == ChallengeStatus.GONE:
         asking.lose(factor, now)
         return checking.settle_as(verification, CheckOutcome.LOST, now, told.provider_code)
     if not told.approved:
         if replays.was_accepted(factor.pk, code, now):  # in another session, while this one was asked about
-            return refused(verification, CheckOutcome.REPLAYED, now, told.provider_code)
+            return _replayed(given, verification, now, told.provider_code)
         return _not_approved(verification, told, now)
 
     def accepted() -> CheckOutcome | None:

@@ -323,6 +323,13 @@ def release(verification: Verification, counter: str, error: BackendError, now: 
     short_transaction(write)
 
 
+def uncount(verification: Verification, counter: str) -> None:
+    """Let the next one ask, as if this answer had not been given."""
+    row = Verification.objects.filter(pk=verification.pk)
+    short_transaction(lambda: row.update(checking_until=None, **{counter: F(counter) - 1}))
+    setattr(verification, counter, getattr(verification, counter) - 1)
+
+
 class _Forbidden(Exception):
     """Something else forbids what the provider approved. ``outcome``: what the answer comes to instead."""
 

@@ -94,7 +94,8 @@ class TotpCodeView(ProofMixin, FormPage):
         # SECURITY: before the code is judged: since this was begun, the person may have got a factor elsewhere, and a
         # password alone must not add another one.
         if self.person is not None and must_prove_first(self, self.person):
-            return demand_proof(self)
+            # A second press may have read the session before the first one wrote to it: this is the factor it has.
+            return demand_proof(self) if self.verification.approved_at is None else self.already_approved()
         return super().dispatch(request, *args, **kwargs)
 
     @cached_property

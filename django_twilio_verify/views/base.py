@@ -91,6 +91,13 @@ class PageMixin(ContextMixin, View):
         """On to where the person was going."""
         return HttpResponseRedirect(access.success_url(self.request))
 
+    def go_where_the_first_went(self, name: str = "") -> HttpResponseRedirect:
+        """The answer to a second press whose session the first one has just replaced, or to nobody at all: on, to the
+        page ``name`` of ours if there is one.
+        """
+        session.leave_cookie(self.request)
+        return self.go(name) if name else self.go_on()
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(
             next=self.next, program=settings.program, is_pending=self.access.is_pending, **kwargs
@@ -137,10 +144,14 @@ class PersonMixin(PageMixin):
         person = self.access.acting_user
         if person is None:
             return redirect_to_login(request.get_full_path(), str(django_settings.LOGIN_URL))
-        if must_prove_first(self, person):
-            return demand_proof(self)
         self.person = person
+        if must_prove_first(self, person):
+            return self.must_prove()
         return super().dispatch(request, *args, **kwargs)
+
+    def must_prove(self) -> HttpResponse:
+        """The answer to a person who has a factor and has not passed one in this session."""
+        return demand_proof(self)
 
 
 class StepUpMixin(PersonMixin):

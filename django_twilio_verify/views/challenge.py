@@ -17,7 +17,7 @@ from ..exceptions import RateLimited
 from ..flows import factors, recovery, stale
 from ..flows.factors import Way
 from ..forms.codes import RecoveryForm
-from ..web import access, failures, hints
+from ..web import access, failures, hints, session
 from .base import FormPage, PageMixin
 from .factor import FactorPage, Offer
 
@@ -32,6 +32,8 @@ class PendingMixin(PageMixin):
         if person is None:
             if request.user.is_authenticated:
                 return self.go_on()
+            if request.method == "POST" and not session.has_secret(request):
+                return self.go_where_the_first_went()
             return HttpResponseRedirect(access.with_next(resolve_url(django_settings.LOGIN_URL), self.next))
         self.person = person
         return super().dispatch(request, *args, **kwargs)

@@ -18,10 +18,10 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
 
-from ..choices import Channel, CheckOutcome, FactorKind
-from ..exceptions import TwilioVerifyError
+from ..choices import Channel, CheckOutcome, FactorKind, Purpose
+from ..exceptions import TwilioVerifyError, VerificationNotFound
 from ..factor_options import MAX_NAME
-from ..flows import devicefactors, factors, passkeys, recovery
+from ..flows import devicefactors, factors, passkeys, recovery, verifications
 from ..flows.browsernames import browser_name
 from ..forms.names import NameForm
 from ..forms.newpasskey import NewPasskeyForm
@@ -94,9 +94,26 @@ class EnrolPasskeyView(EnrolPasskeyMixin, StepUpMixin, PasskeyPage):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if "enrolling" in request.POST and not session.has_secret(request):
-            # A second press whose session the first one has just replaced.
-            return self.go("recovery_codes")
+            return self.go_where_the_first_went("recovery_codes")
         return super().dispatch(request, *args, **kwargs)
+
+    def must_prove(self) -> HttpResponse:
+        enrolled = self._enrolled_just_now()
+        return super().must_prove() if enrolled is None else self.already_enrolled(enrolled)
+
+    def _enrolled_just_now(self) -> Verification | None:
+        """What is posted again, if that has enrolled a passkey: a second press may have read the session before the
+        first one wrote to it.
+        """
+        form = self.get_form()
+        if self.request.method != "POST" or not form.is_valid():
+            return None
+        try:
+            posted = verifications.get(form.cleaned_data["verification"], client=self.client, user=self.person)
+        except VerificationNotFound:
+            return None
+        fits = (posted.purpose, posted.channel) == (Purpose.ENROL, Channel.PASSKEY)
+        return posted if fits and posted.approved_at is not None else None
 
     def get_initial(self) -> dict[str, Any]:
         return {"name": self._free_name()}

@@ -46,8 +46,7 @@ class FactorPage(SendPage):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST" and not session.has_secret(request):
-            # A second press whose session the first one has just replaced: on to where the first one leads.
-            return self.go_on()
+            return self.go_where_the_first_went()
         return super().dispatch(request, *args, **kwargs)
 
     def find_ways(self, person: AbstractBaseUser, channels: Sequence[Channel] = ()) -> bool:
@@ -127,7 +126,7 @@ class FactorPage(SendPage):
         """What an answer comes to: on, or the page again with a sentence, beside ``field`` if it has one."""
         if checked.approved:
             return act(self, checked.verification, self.person)
-        if checked.outcome == CheckOutcome.ALREADY_VERIFIED or self._was_pressed_twice(checked):
+        if checked.outcome == CheckOutcome.ALREADY_VERIFIED:
             return self.go_on()
         failures.note(self.request, self.person, checked)
         sentence = challenge_sentence_for(checked)
@@ -135,16 +134,6 @@ class FactorPage(SendPage):
             form.add_error(field, sentence)
         problem = "" if field is not None else sentence
         return self.render_to_response(self.get_context_data(form=form, problem=problem, retry_at=checked.retry_at))
-
-    def _was_pressed_twice(self, checked: Checked) -> bool:
-        return checked.outcome == CheckOutcome.REPLAYED and challenges.proved_just_now(
-            self.channel,
-            client=self.client,
-            user=self.person,
-            purpose=self.purpose,
-            amount=self.payment.amount,
-            payee=self.payment.payee,
-        )
 
     def way_url(self, way: Way | Offer) -> str:
         """The page that asks by ``way``."""

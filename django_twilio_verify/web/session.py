@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.contrib.auth import (
     BACKEND_SESSION_KEY,
     HASH_SESSION_KEY,
@@ -122,6 +123,15 @@ def secret(request: HttpRequest) -> str:
 def has_secret(request: HttpRequest) -> bool:
     """Whether this browser session holds the secret, without which it can have started nothing."""
     return _SECRET in request.session
+
+
+def leave_cookie(request: HttpRequest) -> None:
+    """Have the answer to ``request``, whose session is gone, leave the browser's session cookie alone.
+
+    Where a sign-in a moment before has replaced the session, the browser holds the cookie of the new one by now.
+    ``SessionMiddleware`` would delete that: it goes by the name, and by what this request sent.
+    """
+    request.COOKIES.pop(django_settings.SESSION_COOKIE_NAME, None)
 
 
 def hold(request: HttpRequest) -> None:

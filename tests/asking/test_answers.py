@@ -148,7 +148,18 @@ def test_a_second_press_of_a_right_code_leads_on(ann: Holder, client: Client, cl
     second.cookies.update(client.cookies)
     assert ann.type_code(ann.path(factor)).status_code == 302
     again = second.post(ann.path(factor), {"code": ann.app.code() if ann.app else ""})
-    assert again.status_code == 302 and "challenge" not in again["Location"]
+    assert again["Location"] == "/account/"
+    assert "sessionid" not in again.cookies, "the browser goes on with the session of the first press"
+
+
+def test_however_often_a_right_code_is_pressed_it_leads_on(ann: Holder, client: Client, clock: Any) -> None:
+    """Presses whose session is not replaced: those of a step-up, and those under way while a sign-in is completed."""
+    factor = ann.hold("totp")
+    ann.sign_in()
+    ann.type_code(ann.path(factor))
+    clock.shift(30)
+    path = ann.path(factor, "/verify/step-up/")
+    assert {ann.type_code(path)["Location"] for _ in range(8)} == {"/account/"}
 
 
 def test_five_wrong_codes_end_it(ann: Holder, client: Client, clock: Any) -> None:
@@ -424,7 +435,7 @@ def test_a_passkey_that_took_too_long_or_answers_twice(ann: Holder, client: Clie
     second = Client()
     second.cookies.update(client.cookies)
     assert client.post(ann.path(key), again).status_code == 302
-    assert second.post(ann.path(key), again).status_code == 302
+    assert second.post(ann.path(key), again)["Location"] == "/account/"
     assert ann.is_in()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -286,6 +287,20 @@ def test_a_second_press_after_the_session_was_replaced_loses_no_codes(
     assert second["Location"] == "/verify/recovery-codes/?next=%2Faccount%2F"
     assert client.get(second["Location"])["Location"].startswith("/login/?next=/verify/recovery-codes/")
     assert not RecoveryCode.objects.filter(used_at__isnull=False).exists()
+
+
+def test_a_second_press_that_read_the_session_too_early_loses_no_codes(
+    local: World, client: Client, ann: Any, settings: Any
+) -> None:
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
+    client.force_login(ann)
+    page, app, _ = begin_totp(client)
+    early = Session.objects.values().get(session_key=client.session.session_key)
+    pressed = {"code": app.code(), "next": "/account/"}
+    assert len(recovery_codes(client.post(page, pressed))) == 10
+    Session(**early).save()
+    assert client.post(page, pressed)["Location"] == "/verify/recovery-codes/?next=%2Faccount%2F"
+    assert Session.objects.values().get(session_key=early["session_key"]) == early, "what the first wrote stands"
 
 
 @pytest.mark.parametrize("policy", ["everyone", "enrolled"])

@@ -310,7 +310,9 @@ def test_a_second_press_whose_session_was_replaced_goes_where_the_first_one_went
     code_page = code_path(send(client))
     client.post(code_page, {"code": last_code()})
     assert stale.post(f"{code_page}{page}?next=/context/", {"code": last_code()})["Location"] == "/context/"
-    assert stale.post(f"/verify/code/3fa63c9c-4a80-4a26-b855-05f4d3e7e7a2/{page}")["Location"] == "/account/"
+    late = stale.post(f"/verify/code/3fa63c9c-4a80-4a26-b855-05f4d3e7e7a2/{page}")
+    assert late["Location"] == "/account/"
+    assert "sessionid" not in late.cookies, "the browser goes on with the session of the first press"
     assert not signed_in(stale)
 
 

@@ -129,6 +129,18 @@ def test_a_code_is_accepted_once(world: World, ann: Any, clock: Any) -> None:
     assert answer(world, verification, app.code(steps=1), "session-2").approved
 
 
+def test_a_code_that_the_same_session_proved_a_moment_ago_charges_no_guess(world: World, ann: Any, clock: Any) -> None:
+    _, app = world.totp(ann)
+    code = app.code()
+    assert answer(world, start(world, ann), code).approved
+    for _ in range(6):
+        again = answer(world, start(world, ann), code)
+        assert (again.outcome, again.checks_left) == (CheckOutcome.ALREADY_VERIFIED, 5)
+    clock.shift(61)
+    old = answer(world, start(world, ann), code)
+    assert (old.outcome, old.checks_left) == (CheckOutcome.REPLAYED, 4)
+
+
 def test_five_answers_and_no_sixth(world: World, ann: Any, clock: Any) -> None:
     _, app = world.totp(ann)
     verification = start(world, ann)

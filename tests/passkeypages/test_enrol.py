@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
@@ -95,6 +96,25 @@ def test_a_second_press_loses_no_recovery_codes(ann: Any, client: Client, browse
     assert gone["Location"] == "/verify/recovery-codes/?next=%2Faccount%2F", "its session was replaced"
     client.post("/verify/recovery-codes/kept/")
     assert post(client, ENROL, told, made, **fields)["Location"] == "/account/"
+
+
+def test_a_second_press_that_read_the_session_too_early_loses_no_recovery_codes(
+    ann: Any, client: Client, browser: Browser, settings: Any
+) -> None:
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
+    sign_in(client)
+    told = options(client, ENROL, name="Laptop")
+    early = Session.objects.values().get(session_key=client.session.session_key)
+    made = browser.create(told["options"])
+    assert "Your recovery codes" in post(client, ENROL, told, made, name="Laptop").content.decode()
+    Session(**early).save()
+    assert post(client, ENROL, told, made, name="Laptop")["Location"] == "/verify/recovery-codes/"
+    assert Session.objects.values().get(session_key=early["session_key"]) == early, "what the first wrote stands"
+    # Anything else is refused as before, and so is the page.
+    other = {"verification": "3fa63c9c-4a80-4a26-b855-05f4d3e7e7a2"}
+    assert post(client, ENROL, other, made, name="Laptop")["Location"].startswith("/verify/challenge/")
+    Session(**early).save()
+    assert client.get(ENROL)["Location"].startswith("/verify/challenge/")
 
 
 def test_visitors_are_sent_to_the_login_page(client: Client, db: Any) -> None:
