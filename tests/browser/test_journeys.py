@@ -216,7 +216,7 @@ def test_everything_works_without_scripts(visitor_without_scripts: Visitor) -> N
     visitor.enter(visitor.newest_code())
     assert visitor.page.locator(".tv-codes code").count() == 10
     expect(visitor.page.get_by_role("button", name="Copy all codes")).not_to_be_visible()
-    visitor.press("I have kept them: continue")
+    visitor.send("I have kept them: continue")
     visitor.sign_out()
     visitor.sign_in("ann", "/login/?next=/checkout/")
     visitor.press("Send code")

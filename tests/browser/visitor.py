@@ -116,6 +116,11 @@ class Visitor:
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
 
+    def send(self, name: str | re.Pattern[str]) -> None:
+        """Press ``name``, which sends a form, and wait for the page that comes: going elsewhere before would undo it."""
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name=name, exact=True).click()
+
     def follow(self, name: str) -> None:
         self.page.get_by_role("link", name=name).first.click()
 
@@ -123,11 +128,11 @@ class Visitor:
         self.open(path)
         self.page.get_by_label("Username").fill(name)
         self.page.get_by_label("Password").fill(PASSWORDS[name])
-        self.page.get_by_role("button", name=re.compile("^(Sign in|Log in)$")).click()
+        self.send(re.compile("^(Sign in|Log in)$"))
 
     def sign_out(self) -> None:
         self.open("/account/")
-        self.press("Sign out")
+        self.send("Sign out")
 
     def fill_number(self, number: str = NUMBER, country: str = "US") -> None:
         self.page.get_by_label("Country").select_option(country)
@@ -201,7 +206,7 @@ class Visitor:
 
     def enter(self, code: str) -> None:
         self.page.get_by_label("Code", exact=True).fill(code)
-        self.press("Continue")
+        self.send("Continue")
 
     def add_app(self, name: str = "") -> Authenticator:
         """Enrol an authenticator app, by its QR code; it has shown one code so far. Ends where recovery codes are, for
@@ -210,7 +215,7 @@ class Visitor:
         self.open("/verify/enrol/totp/?next=/account/")
         if name:
             self.page.get_by_label("Name", exact=True).fill(name)
-        self.press("Show the QR code")
+        self.send("Show the QR code")
         app = Authenticator.scan(self.read_qr())
         self.enter(app.code())
         return app
@@ -220,7 +225,7 @@ class Visitor:
         self.open(path)
         self.fill_number()
         self.agree()
-        self.press("Send code")
+        self.send("Send code")
         self.enter(self.newest_code())
         return self.page.locator(".tv-codes code").all_inner_texts()
 
