@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.contenttypes.management import create_contenttypes
+from django.contrib.contenttypes.models import ContentType
+from django.db.models.signals import post_migrate
 from django.utils import translation
 
 from django_twilio_verify import testing
@@ -12,6 +15,22 @@ from django_twilio_verify import testing
 from .plugin_openapi import exchanges_are_as_described
 
 __all__ = ["exchanges_are_as_described"]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """Tables that were emptied stay empty: making every content type and permission anew after each test that commits
+    took a tenth of the suite's time. ``support.all_permissions`` is for the tests that ask.
+    """
+    post_migrate.disconnect(create_contenttypes)
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+    post_migrate.connect(_forget_content_types)
+    yield
+    post_migrate.disconnect(_forget_content_types)
+
+
+def _forget_content_types(**kwargs: object) -> None:
+    ContentType.objects.clear_cache()
 
 
 @pytest.fixture(autouse=True)

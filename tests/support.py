@@ -8,9 +8,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import User
+from django.contrib.auth.management import create_permissions
+from django.contrib.auth.models import Permission, User
 from django.db import connections
+from django.db.models import QuerySet
 from django.test import Client
 from django.utils import timezone
 
@@ -37,6 +40,14 @@ def make_client(session: str = "session-1", **values: str) -> ClientInfo:
 
 def make_user(username: str = "ann", **values: Any) -> User:
     return get_user_model().objects.create_user(username, password=PASSWORD, **values)
+
+
+def all_permissions() -> QuerySet[Permission]:
+    """What Django makes for the models; made anew where the tables were emptied (``conftest``)."""
+    if not Permission.objects.exists():
+        for config in apps.get_app_configs():
+            create_permissions(config, verbosity=0)
+    return Permission.objects.all()
 
 
 def agree(

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -31,7 +31,17 @@ from django_twilio_verify.models import (
     Verification,
     VerificationCheck,
 )
-from tests.support import PASSWORD, agree, last_code, make_client, make_factor, make_user, sign_in, wrong_code
+from tests.support import (
+    PASSWORD,
+    agree,
+    all_permissions,
+    last_code,
+    make_client,
+    make_factor,
+    make_user,
+    sign_in,
+    wrong_code,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -93,7 +103,7 @@ def superuser() -> User:
 def officer() -> User:
     """Staff who may look at the records, and nothing else."""
     user = make_user("officer", is_staff=True)
-    allowed = Permission.objects.filter(content_type__app_label="twilio_verify", codename__startswith="view_")
+    allowed = all_permissions().filter(content_type__app_label="twilio_verify", codename__startswith="view_")
     user.user_permissions.set(allowed.exclude(codename="view_unmasked"))
     return user
 

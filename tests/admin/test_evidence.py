@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.http import FileResponse
 from django.test import Client
@@ -36,7 +36,7 @@ from django_twilio_verify.models import (
     VerificationAttempt,
 )
 from django_twilio_verify.recipients import Recipient
-from tests.support import EMAIL, OTHER_PHONE, PASSWORD, PHONE, agree, last_code, make_client, make_user
+from tests.support import EMAIL, OTHER_PHONE, PASSWORD, PHONE, agree, all_permissions, last_code, make_client, make_user
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/twilio_verify/consentevent/"
@@ -80,7 +80,7 @@ def root() -> Client:
 
 def staff_with(*codenames: str, name: str = "officer") -> Client:
     user = make_user(name, is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    user.user_permissions.set(all_permissions().filter(codename__in=codenames))
     return browser_of(user)
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -23,7 +23,7 @@ from django_twilio_verify.models import (
     TrustedBrowser,
 )
 from django_twilio_verify.signals import browsers_revoked
-from tests.support import make_factor, make_user
+from tests.support import all_permissions, make_factor, make_user
 
 pytestmark = pytest.mark.django_db
 MODELS = [Entity, TrustedBrowser, EnrolmentGrace, OfferRefusal, FactorReset, ProviderRemoval]
@@ -78,7 +78,7 @@ def ann() -> User:
 
 def enter(*codenames: str, superuser: bool = False) -> Client:
     user = make_user("sue", is_staff=True, is_superuser=superuser)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    user.user_permissions.set(all_permissions().filter(codename__in=codenames))
     client = Client()
     client.force_login(user)
     return client

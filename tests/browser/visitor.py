@@ -117,7 +117,7 @@ class Visitor:
         self.page.get_by_role("button", name=name, exact=True).click()
 
     def send(self, name: str | re.Pattern[str]) -> None:
-        """Press ``name``, which sends a form, and wait for the page that comes: going elsewhere before would undo it."""
+        """Press ``name``, which sends a form, and wait for the page that comes: leaving before would undo it."""
         with self.page.expect_navigation():
             self.page.get_by_role("button", name=name, exact=True).click()
 

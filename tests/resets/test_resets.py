@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.contrib.auth.models import Permission
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.test import Client
@@ -30,7 +29,7 @@ from django_twilio_verify.models import (
 )
 from django_twilio_verify.signals import factor_removed, factors_reset
 from tests.factorflows.conftest import World
-from tests.support import PHONE, code_path, last_code, make_factor, make_user, race, sign_in
+from tests.support import PHONE, all_permissions, code_path, last_code, make_factor, make_user, race, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SITE = "https://shop.example"
@@ -427,7 +426,7 @@ def test_nobody_is_told_without_an_address(staff: Any) -> None:
 
 def staff_client(*codenames: str, superuser: bool = False) -> Client:
     user = make_user("hal", is_staff=True, is_superuser=superuser)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    user.user_permissions.set(all_permissions().filter(codename__in=codenames))
     client = Client()
     client.force_login(user)
     return client

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.contrib.auth.models import Permission
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.sessions.models import Session
 from django.db import connection
@@ -17,7 +16,7 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from django_twilio_verify.testing import outbox
-from tests.support import PASSWORD, code_path, last_code, make_factor, make_user, sign_in
+from tests.support import PASSWORD, all_permissions, code_path, last_code, make_factor, make_user, sign_in
 
 from .conftest import copied, prove
 
@@ -300,7 +299,7 @@ def test_a_login_page_that_sends_people_on_makes_no_circle(ann, client):
 
 @pytest.mark.parametrize("path", ["/room/", "/safe/", "/account/"])
 def test_guards_of_views_lead_to_the_challenge_and_back(ann, client, path):
-    ann.user_permissions.add(Permission.objects.get(codename="view_user"))
+    ann.user_permissions.add(all_permissions().get(codename="view_user"))
     client.post("/token-login/", {"username": "ann", "password": PASSWORD})
     answer = copied(client).get(path)
     assert answer["Location"].startswith("/verify/challenge/")

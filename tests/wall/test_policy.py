@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import time_machine
 from asgiref.sync import async_to_sync
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from django_twilio_verify.conf import policy_digest
 from django_twilio_verify.web import access, recent
-from tests.support import make_factor, make_user, sign_in
+from tests.support import all_permissions, make_factor, make_user, sign_in
 
 from .conftest import copied, prove
 
@@ -42,7 +42,7 @@ def people():
     """One person for each reason there is."""
     editors = Group.objects.create(name="Editors, all.")
     refunders = Group.objects.create(name="Refunders")
-    permission = Permission.objects.get(codename="delete_user")
+    permission = all_permissions().get(codename="delete_user")
     refunders.permissions.add(permission)
     make_user("ann")
     make_user("staff", is_staff=True)
