@@ -16,7 +16,7 @@ from pathlib import Path
 import nox
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
-from matrix import DATABASES, DJANGOS, PAIRS
+from matrix import DATABASES, PAIRS
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -24,7 +24,6 @@ nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint", "types", "floors", "docs"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-COVERAGE = Path("build/coverage").absolute()
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 #: Beside the test group: what a database's run installs, and what it tells the settings. Runs on
@@ -49,9 +48,9 @@ def install(session: nox.Session, *groups: str, django: str = "") -> None:
     session.install("--editable", ".", *requirements, *pin)
 
 
-#: What asks nothing of a server that it does not ask of SQLite: words, settings, backends, documents, and what people
-#: can tell from our answers.
-ON_SQLITE_ONLY = ("backends", "conf", "contract", "docs", "oracle", "words")
+#: What asks nothing of a server that it does not ask of SQLite: words, settings, backends, documents, and what people can
+#: tell from our answers. Left out on the slowest.
+NOT_ON_MARIADB = ("backends", "conf", "contract", "docs", "oracle", "words")
 
 
 @nox.session
@@ -65,13 +64,9 @@ def tests(session: nox.Session, django: str, database: str) -> None:
     groups, environment = DRIVERS[database]
     install(session, "test", *groups, django=django)
     row = f"{database}-py{session.python}-dj{django}".replace(".", "")
-    COVERAGE.mkdir(parents=True, exist_ok=True)
-    # Measuring costs a third more time: one run of each database is enough for the gate.
-    measure = ("--cov", "--cov-report=") if django == DJANGOS[0] else ()
-    ignored = [f"--ignore=tests/{folder}" for folder in ON_SQLITE_ONLY] if database != "sqlite" else []
+    ignored = [f"--ignore=tests/{folder}" for folder in NOT_ON_MARIADB] if database == "mariadb" else []
     session.run(
-        *("python", "-m", "pytest", "-n", os.environ.get("WORKERS", "2")),
-        *(*ignored, *measure, *session.posargs),
+        *("python", "-m", "pytest", "-n", os.environ.get("WORKERS", "2"), *ignored, *session.posargs),
         env={
             "TEST_CACHE": "locmem",
             **environment,
@@ -79,20 +74,8 @@ def tests(session: nox.Session, django: str, database: str) -> None:
             "TEST_DATABASE": database,
             # A run may have a neighbour on the same server.
             "TEST_DATABASE_NAME": os.environ.get("TEST_DATABASE_NAME", row.replace("-", "_")),
-            "COVERAGE_FILE": str(COVERAGE / row),
         },
     )
-
-
-@nox.session
-def coverage(session: nox.Session) -> None:
-    """The gate, over everything that the test runs left in build/coverage."""
-    session.install("coverage[toml]")
-    files = [str(path) for path in sorted(COVERAGE.glob("*")) if path.name != "combined"]
-    environment = {"COVERAGE_FILE": str(COVERAGE / "combined")}
-    session.run("coverage", "combine", "--keep", "--quiet", *files, env=environment)
-    # What fits other apps is run where those are (``integrations``).
-    session.run("coverage", "report", "--omit=*/contrib/*", "--fail-under=95", env=environment)
 
 
 @nox.session
@@ -119,13 +102,14 @@ def floors(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """The journeys through a real browser; CHROMIUM names its binary."""
+    """The journeys through a real browser, of which there are WORKERS=2; CHROMIUM names its binary."""
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if not (found and shutil.which(found)):
         session.error("No Chromium here: install one, or name it with CHROMIUM=/path/to/it.")
     install(session, "test", "browser")
     session.run(
-        *("python", "-m", "pytest", "tests/browser", "-m", "browser", *session.posargs),
+        *("python", "-m", "pytest", "-n", os.environ.get("WORKERS", "2"), "tests/browser", "-m", "browser"),
+        *session.posargs,
         env={"CHROMIUM": found},
     )
 

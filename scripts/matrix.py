@@ -2,7 +2,7 @@
 
     matrix.py interpreters                # "3.12 /somewhere/bin" for each that this machine has
     matrix.py missing                     # "3.14" for each that it lacks
-    matrix.py plan [--sqlite-done 5.2]    # "lane database python django" for each run of the suite
+    matrix.py plan [--done 5.2]           # "database python django" for each run of the suite beside "make test"
 
 Standard library only: CI asks it before anything is installed, and the noxfile imports it.
 """
@@ -70,32 +70,25 @@ def find(python: str) -> Path | None:
     return None
 
 
-def plan(pythons: list[str], sqlite_done: str = "") -> list[tuple[str, str, str, str]]:
-    """Return the runs ``(lane, database, python, django)`` for the interpreters at hand.
+def plan(pythons: list[str], done: str = "") -> list[tuple[str, str, str]]:
+    """Return the runs ``(database, python, django)`` beside ``make test``, for the interpreters at hand.
 
-    Each server gets the oldest and the newest Django, with the interpreters taken in turn; SQLite, the quickest, gets
-    each Django, with the newest interpreter. ``sqlite_done``: the one that it has had. (All pairs on all databases are
-    what ``nox -s tests`` runs: hours on one machine.) A server has a lane of its own; SQLite's runs go where there is
-    least to do.
+    ``done``: the Django that ``make test`` has had, on SQLite and the interpreter at hand. Each server gets another one,
+    and another interpreter, from the newest down: the three runs have each database, each Django and each interpreter.
+    (All pairs on all databases are what ``nox -s tests`` runs: hours on one machine.)
     """
     rows = []
-    for turn, server in enumerate(SERVERS):
-        for number, django in enumerate((DJANGOS[0], DJANGOS[-1])):
-            if fit := [python for python in pythons if possible(python, django)]:
-                rows.append((server, fit[(turn + number) % len(fit)], django))
-    left = [django for django in DJANGOS if django != sqlite_done]
-    rows += [("sqlite", pythons[-1], django) for django in left if pythons and possible(pythons[-1], django)]
-    lanes: dict[str, list[tuple[str, str, str, str]]] = {server: [] for server in SERVERS}
-    for database, python, django in rows:
-        lane = database if database in lanes else min(lanes, key=lambda name: len(lanes[name]))
-        lanes[lane].append((lane, database, python, django))
-    return [row for lane in lanes.values() for row in lane]
+    left = [django for django in reversed(DJANGOS) if django != done]
+    for turn, (server, django) in enumerate(zip(SERVERS, left, strict=False), start=1):
+        if fit := [python for python in pythons if possible(python, django)]:
+            rows.append((server, fit[-turn % len(fit)], django))
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", choices=["interpreters", "missing", "plan"])
-    parser.add_argument("--sqlite-done", default="", metavar="DJANGO")
+    parser.add_argument("--done", default="", metavar="DJANGO")
     options = parser.parse_args()
     found = {python: folder for python in PYTHONS if (folder := find(python))}
     if options.what == "interpreters":
@@ -106,7 +99,7 @@ def main() -> None:
             if python not in found:
                 print(python)
     else:
-        for row in plan(list(found), options.sqlite_done):
+        for row in plan(list(found), options.done):
             print(*row)
 
 
