@@ -48,8 +48,8 @@ def install(session: nox.Session, *groups: str, django: str = "") -> None:
     session.install("--editable", ".", *requirements, *pin)
 
 
-#: What asks nothing of a server that it does not ask of SQLite: words, settings, backends, documents, and what people can
-#: tell from our answers. Left out on the slowest.
+#: What asks nothing of a server that it does not ask of SQLite: words, settings, backends, documents, and what people
+#: can tell from our answers. Left out on the slowest.
 NOT_ON_MARIADB = ("backends", "conf", "contract", "docs", "oracle", "words")
 
 

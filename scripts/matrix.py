@@ -73,8 +73,8 @@ def find(python: str) -> Path | None:
 def plan(pythons: list[str], done: str = "") -> list[tuple[str, str, str]]:
     """Return the runs ``(database, python, django)`` beside ``make test``, for the interpreters at hand.
 
-    ``done``: the Django that ``make test`` has had, on SQLite and the interpreter at hand. Each server gets another one,
-    and another interpreter, from the newest down: the three runs have each database, each Django and each interpreter.
+    ``done``: the Django that ``make test`` has had, on SQLite and the interpreter at hand. Each server gets another
+    one, and another interpreter, from the newest down: the three runs have each database, Django and interpreter.
     (All pairs on all databases are what ``nox -s tests`` runs: hours on one machine.)
     """
     rows = []
