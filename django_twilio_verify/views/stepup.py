@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.views import redirect_to_login
+from django.forms.utils import pretty_name
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
@@ -105,7 +106,9 @@ class ResumeView(SignedInMixin, TemplatePage):
 
     def get(self, request: HttpRequest, key: str) -> HttpResponse:
         form = session.kept_form(request, key)
-        response = self.render_to_response(self.get_context_data(kept=form, key=key))
+        # A form that is posted brings its fields' names and not their labels: what Django makes of such a name.
+        shown = [(pretty_name(name), value) for name, value in form.fields] if form else []
+        response = self.render_to_response(self.get_context_data(kept=form, shown=shown, key=key))
         if form is None:
             response.status_code = 404
         return response

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -23,6 +24,7 @@ from django_twilio_verify.exceptions import TwilioVerifyError
 from django_twilio_verify.flows import devicefactors, factors
 from django_twilio_verify.testing.phone import DeviceRefused
 from django_twilio_verify.testing.server import MAX_BODY, Request
+from django_twilio_verify.web import access
 from django_twilio_verify.web.client import client_from
 from shop.phone import PhoneBackend
 
@@ -54,12 +56,16 @@ def register(request: HttpRequest) -> HttpResponse:
         begun = devicefactors.begin_push(request.user, client, name="Demo phone")
         phone = backend.new_phone(begun.identity)
         phone.register(begun.access_token)
-        devicefactors.confirm(begun.verification, client=client, user=request.user)
+        done = devicefactors.confirm(begun.verification, client=client, user=request.user)
     except (TwilioVerifyError, DeviceRefused) as error:
         messages.error(request, getattr(error, "sentence", "The phone was refused."))
     else:
         backend.phones[phone.sid] = phone
+        # The proof is one of this session, begun and ended in this request.
+        access.mark_passed(request, done.checked.verification.channel)
         messages.success(request, "You are signed in to the app on the phone.")
+        if done.first:  # an app of one's own shows them: docs/howto/push-app.md
+            return redirect(access.with_next(reverse("twilio_verify:recovery_codes"), reverse("phone")))
     return redirect("phone")
 
 

@@ -85,8 +85,12 @@ def test_the_demo_has_a_phone_with_the_app(tmp_path: Path) -> None:
         ann.sign_in()
         assert "Sign in to the app as ann" in ann.get("/phone/")
         shown = ann.post("/phone/app/").text
-        assert "You are signed in to the app on the phone." in shown and "Nobody is asking." in shown
-        assert "Demo phone" in ann.get("/verify/") or "/verify/challenge/" in ann.get("/verify/")
+        assert "You are signed in to the app on the phone." in shown
+        assert "Make new recovery codes" in shown, "the first factor brings them"
+        made = ann.post("/verify/recovery-codes/", next="/phone/").text
+        assert len(re.findall(r"<code>[^<]+</code>", made)) == 10
+        assert "Nobody is asking." in ann.get("/phone/")
+        assert "Demo phone" in ann.get("/verify/")
         state = ["--site", site, "--state", str(tmp_path / "phone.json")]
         listed = subprocess.run(
             [sys.executable, MANAGE, "verify_phone", "list", *state],

@@ -106,7 +106,7 @@ def test_a_posted_form_is_kept_shown_and_sent_once(later: Holder, client: Client
     shown = client.get(back)
     assert "Continue with what you entered?" in text(shown)
     assert "<b>" not in shown.content.decode() and "1 Main St &lt;b&gt;" in text(shown)
-    assert "street" in text(shown) and "csrfmiddlewaretoken" not in text(shown)
+    assert "Street" in text(shown) and "Post code" in text(shown) and "csrfmiddlewaretoken" not in text(shown)
     done = resumed(client, back)
     assert done.redirect_chain == [("/fresh/?a=1", 307)]
     sent = {"street": ["1 Main St <b>"], "post_code": ["1010"], "tags": ["a", "b"]}
