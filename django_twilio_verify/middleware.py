@@ -115,6 +115,9 @@ def _finish(request: HttpRequest, response: Response, hinted: bool) -> Response:
     Called only when the view read the session, so that it is in memory.
     """
     trust.set_cookie(request, response)
+    if hinted or _is_own(request):
+        # A second press of a button, or a script that asks how a sign-in stands, while that sign-in is completed.
+        session.leave_cookie(request)
     if session.pending(request) is None or _signed_out(request, response):
         if getattr(request, access.REMINDS, False):
             _hint(response)
@@ -127,6 +130,12 @@ def _finish(request: HttpRequest, response: Response, hinted: bool) -> Response:
     if not hinted:
         _hint(response)
     return response
+
+
+def _is_own(request: HttpRequest) -> bool:
+    """Whether ``request`` was for a page of this app."""
+    match = request.resolver_match
+    return match is not None and "twilio_verify" in match.app_names
 
 
 def _hint(response: Response) -> None:

@@ -91,13 +91,6 @@ class PageMixin(ContextMixin, View):
         """On to where the person was going."""
         return HttpResponseRedirect(access.success_url(self.request))
 
-    def go_where_the_first_went(self, name: str = "") -> HttpResponseRedirect:
-        """The answer to a second press whose session the first one has just replaced, or to nobody at all: on, to the
-        page ``name`` of ours if there is one.
-        """
-        session.leave_cookie(self.request)
-        return self.go(name) if name else self.go_on()
-
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(
             next=self.next, program=settings.program, is_pending=self.access.is_pending, **kwargs

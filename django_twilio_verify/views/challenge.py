@@ -30,10 +30,9 @@ class PendingMixin(PageMixin):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         person = self.access.pending_user
         if person is None:
-            if request.user.is_authenticated:
+            # The latter: a second press whose session the first one has just replaced: on to where that one leads.
+            if request.user.is_authenticated or (request.method == "POST" and not session.has_secret(request)):
                 return self.go_on()
-            if request.method == "POST" and not session.has_secret(request):
-                return self.go_where_the_first_went()
             return HttpResponseRedirect(access.with_next(resolve_url(django_settings.LOGIN_URL), self.next))
         self.person = person
         return super().dispatch(request, *args, **kwargs)

@@ -94,7 +94,8 @@ class EnrolPasskeyView(EnrolPasskeyMixin, StepUpMixin, PasskeyPage):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if "enrolling" in request.POST and not session.has_secret(request):
-            return self.go_where_the_first_went("recovery_codes")
+            # A second press whose session the first one has just replaced.
+            return self.go("recovery_codes")
         return super().dispatch(request, *args, **kwargs)
 
     def must_prove(self) -> HttpResponse:

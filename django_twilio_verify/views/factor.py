@@ -46,7 +46,8 @@ class FactorPage(SendPage):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST" and not session.has_secret(request):
-            return self.go_where_the_first_went()
+            # A second press whose session the first one has just replaced: on to where the first one leads.
+            return self.go_on()
         return super().dispatch(request, *args, **kwargs)
 
     def find_ways(self, person: AbstractBaseUser, channels: Sequence[Channel] = ()) -> bool:

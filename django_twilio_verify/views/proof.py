@@ -71,8 +71,9 @@ class VerificationMixin(PageMixin):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not session.has_secret(request):
-            # SECURITY: the same whichever verification is named.
-            return self.go_where_the_first_went("recovery_codes" if "enrolling" in request.POST else "")
+            # A second press whose session the first one has just replaced, or nobody at all: on to where the first one
+            # leads. SECURITY: the same whichever verification is named.
+            return self.go("recovery_codes") if "enrolling" in request.POST else self.go_on()
         return super().dispatch(request, *args, **kwargs)
 
     @cached_property

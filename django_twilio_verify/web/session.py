@@ -126,12 +126,14 @@ def has_secret(request: HttpRequest) -> bool:
 
 
 def leave_cookie(request: HttpRequest) -> None:
-    """Have the answer to ``request``, whose session is gone, leave the browser's session cookie alone.
+    """If the session that ``request`` names was gone before it came, have the answer leave the browser's cookie alone.
 
     Where a sign-in a moment before has replaced the session, the browser holds the cookie of the new one by now.
-    ``SessionMiddleware`` would delete that: it goes by the name, and by what this request sent.
+    ``SessionMiddleware`` would delete that: it goes by the name, and by what this request sent. To be called once the
+    session has been read. What this request itself has ended is deleted as ever.
     """
-    request.COOKIES.pop(django_settings.SESSION_COOKIE_NAME, None)
+    if request.session.is_empty() and not request.session.modified:
+        request.COOKIES.pop(django_settings.SESSION_COOKIE_NAME, None)
 
 
 def hold(request: HttpRequest) -> None:

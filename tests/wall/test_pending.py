@@ -71,6 +71,32 @@ def test_once_it_is_through_the_session_lives_as_the_site_wants(ann, client):
     assert "_session_expiry" not in client.session
 
 
+@pytest.mark.parametrize("engine", [engine for engine in ENGINES if engine != "signed_cookies"])
+def test_what_comes_late_by_the_replaced_session_leaves_the_new_one_s_cookie(ann, client, settings, tmp_path, engine):
+    """Scripts that ask while the sign-in is completed: Django's answer would delete the cookie by its name."""
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    sign_in(client)
+    sent = dict(client.cookies)
+    prove(client)
+    unknown = "3fa63c9c-4a80-4a26-b855-05f4d3e7e7a2"
+    for path in ("/account/", "/verify/", "/verify/challenge/", f"/verify/push/{unknown}/status/"):
+        late = Client()
+        late.cookies.update(sent)
+        answer = late.get(path)
+        assert answer.status_code in (302, 404) and "sessionid" not in answer.cookies, path
+    assert client.get("/account/").status_code == 200
+
+
+def test_the_cookie_of_a_session_that_ended_goes_as_ever(ann, client):
+    sign_in(client)
+    late = copied(client)  # a browser in which no sign-in was waiting, as far as its cookies tell
+    assert client.post("/verify/challenge/cancel/").cookies["sessionid"]["max-age"] == 0
+    assert late.get("/account/").cookies["sessionid"]["max-age"] == 0
+    sign_in(client)
+    assert client.post("/logout/").cookies["sessionid"]["max-age"] == 0
+
+
 def remembering(client: Client, when: str, seconds: int) -> None:
     client.post("/remember/", {"username": "ann", "password": PASSWORD, when: seconds})
 
