@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
-from .web import access, foreign, session, trust
+from .web import access, foreign, othersessions, session, trust
 from .web.access import Access
 
 HINT = "twilio_verify_pending"
@@ -28,9 +28,9 @@ class TwoFactorMiddleware:
 
     The wall is that sessions which owe a factor hold no user (``web.session``); this class adds three things. Sessions
     that were signed in without ``user_logged_in``, before this app was installed, or under another policy are decided
-    when ``request.user`` is first read. People who wait are led to the challenge. ``request.twilio_verify`` says where
-    the sign-in stands. A request that reads neither user nor session costs no query and gets the response it would have
-    got without us.
+    when ``request.user`` is first read, and those that were ended elsewhere are found out then. People who wait are led
+    to the challenge. ``request.twilio_verify`` says where the sign-in stands. A request that reads neither user nor
+    session costs no query and gets the response it would have got without us.
     """
 
     sync_capable = True
@@ -73,15 +73,17 @@ def _prepare(request: HttpRequest) -> bool:
 
 
 def _user(request: HttpRequest, user: Any) -> Any:
-    """``user``, unless the session it comes from turns out to owe a factor: never decided, or no longer so."""
-    is_through = not user.is_authenticated or session.has_passed(request)
+    """``user``, unless the session it comes from turns out to owe a factor, never decided or no longer so, or to have
+    been ended elsewhere.
+    """
+    is_through = not user.is_authenticated or (session.has_passed(request) and othersessions.is_listed(request))
     # What Django's lazy object stands for, now that it is known: a proxy of a proxy would slow down every attribute.
     known = user._wrapped if type(user) is SimpleLazyObject else user
     if is_through or session.signed_in_id(request) != str(known.pk) or access.holds(request, known):
         return known  # the second: by a token, a certificate …, not by a session
     request.user = known  # a policy of the site's may ask for it, as at the sign-in
     # SECURITY: deny by default: undecided means decide now, before anybody sees the user.
-    if access.decide(request, known):
+    if not access.admits(request, known):
         access.forget_user(request)
     return request.user
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from ..flows import trust
-from ..models import EnrolmentGrace, Entity, OfferRefusal, TrustedBrowser
+from ..models import EnrolmentGrace, Entity, OfferRefusal, SessionCutoff, TrustedBrowser
 from .base import PersonAdmin, name_of_user
 
 
@@ -78,6 +78,20 @@ class EnrolmentGraceAdmin(PersonAdmin):
     list_display = ("user", "started_at")
     list_select_related = ("user",)
     ordering = ("-started_at",)
+    fields = list_display
+    readonly_fields = fields
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return (name_of_user(),)
+
+
+@admin.register(SessionCutoff)
+class SessionCutoffAdmin(PersonAdmin):
+    """When people's sessions were last ended, where they cannot be listed."""
+
+    list_display = ("user", "ended_at")
+    list_select_related = ("user",)
+    ordering = ("-ended_at",)
     fields = list_display
     readonly_fields = fields
 

@@ -100,9 +100,14 @@ class FactorResetAdmin(PersonAdmin):
     def _tell(self, request: HttpRequest, requested: Requested) -> None:
         said = _("The factors are removed.") if requested.done else _("The factors will be removed when it is due.")
         self.message_user(request, said, messages.SUCCESS)
-        if not othersessions.can_be_ended():
-            said = _("Open sessions of the person go on: have the password changed, which ends them.")
-            self.message_user(request, said, messages.WARNING)
+        minutes = othersessions.minutes_to_end()
+        if minutes:
+            said = ngettext(
+                "Open sessions of the person end with the factors, within %(count)d minute.",
+                "Open sessions of the person end with the factors, within %(count)d minutes.",
+                minutes,
+            )
+            self.message_user(request, said % {"count": minutes}, messages.INFO)
         if not requested.letters:
             self.message_user(request, _("No mail went out: tell the person by another way."), messages.WARNING)
 

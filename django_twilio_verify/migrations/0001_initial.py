@@ -664,6 +664,26 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="SessionCutoff",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("ended_at", models.DateTimeField(verbose_name="sessions ended")),
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="twilio_session_cutoff",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="person",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "end of sessions",
+                "verbose_name_plural": "ends of sessions",
+            },
+        ),
+        migrations.CreateModel(
             name="TrustedBrowser",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),

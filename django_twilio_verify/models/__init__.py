@@ -6,7 +6,7 @@ from .consent import ConsentEvent, ConsentEvidence, Disclosure
 from .entity import Entity, OfferRefusal, ProviderRemoval
 from .factor import Factor, RecoveryCode
 from .limits import LimitCounter
-from .policy import EnrolmentGrace, FactorReset
+from .policy import EnrolmentGrace, FactorReset, SessionCutoff
 from .provider import AttemptSync, ChannelOutage, ProviderEvent
 from .seal import ConsentSeal
 from .trust import TrustedBrowser
@@ -31,6 +31,7 @@ __all__ = [
     "ProviderEvent",
     "ProviderRemoval",
     "RecoveryCode",
+    "SessionCutoff",
     "TrustedBrowser",
     "Verification",
     "VerificationAttempt",

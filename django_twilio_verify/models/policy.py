@@ -1,4 +1,4 @@
-"""What is remembered of people who must enrol, and of those whom staff helps back in."""
+"""What is remembered of people who must enrol, who signed out everywhere, and whom staff helps back in."""
 
 from __future__ import annotations
 
@@ -30,6 +30,32 @@ class EnrolmentGrace(models.Model):
 
     def __str__(self) -> str:
         return f"{self.started_at:%Y-%m-%d}"
+
+
+class SessionCutoff(models.Model):
+    """When all sessions of a person were last ended, on a site whose sessions cannot be listed. One row for a person.
+
+    It stays as long as the account: how long a session lives is up to the login view ("remember me"), so nobody knows
+    when the last one of before is gone.
+    """
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="twilio_session_cutoff",
+        verbose_name=_("person"),
+    )
+    ended_at = models.DateTimeField(_("sessions ended"))
+
+    if TYPE_CHECKING:
+        user_id: int
+
+    class Meta:
+        verbose_name = _("end of sessions")
+        verbose_name_plural = _("ends of sessions")
+
+    def __str__(self) -> str:
+        return f"{self.ended_at:%Y-%m-%d}"
 
 
 class FactorReset(models.Model):

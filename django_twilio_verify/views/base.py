@@ -58,6 +58,11 @@ class PageMixin(ContextMixin, View):
         # itself.
         return login_not_required(transaction.non_atomic_requests(view))
 
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        # SECURITY: before any page asks who it is: a session that was ended elsewhere proves, adds and removes nothing.
+        access.look_again(request)
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = super().dispatch(request, *args, **kwargs)
         if request.method == "POST":

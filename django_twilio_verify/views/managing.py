@@ -133,7 +133,7 @@ class ReplaceView(ChangeMixin, EnrolRecipientView):
             self.request,
             started.verification.pk,
             self.replaced.pk,
-            sign_out="sign_out" in self.request.POST and othersessions.can_be_ended(),
+            sign_out="sign_out" in self.request.POST,
         )
         return HttpResponseRedirect(code_url(self, started))
 

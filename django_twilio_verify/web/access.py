@@ -14,6 +14,7 @@ from django.contrib.auth import get_user_model, load_backend, login
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.signals import user_logged_in
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import resolve_url
@@ -26,7 +27,7 @@ from ..choices import Channel
 from ..conf import policy_digest, settings
 from ..flows import factors, grace
 from ..signals import factor_proved, login_deciding, second_factor_passed
-from . import recent, session, trust
+from . import othersessions, recent, session, trust
 from .session import Settled
 
 REDIRECT_FIELD_NAME = "next"
@@ -51,9 +52,14 @@ class Access:
 
     @cached_property
     def pending_user(self) -> AbstractBaseUser | None:
-        """The person whose sign-in waits. One SELECT."""
+        """The person whose sign-in waits. One SELECT; another one where sessions cannot be listed."""
         self._decide()
-        return session.pending_user(self._request)
+        user = session.pending_user(self._request)
+        # SECURITY: always, and not now and then: a thief's sign-in must not go on to a code.
+        if user is not None and othersessions.is_over(self._request, user):
+            session.give_up(self._request)
+            return None
+        return user
 
     @property
     def is_verified(self) -> bool:
@@ -222,16 +228,54 @@ def holds(request: HttpRequest, user: AbstractBaseUser) -> bool:
 
     What is decided for somebody who owes nothing is not for ever: the policy, the person and the factors change. Of
     the first two this knows at once, of groups, permissions and factors after ``TWILIO_VERIFY_DECISION_AGE`` seconds.
+    So it is of sessions that cannot be listed, whoever passed what, with having been ended elsewhere.
     """
     settled = session.settled(request)
-    if settled is None or settled.passed:
-        return settled is not None
-    now = time.time()
-    if settled.policy != policy_of(user) or 0 < settled.grace <= now:
+    if settled is None:
         return False
-    age = settings.decision_age
+    if settled.passed:
+        return othersessions.is_listed(request) or _is_recent(request, settled)
+    if settled.policy != policy_of(user) or 0 < settled.grace <= time.time():
+        return False
+    return _is_recent(request, settled)
+
+
+def _is_recent(request: HttpRequest, settled: Settled) -> bool:
+    now, age = time.time(), settings.decision_age
     # SECURITY: a clock that was put back makes no answer hold longer.
     return 0 <= now - settled.at < age or 0 <= now - recent.noted(request, settled.user_id) < age
+
+
+def admits(request: HttpRequest, user: AbstractBaseUser) -> bool:
+    """Whether ``user`` may be seen, asked anew, in a session for which nothing ``holds`` (any more).
+
+    A session that was ended elsewhere is flushed. The rest as ``decide``.
+    """
+    if othersessions.is_over(request, user):
+        request.session.flush()
+        return False
+    if decide(request, user):
+        return False
+    if session.has_passed(request):
+        # Not before it was decided: where nothing is owed, what is noted lets people go on.
+        recent.note(request, session.text_of(user))
+    return True
+
+
+def look_again(request: HttpRequest) -> None:
+    """Make ``request`` anonymous, and flush its session, if that was ended elsewhere, whatever was found a while ago.
+
+    For pages that open or change what protects an account. One SELECT where sessions cannot be listed, else none.
+    """
+    if othersessions.is_listed(request) or session.signed_in_id(request) is None:
+        return
+    user = request.user
+    # The second: by a token, a certificate …, not by a session.
+    if not user.is_authenticated or session.signed_in_id(request) != session.text_of(user):
+        return
+    if othersessions.is_over(request, user):
+        request.session.flush()
+        forget_user(request)
 
 
 def has_to_be_reminded(request: HttpRequest) -> bool:
@@ -256,6 +300,7 @@ def on_login(sender: Any, request: HttpRequest | None, user: AbstractBaseUser, *
     """Receiver of ``user_logged_in``: every door that signs somebody in by Django's ``login()`` comes through here."""
     if request is None or not signs_in(request) or request.__dict__.pop(_DECIDED, False):
         return
+    othersessions.begin(request, user)
     login_deciding.send(sender=type(user), request=request, user=user)
     if decide(request, user):
         forget_user(request)
@@ -303,12 +348,16 @@ def remember_user(request: HttpRequest, user: AbstractBaseUser | AnonymousUser) 
 def complete(request: HttpRequest, user: AbstractBaseUser, channel: str) -> None:
     """The second factor of the waiting sign-in has passed: sign ``user`` in.
 
-    ``channel``: by which way. Raises ``LookupError`` if no sign-in of that person waits in this session.
+    ``channel``: by which way. Raises ``LookupError`` if no sign-in of that person waits in this session, and Django's
+    ``SessionInterrupted`` (400) if it was ended elsewhere in these moments.
     """
     waiting = session.pending(request)
     # SECURITY: never anybody but the person whose password was accepted in this session.
     if waiting is None or waiting.user_id != session.text_of(user):
         raise LookupError("No sign-in of this person is waiting in this session.")
+    if othersessions.is_over(request, user):
+        session.give_up(request)
+        raise SessionInterrupted("The sign-in was ended elsewhere.")
     session.release(request, channel=channel)
     remember_user(request, user)
     trust.completed(request, user, channel)
@@ -318,9 +367,15 @@ def complete(request: HttpRequest, user: AbstractBaseUser, channel: str) -> None
 
 
 def mark_passed(request: HttpRequest, channel: str) -> None:
-    """The signed-in person has just proved a factor: this session is through."""
+    """The signed-in person has just proved a factor: this session is through.
+
+    Raises Django's ``SessionInterrupted`` (400) if it was ended elsewhere in these moments.
+    """
     user_id = session.signed_in_id(request)
     if user_id is not None:
+        look_again(request)
+        if session.signed_in_id(request) is None:
+            raise SessionInterrupted("The session was ended elsewhere.")
         session.settle(request, user_id, passed=True, channel=channel)
         factor_proved.send(sender=get_user_model(), request=request, user=request.user, channel=channel)
 

@@ -6,6 +6,7 @@ sessions, ours or not, finds a user in it. They wait under a key of ours until t
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 import uuid
@@ -41,6 +42,7 @@ _PAYMENT_PROOFS = "_twilio_verify_payment_proofs"
 _FORMS = "_twilio_verify_forms"
 _CODES_SHOWN = "_twilio_verify_codes_shown"
 _REPLACEMENT = "_twilio_verify_replacement"
+_CUTOFF = "_twilio_verify_cutoff"
 
 CLOCK_SKEW = 60
 """Seconds by which the clocks of two servers of one site may differ."""
@@ -289,6 +291,32 @@ def settled(request: HttpRequest) -> Settled | None:
     if stored is None or stored["user_id"] != request.session.get(SESSION_KEY):
         return None
     return Settled(**stored)
+
+
+def forget_settled(request: HttpRequest) -> None:
+    """Have it decided anew how the sign-in that this session holds comes through."""
+    request.session.pop(_SETTLED, None)
+
+
+def note_cutoff(request: HttpRequest, user_id: str, mark: int) -> None:
+    """Of the times that all sessions of ``user_id`` were ended, ``mark`` is the last that this session comes after."""
+    # SECURITY: beside the sign-in and not in it, so that nothing which renews that renews this.
+    request.session[_CUTOFF] = {"user_id": user_id, "mark": mark}
+
+
+def cutoff(request: HttpRequest, user_id: str) -> int:
+    """The mark that was noted; 0 if none was, or of somebody else."""
+    stored = request.session.get(_CUTOFF)
+    return stored["mark"] if stored is not None and stored["user_id"] == user_id else 0
+
+
+def name_of(request: HttpRequest) -> str:
+    """What this session can be known by again. Not what a browser may be shown."""
+    if not isinstance(request.session, CookieSession):
+        return str(request.session.session_key)
+    # The key is the cookie then, and another one each time that anything is kept in it.
+    parts = [request.session.get(name) for name in (_SECRET, _SETTLED, _CUTOFF)]
+    return json.dumps(parts, sort_keys=True)
 
 
 def signed_in_id(request: HttpRequest) -> str | None:

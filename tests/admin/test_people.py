@@ -20,13 +20,14 @@ from django_twilio_verify.models import (
     FactorReset,
     OfferRefusal,
     ProviderRemoval,
+    SessionCutoff,
     TrustedBrowser,
 )
 from django_twilio_verify.signals import browsers_revoked
 from tests.support import all_permissions, make_factor, make_user
 
 pytestmark = pytest.mark.django_db
-MODELS = [Entity, TrustedBrowser, EnrolmentGrace, OfferRefusal, FactorReset, ProviderRemoval]
+MODELS = [Entity, TrustedBrowser, EnrolmentGrace, OfferRefusal, FactorReset, ProviderRemoval, SessionCutoff]
 SECRETS = ("digest-of-the-cookie", "setup-of-the-person", "digest-of-the-link")
 
 
@@ -57,6 +58,7 @@ def fill(name: str) -> User:
     )
     EnrolmentGrace.objects.create(user=user, started_at=now)
     OfferRefusal.objects.create(user=user, refused_at=now)
+    SessionCutoff.objects.create(user=user, ended_at=now)
     FactorReset.objects.create(
         user=user,
         pending_for=user,

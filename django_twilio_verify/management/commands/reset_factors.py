@@ -89,8 +89,9 @@ class Command(BaseCommand):
             self.stderr.write("No mail went out: tell the person by another way.")
 
     def _tell_of_sessions(self) -> None:
-        if not othersessions.can_be_ended():
-            self.stderr.write("Open sessions go on, which this site's engine cannot end: have the password changed.")
+        minutes = othersessions.minutes_to_end()
+        if minutes:
+            self.stdout.write(f"Open sessions end within {minutes} minute(s).")
 
 
 def _person(username: str) -> AbstractBaseUser:
