@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import time_machine
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.management import create_permissions
@@ -36,6 +38,13 @@ T = TypeVar("T")
 def make_client(session: str = "session-1", **values: str) -> ClientInfo:
     defaults = {"ip": "203.0.113.7", "user_agent": "Test/1", "page": "https://shop.test/enrol/", "language": "en"}
     return ClientInfo(session=session, **{**defaults, **values})
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """Time stands still. For codes of the step before: a moment later they may be of two steps before, and too old."""
+    with time_machine.travel(timezone.now(), tick=False):
+        yield
 
 
 def make_user(username: str = "ann", **values: Any) -> User:

@@ -15,7 +15,7 @@ from django_twilio_verify.results import Enrolled
 from django_twilio_verify.testing import Authenticator, Browser, FactorRoutes, HttpApi, LocalApi, Phone, VerifyServer
 from django_twilio_verify.testing.factor_contract import ORIGIN, PARTY
 
-from ..support import make_client, make_user
+from ..support import make_client, make_user, one_moment
 
 NOON = "2026-11-20T12:00:00Z"
 
@@ -45,7 +45,9 @@ class World:
         client = make_client(session)
         begun = self.flow("devicefactors.begin_totp", user, client, name=name)
         app = Authenticator.scan(begun.uri)
-        done = self.flow("devicefactors.confirm", begun.verification, client=client, user=user, code=app.code(steps=-1))
+        with one_moment():
+            code = app.code(steps=-1)
+            done = self.flow("devicefactors.confirm", begun.verification, client=client, user=user, code=code)
         assert done.factor is not None, done.checked.outcome
         return done.factor, app
 
