@@ -6,11 +6,25 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from django.test import Client
+
 from django_twilio_verify.backends.handler import backends
+from django_twilio_verify.flows.routing import RouteRequest
 from django_twilio_verify.testing import VerifyServer
 
 ALIASES = ("default", "shop")
 LOCMEM = {"BACKEND": "django_twilio_verify.backends.locmem.LocMemBackend"}
+
+KEEPS_NONE = {"BACKEND": "tests.enrolpages.backends.CodesOnly"}
+HOSTS = {"default": "testserver", "shop": "localhost"}
+
+
+def by_host(wanted: RouteRequest) -> str | None:
+    return "shop" if wanted.client.page.startswith(f"http://{HOSTS['shop']}/") else None
+
+
+def browser_at(alias: str) -> Client:
+    return Client(headers={"host": HOSTS[alias]})
 
 
 @contextmanager
