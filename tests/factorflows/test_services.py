@@ -290,3 +290,5 @@ def test_what_is_offered_is_what_the_routed_backend_keeps(ann: Any, settings: An
     assert assurance.offer(ann, "sms", client=shop) == FactorKind.PASSKEY
     assert assurance.offer(ann, "sms", client=make_client()) == FactorKind.TOTP
     assert assurance.offer(ann, "sms", backend="shop") == FactorKind.PASSKEY
+    settings.TWILIO_VERIFY_ROUTER = lambda wanted: "shop" if wanted.purpose == Purpose.LOGIN else None
+    assert passkeys.are_kept(client=shop) and FactorKind.PASSKEY not in assurance.enrollable(user=ann, client=shop)
