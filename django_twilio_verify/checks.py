@@ -16,7 +16,7 @@ from .choices import CODE_CHANNELS, VERIFICATION_CHANNELS, Channel, FactorKind, 
 from .codes import MAX_LENGTH, MIN_LENGTH
 from .conf import DEFAULT_LIMITS, EVENT_RETRIES, REQUIRED_FACTS, retired_key_ids, settings
 from .countries import NAMES
-from .flows import declaration, ledgerkeys, linter, sealbook
+from .flows import declaration, ledgerkeys, linter, routing, sealbook
 from .options import IncompatibleOptions, SendOptions, features_of
 
 MIDDLEWARE = "django_twilio_verify.middleware.TwoFactorMiddleware"
@@ -317,10 +317,10 @@ def check_enrolment(**kwargs: Any) -> list[CheckMessage]:
         return unreadable
     if not settings.push_app or any(one.id in ("twilio_verify.E006", "twilio_verify.E007") for one in check_backends()):
         return []  # the second: there is none to ask
-    if FactorKind.PUSH in backends["default"].factor_kinds:
-        return []
+    if _error_of(lambda: settings.router, "E030") or routing.keeps(routing.possible(), FactorKind.PUSH):
+        return []  # the first: another check speaks of it
     hint = "Nobody is offered the app: use TwilioBackend, or take the setting out."
-    message = "TWILIO_VERIFY_PUSH_APP is set, and the backend 'default' keeps no phones."
+    message = "TWILIO_VERIFY_PUSH_APP is set, and no backend that people are led to keeps phones."
     return [Warning(message, hint=hint, id="twilio_verify.W065")]
 
 

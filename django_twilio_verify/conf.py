@@ -206,7 +206,7 @@ class Settings:
 
     @property
     def router(self) -> Callable[..., object] | None:
-        """What names the backend of a send: a callable ``(RouteRequest) -> alias or None``, or ``None`` if unset.
+        """What names the backend of a proof: a callable ``(RouteRequest) -> alias or None``, or ``None`` if unset.
 
         A dotted path is imported. Raises ``ImproperlyConfigured`` for anything else.
         """

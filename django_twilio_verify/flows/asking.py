@@ -27,11 +27,11 @@ from ..factor_options import NO_DETAILS, ChallengeDetails
 from ..factor_results import ChallengeStatus, ProviderChallenge
 from ..models import Entity, Factor, Verification
 from ..results import Challenged
-from . import assurance, checking, limits
+from . import assurance, checking, limits, routing
 from .options import Payment
 from .persons import Person, session_fingerprint
 from .places import places
-from .routing import DEFAULT
+from .routing import RouteRequest
 from .sending import payment_of
 from .transactions import short_transaction
 
@@ -121,7 +121,7 @@ def wanted(ask: Ask) -> Wanted:
     assurance.require(channel, user=ask.user, purpose=purpose, client=ask.client)
     factor = _factor(ask, channel)
     entity = _entity(ask, factor)
-    alias = entity.backend if entity else ask.backend or DEFAULT
+    alias = entity.backend if entity else ask.backend or routing.choose(_route(ask))
     if KIND_OF[channel] not in backends[alias].factor_kinds:
         raise ValueError(f"The backend {alias!r} keeps no factors that answer by {channel.value!r}.")
     payment = payment_of(purpose, ask.amount, ask.payee)
@@ -158,11 +158,27 @@ def _entity(ask: Ask, factor: Factor | None) -> Entity | None:
         return None
     if factor is not None:
         return factor.entity
-    latest = usable(ask.user.pk, Channel.PASSKEY)
-    at = [one for one in latest if ask.backend is None or (one.entity and one.entity.backend == ask.backend)]
+    found = [one.entity for one in usable(ask.user.pk, Channel.PASSKEY) if one.entity]
+    alias = ask.backend or _preferred(ask, found)
+    at = [one for one in found if not alias or one.backend == alias]
     if not at:
         raise NoSuchFactor(f"This person has no passkey at the backend {ask.backend!r}.")
-    return at[0].entity
+    return at[0]
+
+
+def _preferred(ask: Ask, found: list[Entity]) -> str:
+    """Which of ``found``, where somebody has passkeys, is asked: the one that the router names, since a browser offers
+    the passkeys of that Service's relying party alone; ``""``, for the first, if none is there.
+    """
+    aliases = {one.backend for one in found}
+    if len(aliases) < 2 or settings.router is None:
+        return ""
+    alias = routing.choose(_route(ask))
+    return alias if alias in aliases else ""
+
+
+def _route(ask: Ask) -> RouteRequest:
+    return RouteRequest.of_device(FactorKind.PASSKEY, Purpose(ask.purpose), ask.user, ask.client)
 
 
 def reserve(wanted: Wanted, now: datetime) -> Challenged | Verification:

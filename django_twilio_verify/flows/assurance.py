@@ -16,13 +16,13 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from ..backends.handler import backends
 from ..choices import FACTOR_CHANNELS, Channel, FactorKind, Purpose
 from ..clientinfo import ClientInfo
 from ..conf import ASSURANCE, settings
 from ..exceptions import TooWeak
 from ..models import Factor, OfferRefusal
-from .routing import DEFAULT
+from . import routing
+from .routing import RouteRequest
 
 LATELY = timedelta(days=90)
 """A factor that has not worked for so long is not put first, however strong."""
@@ -94,24 +94,48 @@ def channels(user: AbstractBaseUser, client: ClientInfo, *, purpose: str = Purpo
     return sorted(enough, key=level, reverse=True)
 
 
-def enrollable(backend: str = DEFAULT) -> frozenset[FactorKind]:
-    """What people are offered to enrol of what ``backend`` keeps, by ``TWILIO_VERIFY_FACTORS``."""
-    return frozenset(settings.factors) & frozenset(backends[backend].factor_kinds)
+def enrollable(
+    backend: str | None = None, *, user: AbstractBaseUser | None = None, client: ClientInfo | None = None
+) -> frozenset[FactorKind]:
+    """What people are offered to enrol, by ``TWILIO_VERIFY_FACTORS``, of what ``backend`` keeps. The rest as
+    ``is_enrollable``.
+    """
+    return frozenset(one for one in settings.factors if is_enrollable(one, backend, user=user, client=client))
 
 
-def offer(user: AbstractBaseUser, channel: str, *, backend: str = "default") -> FactorKind | None:
+def is_enrollable(
+    kind: FactorKind,
+    backend: str | None = None,
+    *,
+    user: AbstractBaseUser | None = None,
+    client: ClientInfo | None = None,
+) -> bool:
+    """Whether ``kind`` is among them: kept by ``backend``, or else where the router has ``user`` enrol it, or by any
+    backend that it may name if nobody is known so far.
+    """
+    if kind not in settings.factors:
+        return False
+    if backend or user is None:
+        return routing.keeps([backend] if backend else routing.possible(), kind)
+    asked = RouteRequest.of_device(kind, Purpose.ENROL, user, client or ClientInfo())
+    return routing.keeps([routing.choose(asked)], kind)
+
+
+def offer(
+    user: AbstractBaseUser, channel: str, *, client: ClientInfo | None = None, backend: str | None = None
+) -> FactorKind | None:
     """What to offer ``user`` who has just signed in by ``channel``: a passkey, an authenticator app, or ``None``.
 
     Nothing to who has something as strong already, or signed in with it, and nothing for 30 days after ``not_now``.
-    To be asked once the person is signed in, not before. Two SELECTs.
+    To be asked once the person is signed in, not before. ``client``: for the router, where ``backend`` names no alias.
+    Two SELECTs.
     """
     if said_not_now(user):
         return None
     held = list(Factor.objects.confirmed_for(user.pk).filter(lost_at=None).values_list("channel", flat=True))
     strongest_held = max([level(channel), *(level(one) for one in held)])
-    kept = enrollable(backend)
     for kind in _STRONGER:
-        if kind in kept and level(kind.value) > strongest_held:
+        if level(kind.value) > strongest_held and is_enrollable(kind, backend, user=user, client=client):
             return kind
     return None
 

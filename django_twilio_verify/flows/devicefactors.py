@@ -29,12 +29,12 @@ from ..factor_results import FactorStatus, ProviderFactor
 from ..models import Entity, Factor, RecoveryCode, Verification
 from ..results import Checked, Enrolled, Enrolling
 from ..signals import factor_removed
-from . import answering, asking, challenges, checking, consent, delivery, entities, factors, limits, replays
+from . import answering, asking, challenges, checking, consent, delivery, entities, factors, limits, replays, routing
 from .challenges import Given
 from .consent import Act
 from .persons import Person, session_fingerprint
 from .places import places
-from .routing import DEFAULT
+from .routing import RouteRequest
 from .steps import Call, Steps, arun, run
 from .transactions import deleting, short_transaction
 
@@ -52,15 +52,14 @@ class _Ask:
     client: ClientInfo
     kind: FactorKind
     name: str
-    backend: str
+    backend: str | None = None
     options: FactorOptions | None = field(default=None, repr=False)
     ttl: int | None = None
     label: str = ""
 
-    @property
-    def places(self) -> list[str]:
+    def places(self, alias: str) -> list[str]:
         """The place that the enrolment occupies while it is under way, as that of a send."""
-        return places(Person.of(self.user, self.client), self.client, f"enrol:{self.kind.value}", self.backend)
+        return places(Person.of(self.user, self.client), self.client, f"enrol:{self.kind.value}", alias)
 
 
 def begin_totp(
@@ -69,16 +68,18 @@ def begin_totp(
     *,
     name: str,
     options: TotpOptions | None = None,
-    backend: str = DEFAULT,
+    backend: str | None = None,
     label: str = "",
 ) -> Enrolling:
     """Make an authenticator app's factor for ``user``: ``Enrolling.secret`` and ``.uri`` are told this once.
 
     ``name``: 1 to 64 characters; the app shows it as the account. ``label``: as many, what the factor is called here;
     ``name`` without it. ``client``: the session that may ``confirm``, for ten
-    minutes. Beginning again in the same session puts an end to what was begun before. Raises ``ValueError`` for a
-    backend that keeps none (as ``IncompatibleOptions`` for a name or options that cannot be told), ``RateLimited``,
-    ``BackendRejected`` and ``BackendUnavailable``, and ``RuntimeError`` within a transaction.
+    minutes. Beginning again in the same session puts an end to what was begun before. ``backend``: an alias, where the
+    factor stays; ``None`` asks ``TWILIO_VERIFY_ROUTER``.
+
+    Raises ``ValueError`` for a backend that keeps none (as ``IncompatibleOptions`` for a name or options that cannot be
+    told), ``RateLimited``, ``BackendRejected`` and ``BackendUnavailable``, and ``RuntimeError`` within a transaction.
     """
     return run(_beginning(_Ask(user, client, FactorKind.TOTP, name, backend, options, label=label)))
 
@@ -89,7 +90,7 @@ async def abegin_totp(
     *,
     name: str,
     options: TotpOptions | None = None,
-    backend: str = DEFAULT,
+    backend: str | None = None,
     label: str = "",
 ) -> Enrolling:
     """As ``begin_totp``; a slow provider holds up no other request."""
@@ -102,7 +103,7 @@ def begin_passkey(
     *,
     name: str,
     options: PasskeyOptions | None = None,
-    backend: str = DEFAULT,
+    backend: str | None = None,
 ) -> Enrolling:
     """Make a passkey's factor: ``Enrolling.options`` are for the browser. ``options``: what the Service does not know
     of the relying party. The rest as ``begin_totp``.
@@ -116,14 +117,14 @@ async def abegin_passkey(
     *,
     name: str,
     options: PasskeyOptions | None = None,
-    backend: str = DEFAULT,
+    backend: str | None = None,
 ) -> Enrolling:
     """As ``begin_passkey``; a slow provider holds up no other request."""
     return await arun(_beginning(_Ask(user, client, FactorKind.PASSKEY, name, backend, options)))
 
 
 def begin_push(
-    user: AbstractBaseUser, client: ClientInfo, *, name: str, ttl: int | None = None, backend: str = DEFAULT
+    user: AbstractBaseUser, client: ClientInfo, *, name: str, ttl: int | None = None, backend: str | None = None
 ) -> Enrolling:
     """Let the site's app on a phone register: ``Enrolling.access_token`` and ``.identity`` are for it, for ``ttl``
     seconds (60 to 300, else 60). Ask ``confirm`` until the phone is there. The rest as ``begin_totp``.
@@ -134,7 +135,7 @@ def begin_push(
 
 
 async def abegin_push(
-    user: AbstractBaseUser, client: ClientInfo, *, name: str, ttl: int | None = None, backend: str = DEFAULT
+    user: AbstractBaseUser, client: ClientInfo, *, name: str, ttl: int | None = None, backend: str | None = None
 ) -> Enrolling:
     """As ``begin_push``; a slow provider holds up no other request."""
     return await arun(_beginning(_Ask(user, client, FactorKind.PUSH, name, backend, ttl=ttl)))
@@ -249,22 +250,23 @@ def _beginning(ask: _Ask) -> Steps[Enrolling]:
     check_name(ask.name)
     check_name(ask.label or ask.name)
     options_for(ask.kind, ask.options)
-    if ask.kind not in backends[ask.backend].factor_kinds:
-        raise ValueError(f"The backend {ask.backend!r} keeps no factors of the kind {ask.kind.value!r}.")
-    entity = entities.entity_for(ask.user, ask.backend)
-    verification = _reserve(ask, timezone.now())
+    alias = ask.backend or routing.choose(RouteRequest.of_device(ask.kind, Purpose.ENROL, ask.user, ask.client))
+    if ask.kind not in backends[alias].factor_kinds:
+        raise ValueError(f"The backend {alias!r} keeps no factors of the kind {ask.kind.value!r}.")
+    entity = entities.entity_for(ask.user, alias)
+    verification = _reserve(ask, alias, timezone.now())
     try:
         if ask.kind == FactorKind.PUSH:
-            token = yield Call(ask.backend, "access_token", (entity.identity,), {"name": ask.name, "ttl": ask.ttl})
+            token = yield Call(alias, "access_token", (entity.identity,), {"name": ask.name, "ttl": ask.ttl})
             return Enrolling(
                 verification,
                 Channel.PUSH,
                 access_token=token.token,
                 identity=entity.identity,
-                service_sid=backends[ask.backend].service_sid,
+                service_sid=backends[alias].service_sid,
             )
         made: ProviderFactor = yield Call(
-            ask.backend, "enrol", (entity.identity, ask.kind), {"name": ask.name, "options": ask.options}
+            alias, "enrol", (entity.identity, ask.kind), {"name": ask.name, "options": ask.options}
         )
     except BackendError:
         asking.fail(verification)
@@ -273,19 +275,20 @@ def _beginning(ask: _Ask) -> Steps[Enrolling]:
     return Enrolling(verification, _CHANNELS[ask.kind], secret=made.secret, uri=made.uri, options=made.options)
 
 
-def _reserve(ask: _Ask, now: datetime) -> Verification:
+def _reserve(ask: _Ask, alias: str, now: datetime) -> Verification:
     """The verification in its place, after the end of what was begun there before: a secret is not told twice."""
     subjects = {"person_hour": Person.of(ask.user, ask.client).fingerprint, "ip_hour": ask.client.ip}
     for _ in range(_TRIES):
         try:
-            return limits.within(subjects, now, partial(_open, ask, now))
+            return limits.within(subjects, now, partial(_open, ask, alias, now))
         except IntegrityError:  # another tab, at the same instant
             continue
     raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
 
 
-def _open(ask: _Ask, now: datetime) -> Verification:
-    before = Verification.objects.filter(pending_key__in=ask.places)
+def _open(ask: _Ask, alias: str, now: datetime) -> Verification:
+    taken = ask.places(alias)
+    before = Verification.objects.filter(pending_key__in=taken)
     unconfirmed = list(before.exclude(factor=None).values_list("factor_id", flat=True))
     before.filter(status=VerificationStatus.PENDING).update(status=VerificationStatus.CANCELED)
     before.update(pending_key=None, browser_options="")
@@ -295,8 +298,8 @@ def _open(ask: _Ask, now: datetime) -> Verification:
         session=session_fingerprint(ask.client),
         purpose=Purpose.ENROL.value,
         channel=_CHANNELS[ask.kind].value,
-        backend=ask.backend,
-        pending_key=ask.places[0],
+        backend=alias,
+        pending_key=taken[0],
         sends=1,
         created_at=now,
         expires_at=now + asking.LIFETIME,

@@ -15,15 +15,14 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.views.decorators.debug import sensitive_variables
 
 from ..backends.es256 import decoded
-from ..backends.handler import backends
 from ..choices import Channel, CheckOutcome, FactorKind, Purpose
 from ..clientinfo import ClientInfo
 from ..models import Verification
 from ..results import Challenged, Checked
-from . import challenges, checking
+from . import challenges, checking, routing
 from .asking import Ask
 from .challenges import Given, answering_, starting
-from .routing import DEFAULT
+from .routing import RouteRequest
 from .steps import Steps, arun, run
 
 NOT_UNLOCKED = "not_unlocked"
@@ -43,14 +42,19 @@ class SignedIn:
     named: AbstractBaseUser | None = None
 
 
-def are_kept(backend: str = DEFAULT) -> bool:
-    """Whether people can have passkeys at ``backend``."""
-    return FactorKind.PASSKEY in backends[backend].factor_kinds
+def are_kept(backend: str | None = None, *, client: ClientInfo | None = None) -> bool:
+    """Whether people can sign in by passkeys at ``backend``; or else where the router leads ``client`` that has not
+    said who it is, or at any backend that it may name if nothing is known of that either.
+    """
+    if backend or client is None:
+        return routing.keeps([backend] if backend else routing.possible(), FactorKind.PASSKEY)
+    return routing.keeps([routing.choose(_route(client))], FactorKind.PASSKEY)
 
 
 def begin_sign_in(client: ClientInfo, *, backend: str | None = None) -> Challenged:
     """Options for a browser whose person has not said who they are: ``Challenged.options``. The same ones for ten
     minutes, bound to ``client.session``. They ask the device to be unlocked, whatever the Service prefers.
+    ``backend``: an alias; ``None`` asks ``TWILIO_VERIFY_ROUTER``. Only passkeys that were made there answer.
 
     Raises ``RateLimited``, ``BackendUnavailable``, ``BackendRejected``, and ``ValueError`` without a session or for a
     backend that keeps no passkeys.
@@ -88,6 +92,10 @@ async def afinish_sign_in(
 def _beginning(client: ClientInfo, backend: str | None) -> Steps[Challenged]:
     begun = yield from starting(Ask(Channel.PASSKEY, client, None, Purpose.LOGIN, backend=backend))
     return replace(begun, options={**begun.options, "userVerification": "required"})
+
+
+def _route(client: ClientInfo) -> RouteRequest:
+    return RouteRequest.of_device(FactorKind.PASSKEY, Purpose.LOGIN, None, client)
 
 
 def _finishing(

@@ -79,8 +79,9 @@ def ways(
 
 
 def offered(*, backend: str | None = None) -> tuple[Channel, ...]:
-    """The channels to offer while nobody has said where to: the site's, without those that are out. All of them where
-    nothing else would be left. One SELECT.
+    """The channels to offer while nobody has said where to: the site's, without those that are out at ``backend``
+    (``None``: the default one, since a router looks at the recipient). All of them where nothing else would be left.
+    One SELECT.
     """
     out = outages.current()
     alias = backend or routing.DEFAULT

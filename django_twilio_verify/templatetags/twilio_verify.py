@@ -118,7 +118,8 @@ def verify_field(field: BoundField, hint: str = "") -> dict[str, Any]:
 
 @register.inclusion_tag("twilio_verify/_passkey_sign_in.html", takes_context=True)
 def passkey_sign_in(context: Context, autofill: bool = True, is_part: bool = True) -> dict[str, Any]:
-    """The button "Sign in with a passkey", for the site's login page; nothing where the backend keeps no passkeys.
+    """The button "Sign in with a passkey", for the site's login page; nothing where the backend of the page keeps no
+    passkeys.
 
     ``autofill``: offer passkeys also where the browser fills in names, if a field of the page says
     ``autocomplete="username webauthn"``. ``is_part``: the page has other ways too, so that the button is left out where
@@ -127,7 +128,7 @@ def passkey_sign_in(context: Context, autofill: bool = True, is_part: bool = Tru
     return {
         "autofill": autofill and is_part,
         "csrf_token": context.get("csrf_token"),
-        "is_offered": passkeys.is_offered(),
+        "is_offered": passkeys.is_offered(context.get("request")),
         "is_part": is_part,
         "next": passkeys.wanted_page(context, context.get("request")),
         "nonce": nonce_attr(context),

@@ -64,7 +64,7 @@ class TotpView(StepUpMixin, FormPage):
     form_class = NameForm
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not page_of(FactorKind.TOTP):
+        if not page_of(FactorKind.TOTP, self.access.acting_user, self.viewer):
             raise Http404
         return super().dispatch(request, *args, **kwargs)
 

@@ -31,7 +31,7 @@ from ..flows import factors
 from ..results import Started
 from ..web import access, session, trust
 from ..web.access import Access
-from ..web.client import client_from
+from ..web.client import client_from, client_without_session
 from ..web.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -79,6 +79,13 @@ class PageMixin(ContextMixin, View):
     @property
     def client(self) -> ClientInfo:
         return client_from(self.request)
+
+    @property
+    def viewer(self) -> ClientInfo:
+        """The same without the session, which a page that is only shown does not begin: for what router and policy say
+        of it.
+        """
+        return client_without_session(self.request)
 
     @property
     def next(self) -> str:

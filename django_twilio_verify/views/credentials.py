@@ -59,10 +59,10 @@ def sentence_for(checked: Checked) -> str:
 
 
 class PasskeyMixin(PageMixin):
-    """Not there where the site's backend keeps no passkeys."""
+    """Not there where the backend of this page's brand keeps no passkeys."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not passkeys.are_kept():
+        if not passkeys.are_kept(client=self.viewer):
             raise Http404
         return super().dispatch(request, *args, **kwargs)
 
@@ -81,7 +81,7 @@ class EnrolPasskeyMixin(PageMixin):
     """Not there where the site offers no passkeys."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not page_of(FactorKind.PASSKEY):
+        if not page_of(FactorKind.PASSKEY, self.access.acting_user, self.viewer):
             raise Http404
         return super().dispatch(request, *args, **kwargs)
 

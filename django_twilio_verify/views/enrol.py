@@ -16,7 +16,7 @@ from ..results import Started
 from ..web import session
 from .address import AddressPage, act, button_of
 from .base import StepUpMixin, TemplatePage, code_url
-from .enrolways import enrol_ways, is_strong_enough
+from .enrolways import enrol_channels, enrol_ways, is_strong_enough
 
 
 class EnrolView(StepUpMixin, TemplatePage):
@@ -46,7 +46,7 @@ class EnrolRecipientView(StepUpMixin, AddressPage):
         return super().get(request, *args, **kwargs)
 
     def other_ways(self) -> Sequence[Channel]:
-        return enrol_ways(self.person, self.client).channels
+        return enrol_channels(self.person, self.client)
 
     def get_form_class(self) -> type[PhoneForm] | type[EmailForm]:
         return recipient_form(self.channel)

@@ -60,10 +60,15 @@ def enrol_ways(user: AbstractBaseUser, client: ClientInfo) -> EnrolWays:
     least = assurance.minimum(user, Purpose.LOGIN, client)
     offered = plan.offered()
     return EnrolWays(
-        devices=tuple(way for way in device_ways() if assurance.level(way.kind.value) >= least),
+        devices=tuple(way for way in device_ways(user, client) if assurance.level(way.kind.value) >= least),
         channels=tuple(one for one in offered if assurance.level(one) >= least),
         too_weak=tuple(one for one in offered if assurance.level(one) < least),
     )
+
+
+def enrol_channels(user: AbstractBaseUser, client: ClientInfo) -> tuple[Channel, ...]:
+    """The ``channels`` of ``enrol_ways`` alone, for which no router is asked. One SELECT."""
+    return tuple(one for one in plan.offered() if is_strong_enough(one, user, client))
 
 
 def is_strong_enough(channel: Channel, user: AbstractBaseUser, client: ClientInfo) -> bool:
@@ -71,16 +76,21 @@ def is_strong_enough(channel: Channel, user: AbstractBaseUser, client: ClientInf
     return assurance.is_enough(channel, user=user, purpose=Purpose.LOGIN, client=client)
 
 
-def device_ways() -> list[DeviceWay]:
+def device_ways(user: AbstractBaseUser, client: ClientInfo) -> list[DeviceWay]:
     """The ways that the provider keeps and that have a page here, the strongest first."""
     kinds = sorted(_PAGES, key=lambda kind: assurance.level(kind.value), reverse=True)
-    return [DeviceWay(kind, _name(kind), str(_HINTS[kind]), page) for kind in kinds if (page := page_of(kind))]
+    pages = [(kind, page_of(kind, user, client)) for kind in kinds]
+    return [DeviceWay(kind, _name(kind), str(_HINTS[kind]), page) for kind, page in pages if page]
 
 
-def page_of(kind: FactorKind) -> str:
-    """The name of the page that enrols ``kind``; ``""`` if the provider keeps none, or the site does not offer it."""
+def page_of(kind: FactorKind, user: AbstractBaseUser | None, client: ClientInfo) -> str:
+    """The name of the page that enrols ``kind``; ``""`` if the provider keeps none where the router has ``user`` enrol
+    it (for ``None``: nowhere that it may name), or the site does not offer it.
+    """
     name = _PAGES.get(kind, "")
-    if kind not in assurance.enrollable() or (kind == FactorKind.PUSH and not settings.push_app):
+    if kind == FactorKind.PUSH and not settings.push_app:
+        return ""
+    if not assurance.is_enrollable(kind, user=user, client=client):
         return ""
     try:
         reverse(f"twilio_verify:{name}")

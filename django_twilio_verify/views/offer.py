@@ -44,7 +44,7 @@ class OfferView(PersonMixin, TemplatePage):
         return self.go_on()
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        name = page_of(self.kind) if self.kind is not None else ""
+        name = page_of(self.kind, self.person, self.viewer) if self.kind is not None else ""
         return super().get_context_data(
             kind=self.kind, add_url=self.url(name) if name else "", go_on_url=access.success_url(self.request), **kwargs
         )
@@ -83,7 +83,8 @@ def is_offered(page: PageMixin, channel: str) -> bool:
 
 def offered(page: PageMixin, channel: str) -> FactorKind | None:
     """What to offer after ``channel``, if there is a page for it."""
-    if channel not in VERIFICATION_CHANNELS or page.access.acting_user is None:
+    person = page.access.acting_user
+    if channel not in VERIFICATION_CHANNELS or person is None:
         return None
-    kind = assurance.offer(page.access.acting_user, channel)
-    return kind if kind is not None and page_of(kind) else None
+    kind = assurance.offer(person, channel, client=page.viewer)
+    return kind if kind is not None and page_of(kind, person, page.viewer) else None

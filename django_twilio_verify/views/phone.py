@@ -18,6 +18,7 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
+from django.utils.functional import cached_property
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
@@ -43,12 +44,16 @@ MAX_BODY = 2048
 
 
 class PushMixin(PageMixin):
-    """404 where the provider keeps no phones, or the site has named no app (``TWILIO_VERIFY_PUSH_APP``)."""
+    """404 where the person's backend keeps no phones, or the site has named no app (``TWILIO_VERIFY_PUSH_APP``)."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not page_of(FactorKind.PUSH):
+        if not self.is_offered:
             raise Http404
         return super().dispatch(request, *args, **kwargs)
+
+    @cached_property
+    def is_offered(self) -> bool:
+        return bool(page_of(FactorKind.PUSH, self.access.acting_user, self.viewer))
 
     @property
     def since(self) -> datetime:
@@ -67,7 +72,7 @@ class PhoneView(PushMixin, StepUpMixin, FormPage):
     form_class = forms.Form
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        person = self.access.acting_user if request.method == "POST" and page_of(FactorKind.PUSH) else None
+        person = self.access.acting_user if request.method == "POST" and self.is_offered else None
         if person is not None and devicefactors.phone_since(person, self.since) is not None:
             # Before anything else: a person's first phone is a factor that this session has yet to prove.
             return HttpResponseRedirect(self.next or self.url("factors"))

@@ -6,13 +6,16 @@ from django.http import HttpRequest
 from django.template import Context
 
 from ..choices import FactorKind
-from ..flows import assurance
+from ..conf import settings
+from ..flows import passkeys
 from .access import REDIRECT_FIELD_NAME
+from .client import client_without_session
 
 
-def is_offered() -> bool:
-    """Whether people can have passkeys here."""
-    return FactorKind.PASSKEY in assurance.enrollable()
+def is_offered(request: HttpRequest | None) -> bool:
+    """Whether people can have passkeys at the page of ``request``; anywhere, where a page is rendered without one."""
+    client = client_without_session(request) if request is not None else None
+    return FactorKind.PASSKEY in settings.factors and passkeys.are_kept(client=client)
 
 
 def wanted_page(context: Context, request: HttpRequest | None) -> str:

@@ -26,6 +26,7 @@ AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 REMOTE_USER = "django.contrib.auth.middleware.RemoteUserMiddleware"
 LOCMEM = "django_twilio_verify.backends.locmem.LocMemBackend"
 CONSOLE = "django_twilio_verify.backends.console.ConsoleBackend"
+ONE_KEEPS = {"default": {"BACKEND": "tests.enrolpages.backends.CodesOnly"}, "shop": {"BACKEND": LOCMEM}}
 TWILIO = "django_twilio_verify.backends.twilio.TwilioBackend"
 ACCOUNT = {
     "account_sid": "AC" + "a" * 32,
@@ -348,6 +349,9 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
         },
         ["W065", "site.E001"],
     ),
+    ({"PUSH_APP": "Acme Go", "BACKENDS": ONE_KEEPS}, ["W001", "W065"]),
+    ({"PUSH_APP": "Acme Go", "BACKENDS": ONE_KEEPS, "ROUTER": policy}, ["W001"]),
+    ({"PUSH_APP": "Acme Go", "BACKENDS": ONE_KEEPS, "ROUTER": 5}, ["E030", "W001"]),
     # ---- E020, W004 (what can be wrong with a key is in tests/seals)
     ({"SIGNING_KEYS": [("k2", SECRET), ("k1", SECRET.encode())]}, []),
     ({"SIGNING_KEYS": [("k1", "short")]}, ["E020"]),

@@ -25,16 +25,16 @@ APP = "Acme Go"
 
 
 class World:
-    """The provider: ``server`` is ``None`` where it lives in this process."""
+    """The provider behind ``alias``: ``server`` is ``None`` where it lives in this process."""
 
-    def __init__(self, server: VerifyServer | None) -> None:
-        self.server = server
+    def __init__(self, server: VerifyServer | None, alias: str = "default") -> None:
+        self.server, self.alias = server, alias
 
     @property
     def simulator(self) -> Any:
         if self.server is not None:
             return self.server.extension(FactorRoutes).simulator
-        return backends["default"].factor_simulator
+        return backends[self.alias].factor_simulator
 
     def phone(self, answer: dict[str, Any], name: str = "Pixel") -> Phone:
         """A phone whose app got ``answer`` from the site and registers with it."""
@@ -49,7 +49,7 @@ class World:
         if self.server is not None:
             self.server.fail_next(status=500)
         else:
-            backends["default"].fail_next(code=0, status=500)
+            backends[self.alias].fail_next(code=0, status=500)
 
 
 @pytest.fixture(params=["locmem", "twilio"])

@@ -10,6 +10,7 @@ import time_machine
 from asgiref.sync import async_to_sync
 
 from django_twilio_verify.backends.handler import backends
+from django_twilio_verify.clientinfo import ClientInfo
 from django_twilio_verify.flows import challenges, devicefactors, passkeys
 from django_twilio_verify.results import Enrolled
 from django_twilio_verify.testing import Authenticator, Browser, FactorRoutes, HttpApi, LocalApi, Phone, VerifyServer
@@ -21,10 +22,16 @@ NOON = "2026-11-20T12:00:00Z"
 
 
 class World:
-    """The flows (``flow("challenges.start", …)`` runs either twin), the provider behind them, and what people hold."""
+    """The flows (``flow("challenges.start", …)`` runs either twin), the provider behind them, and what people hold.
 
-    def __init__(self, twin: str, server: VerifyServer | None) -> None:
-        self.twin, self.server = twin, server
+    ``alias``: of the backend; people of another one than the default are there as tenants of that name.
+    """
+
+    def __init__(self, twin: str, server: VerifyServer | None, alias: str = "default") -> None:
+        self.twin, self.server, self.alias = twin, server, alias
+
+    def client(self, session: str = "session-1") -> ClientInfo:
+        return make_client(session, tenant="" if self.alias == "default" else self.alias)
 
     def flow(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         module, _, verb = name.partition(".")
@@ -38,11 +45,11 @@ class World:
         """The provider's half that is about factors, behind HTTP or not."""
         if self.server is not None:
             return self.server.extension(FactorRoutes).simulator
-        return backends["default"].factor_simulator
+        return backends[self.alias].factor_simulator
 
     def totp(self, user: Any, *, name: str = "ann@shop", session: str = "session-1") -> tuple[Any, Authenticator]:
         """A confirmed authenticator app; its enrolment used the code of the time step before."""
-        client = make_client(session)
+        client = self.client(session)
         begun = self.flow("devicefactors.begin_totp", user, client, name=name)
         app = Authenticator.scan(begun.uri)
         with one_moment():
@@ -52,7 +59,7 @@ class World:
         return done.factor, app
 
     def passkey(self, user: Any, browser: Browser | None = None, *, name: str = "Laptop") -> tuple[Any, Browser]:
-        browser, client = browser or Browser(ORIGIN), make_client()
+        browser, client = browser or Browser(ORIGIN), self.client()
         begun = self.flow("devicefactors.begin_passkey", user, client, name=name, options=PARTY)
         done = self.finish_passkey(begun, browser, user)
         assert done.factor is not None, done.checked.outcome
@@ -62,14 +69,14 @@ class World:
         done: Enrolled = self.flow(
             "devicefactors.confirm",
             begun.verification,
-            client=make_client(session),
+            client=self.client(session),
             user=user,
             credential=browser.create(begun.options),
         )
         return done
 
     def phone(self, user: Any, *, platform: str = "fcm", name: str = "Pixel") -> tuple[Any, Phone]:
-        client = make_client()
+        client = self.client()
         begun = self.flow("devicefactors.begin_push", user, client, name=name)
         api = HttpApi(self.server.url) if self.server else LocalApi(FactorRoutes(self.simulator))
         place = self.server.service_sid if self.server else self.simulator.place.service_sid

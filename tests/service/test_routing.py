@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.test import RequestFactory
 
-from django_twilio_verify.choices import Channel, Purpose
+from django_twilio_verify.choices import Channel, FactorKind, Purpose
 from django_twilio_verify.clientinfo import ClientInfo
 from django_twilio_verify.flows import routing
 from django_twilio_verify.flows.routing import RouteRequest
@@ -36,7 +38,11 @@ def by_everything(wanted: RouteRequest) -> str | None:
         return "payments"
     if wanted.client.tenant == "shop" or wanted.client.page.startswith("https://shop.test/"):
         return "shop"
-    return "austria" if wanted.recipient.country == "AT" else None
+    return "austria" if wanted.recipient is not None and wanted.recipient.country == "AT" else None
+
+
+def device(kind: FactorKind = FactorKind.TOTP, *, purpose: Purpose = Purpose.ENROL, **values: str) -> RouteRequest:
+    return RouteRequest.of_device(kind, purpose, None, ClientInfo(**values))
 
 
 CASES = [
@@ -46,6 +52,9 @@ CASES = [
     (request(client=ClientInfo(tenant="shop")), "shop"),
     (request(purpose=Purpose.PAYMENT, client=ClientInfo(tenant="shop")), "payments"),
     (request("ann@example.org", channel=Channel.EMAIL), "default"),
+    (device(), "default"),
+    (device(FactorKind.PUSH, tenant="shop"), "shop"),
+    (device(FactorKind.PASSKEY, purpose=Purpose.LOGIN, page="https://shop.test/login/"), "shop"),
 ]
 
 
@@ -55,6 +64,34 @@ CASES = [
 def test_the_router_names_the_alias(settings: Any, router: Any, wanted: RouteRequest, alias: str, twin: Any) -> None:
     settings.TWILIO_VERIFY_ROUTER = router
     assert twin(wanted) == alias
+
+
+@pytest.mark.parametrize("page", ["howto/several-services", "reference/settings"])
+def test_the_routers_of_the_documentation_take_both(settings: Any, page: str) -> None:
+    text = (Path(__file__).resolve().parents[2] / f"docs/{page}.md").read_text(encoding="utf-8")
+    [block] = [one for one in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "def service_for" in one]
+    found: dict[str, Any] = {}
+    exec(block, found)  # noqa: S102  # our own page
+    settings.TWILIO_VERIFY_ROUTER = found["service_for"]
+    asked = [device(), device(tenant="shop"), request("+436641234567"), request()]
+    assert [routing.choose(one) for one in asked] == ["default", "shop", "austria", "default"]
+
+
+@pytest.mark.parametrize("kind", [FactorKind.TOTP, FactorKind.PUSH, FactorKind.PASSKEY])
+def test_of_a_device_a_router_that_reads_the_recipient_is_told_why_it_failed(settings: Any, kind: FactorKind) -> None:
+    settings.TWILIO_VERIFY_ROUTER = lambda wanted: wanted.recipient.country
+    told = f"TWILIO_VERIFY_ROUTER raised AttributeError. For '{kind.value}' there is no recipient: it is None."
+    with pytest.raises(ImproperlyConfigured, match=f"^{re.escape(told)}$"):
+        routing.choose(device(kind))
+
+
+def test_which_aliases_may_be_named(settings: Any) -> None:
+    assert routing.possible() == ("default",)
+    settings.TWILIO_VERIFY_ROUTER = by_everything
+    assert routing.possible() == ("default", "shop", "austria", "payments")
+    settings.TWILIO_VERIFY_BACKENDS = {"default": {"BACKEND": "tests.enrolpages.backends.TotpOnly"}, "shop": LOCMEM}
+    assert routing.keeps(["default"], FactorKind.TOTP) and not routing.keeps(["default"], FactorKind.PUSH)
+    assert routing.keeps(["default", "shop"], FactorKind.PUSH) and not routing.keeps([], FactorKind.TOTP)
 
 
 def test_without_a_router_it_is_the_default() -> None:

@@ -196,7 +196,8 @@ def _ask(login: PendingLogin, way: Way) -> dict[str, Any]:
         "client": login.client,
         "user": login.user,
         "purpose": Purpose.LOGIN,
-        "factor": way.factor,
+        # Any passkey of the person's will do, as on our pages: they are one way, and may be at several Services.
+        "factor": None if way.channel == Channel.PASSKEY else way.factor,
     }
 
 

@@ -429,6 +429,16 @@ def test_by_a_passkey(api: APIClient, world: World, failures: list[str]) -> None
     opens(api, post(api, "login/check/", **check, credential=keys.get(begun["options"])), "passkey")
 
 
+def test_by_any_of_several_passkeys(api: APIClient) -> None:
+    world, ann = World("sync", None), make_user()
+    _, laptop = world.passkey(ann)
+    _, key = world.passkey(ann, name="Key")
+    for device in (laptop, key):
+        login, begun = asked(api, "passkey")
+        check = {"login": login, "verification": begun["verification"]}
+        opens(api, post(api, "login/check/", **check, credential=device.get(begun["options"])), "passkey")
+
+
 def test_wrong_codes_are_failed_logins(api: APIClient, failures: list[str]) -> None:
     ann = make_user()
     make_factor(ann)
