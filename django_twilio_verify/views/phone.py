@@ -13,6 +13,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -129,7 +130,10 @@ class AppMixin(PushMixin):
 
     def first_prove(self) -> HttpResponse:
         """The sign-in waits from now on: the person has a factor and has not passed one in this session."""
-        demand_proof(self)
+        try:
+            demand_proof(self)
+        except PermissionDenied as error:
+            return self.refused(401, "not_signed_in", str(error))
         url = reverse("twilio_verify:challenge")
         return self.refused(401, "second_factor_required", _("A second factor is required."), url=url)
 

@@ -324,6 +324,12 @@ def signed_in_id(request: HttpRequest) -> str | None:
     return request.session.get(SESSION_KEY)
 
 
+def is_signed_in(request: HttpRequest, user: Any) -> bool:
+    """Whether ``user`` is who this session is signed in as, and not somebody whom a token or a certificate names."""
+    # Neither visitors nor the users of tokens that stand for no row are models.
+    return hasattr(user, "_meta") and signed_in_id(request) == text_of(user)
+
+
 def wish_trust(request: HttpRequest, user_id: str) -> None:
     """Remember that ``user_id``, whose sign-in waits, wants this browser to be trusted; ``""`` for nobody."""
     if request.session.get(_TRUST, "") != user_id:
