@@ -293,7 +293,9 @@ def look_again(request: HttpRequest) -> None:
     if othersessions.is_listed(request) or session.signed_in_id(request) is None:
         return
     user = request.user
-    if session.is_signed_in(request, user) and othersessions.is_over(request, user):
+    if not user.is_authenticated or not session.is_signed_in(request, user):
+        return
+    if othersessions.is_over(request, user):
         request.session.flush()
         forget_user(request)
 
