@@ -79,7 +79,7 @@ def _user(request: HttpRequest, user: Any) -> Any:
     is_through = not user.is_authenticated or (session.has_passed(request) and othersessions.is_listed(request))
     # What Django's lazy object stands for, now that it is known: a proxy of a proxy would slow down every attribute.
     known = user._wrapped if type(user) is SimpleLazyObject else user
-    if is_through or session.signed_in_id(request) != str(known.pk) or access.holds(request, known):
+    if is_through or not session.is_signed_in(request, known) or access.holds(request, known):
         return known  # the second: by a token, a certificate …, not by a session
     request.user = known  # a policy of the site's may ask for it, as at the sign-in
     # SECURITY: deny by default: undecided means decide now, before anybody sees the user.

@@ -31,6 +31,11 @@ def holder_of(recipient: Recipient) -> Any:
     return found[0] if len(found) == 1 else None
 
 
+def has_proved(user: AbstractBaseUser, recipient: Recipient) -> bool:
+    """Whether ``recipient`` is a factor of ``user`` already. One SELECT."""
+    return bool(Factor.objects.confirmed_for(user.pk).filter(key__in=fingerprints(recipient)).exists())
+
+
 def claim(user: AbstractBaseUser, recipient: Recipient, *, channel: Channel = Channel.SMS) -> Factor:
     """Remember ``recipient`` as the phone that ``user`` says is theirs, in place of any other that they never proved.
     It opens nothing until it is ``proved``.

@@ -29,7 +29,7 @@ from ..web.qr import svg
 from ..web.wording import app_enrolment_sentence
 from .base import FormPage, StepUpMixin, demand_proof, must_prove_first
 from .enrolways import page_of
-from .proof import ProofMixin
+from .proof import ProofMixin, removed_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,8 @@ class TotpCodeView(ProofMixin, FormPage):
     def confirmed(self, done: Enrolled) -> HttpResponse:
         """SECURITY: reached by exactly one request for each enrolment."""
         assert done.factor is not None  # it was approved
-        if refused_late(self, done):
+        assert self.person is not None  # 404 for a visitor
+        if removed_again(self, self.person, done.factor):
             return demand_proof(self)
         return self.enrolled(Confirmed(done.factor, created=True, first=done.first))
 
@@ -139,17 +140,6 @@ class TotpCodeView(ProofMixin, FormPage):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(**code_context(self.verification, **kwargs))
-
-
-def refused_late(page: ProofMixin, done: Enrolled) -> bool:
-    """Whether what was just enrolled had to go again: the person got another factor while the code was being judged.
-
-    SECURITY: that one has not been passed in this session, so this session had no right to add any.
-    """
-    if done.factor is None or page.person is None or done.first or page.access.is_verified:
-        return False
-    devicefactors.remove(page.person, done.factor.pk)
-    return True
 
 
 def code_context(verification: Verification, **kwargs: Any) -> dict[str, Any]:

@@ -10,11 +10,13 @@ from django.conf import settings as django_settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView
 from django.views.generic.base import ContextMixin, TemplateResponseMixin, View
@@ -179,15 +181,25 @@ def must_prove_first(page: PageMixin, person: AbstractBaseUser) -> bool:
 
 def demand_proof(page: PageMixin) -> HttpResponseRedirect:
     """To the challenge, and then back here. A sign-in that was through without a factor waits for it from now on; one
-    that this browser was excused from is asked to step up, which proves as much, and goes on beside it.
+    that this browser was excused from is asked to step up, which proves as much, and goes on beside it. Raises
+    ``PermissionDenied`` as ``must_be_in_session``.
     """
     wanted = page.next or page.request.path
     if page.access.is_trusted and not page.access.is_pending:
         return HttpResponseRedirect(access.with_next(reverse("twilio_verify:step_up"), wanted))
     if not page.access.is_pending:
+        must_be_in_session(page.request)
         session.hold(page.request)
         access.forget_user(page.request)
     return HttpResponseRedirect(access.with_next(reverse("twilio_verify:challenge"), wanted))
+
+
+def must_be_in_session(request: HttpRequest) -> None:
+    """Raise ``PermissionDenied`` for somebody whom a token or a certificate names: a proof is kept in the session of
+    the person who gives it, and there is none.
+    """
+    if not session.is_signed_in(request, request.user):
+        raise PermissionDenied(_("Sign in first."))
 
 
 def code_url(page: PageMixin, started: Started) -> str:

@@ -35,6 +35,7 @@ from ..web.wording import challenge_sentence_for
 from .base import FormPage, PageMixin, StepUpMixin, demand_proof
 from .enrolways import page_of
 from .offer import after_sign_in
+from .proof import removed_again
 from .recovery import codes_may_be_unseen, recovery_codes_page
 
 
@@ -150,11 +151,7 @@ class EnrolPasskeyView(EnrolPasskeyMixin, StepUpMixin, PasskeyPage):
         """What it is good for. SECURITY: reached by exactly one request for each passkey."""
         if done.factor is None:  # removed at this very moment
             return self.go("factors")
-        others = [factor for factor in factors.enrolled(self.person) if factor.pk != done.factor.pk]
-        if others and not self.access.is_verified:
-            # SECURITY: since this page was asked for, the person has got a factor elsewhere: a password and any passkey
-            # must not add another one, nor sign in.
-            devicefactors.remove(self.person, done.factor.pk)
+        if removed_again(self, self.person, done.factor):
             return demand_proof(self)
         if self.access.is_pending:
             access.complete(self.request, self.person, Channel.PASSKEY.value)

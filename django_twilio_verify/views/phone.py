@@ -13,6 +13,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -28,12 +29,12 @@ from ..conf import settings
 from ..exceptions import TwilioVerifyError
 from ..flows import devicefactors, factors, recovery
 from ..forms.names import NameForm
-from ..models import Factor
 from ..results import Enrolled
 from ..web import access, session
 from ..web.refusals import Refusal
 from .base import FormPage, PageMixin, StepUpMixin, demand_proof, must_prove_first
 from .enrolways import page_of
+from .proof import removed_again
 
 TOKEN_SECONDS = 60
 """SECURITY: as short as the provider makes them: it is good for one registration, by an app that waits for it."""
@@ -134,7 +135,10 @@ class AppMixin(PushMixin):
 
     def first_prove(self) -> HttpResponse:
         """The sign-in waits from now on: the person has a factor and has not passed one in this session."""
-        demand_proof(self)
+        try:
+            demand_proof(self)
+        except PermissionDenied as error:
+            return self.refused(401, "not_signed_in", str(error))
         url = reverse("twilio_verify:challenge")
         return self.refused(401, "second_factor_required", _("A second factor is required."), url=url)
 
@@ -207,7 +211,7 @@ class AccessTokenConfirmView(AppMixin):
     def enrolled(self, done: Enrolled) -> HttpResponse:
         """SECURITY: reached by exactly one request for each enrolment."""
         factor = done.factor
-        if factor is None or self.removed_again(factor, first=done.first):
+        if factor is None or removed_again(self, self.person, factor):
             return self.first_prove()
         channel = done.checked.verification.channel
         if self.access.is_pending:
@@ -219,12 +223,6 @@ class AccessTokenConfirmView(AppMixin):
             session.note_codes_shown(self.request)
             answer["recovery_codes"] = recovery.issue(self.person)
         return JsonResponse(answer)
-
-    def removed_again(self, factor: Factor, *, first: bool) -> bool:
-        """Whether the person got another factor meanwhile. SECURITY: then this session had no right to add any."""
-        if first or self.access.is_verified:
-            return False
-        return devicefactors.remove(self.person, factor.pk)
 
 
 _WORDS = {CheckOutcome.ALREADY_VERIFIED: "enrolled"}

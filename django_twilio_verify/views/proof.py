@@ -12,9 +12,9 @@ from django.utils.functional import cached_property
 
 from ..choices import Purpose
 from ..exceptions import VerificationNotFound
-from ..flows import factors, managing, recovery, verifications
+from ..flows import devicefactors, factors, managing, recovery, verifications
 from ..flows.factors import Confirmed
-from ..models import Verification
+from ..models import Factor, Verification
 from ..results import Checked, RedeemProblem
 from ..web import access, hints, othersessions, session
 from ..web.wording import redeem_sentence
@@ -66,6 +66,18 @@ def step_up(page: PageMixin, verification: Verification) -> None:
         access.mark_passed(page.request, verification.channel)
 
 
+def removed_again(page: PageMixin, person: AbstractBaseUser, factor: Factor) -> bool:
+    """Whether ``factor``, enrolled just now, had to go again, because the person has another one by now.
+
+    SECURITY: that one has not been passed in this session, so this session had no right to add any: a password and any
+    phone must not. Asked when the factor is there, so that of two that are enrolled at one instant at most one stays.
+    """
+    if page.access.is_verified or all(other.pk == factor.pk for other in factors.enrolled(person)):
+        return False
+    devicefactors.remove(person, factor.pk)
+    return True
+
+
 class VerificationMixin(PageMixin):
     """Pages about one verification of this very session; 404 alike for unknown ones and other people's."""
 
@@ -107,7 +119,10 @@ class ProofMixin(VerificationMixin):
             # then a password and any phone must not add another one, nor sign in.
             if must_prove_first(self, self.person):
                 return demand_proof(self)
-            return self.enrolled(self.confirm(self.person))
+            confirmed = self.confirm(self.person)
+            if confirmed.created and removed_again(self, self.person, confirmed.factor):
+                return demand_proof(self)
+            return self.enrolled(confirmed)
         return act(self, self.verification, self.person)
 
     def already_approved(self) -> HttpResponse:

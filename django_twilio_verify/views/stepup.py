@@ -19,13 +19,15 @@ from ..choices import Channel, Purpose
 from ..flows import assurance, factors
 from ..flows.factors import Way
 from ..web import access, session, stepup
-from .base import PageMixin, TemplatePage
+from .base import PageMixin, TemplatePage, must_be_in_session
 from .challenge import RecoveryPage
 from .factor import FactorPage, Offer
 
 
 class SignedInMixin(PageMixin):
-    """For who is signed in. A visitor is led to sign in, a person whose sign-in waits to the challenge."""
+    """For who is signed in. A visitor is led to sign in, a person whose sign-in waits to the challenge. 403 for
+    somebody whom a token names.
+    """
 
     person: AbstractBaseUser
 
@@ -34,6 +36,7 @@ class SignedInMixin(PageMixin):
             if self.access.is_pending:
                 return self.go("challenge")
             return redirect_to_login(self.next or request.get_full_path(), resolve_url(django_settings.LOGIN_URL))
+        must_be_in_session(request)
         self.person = request.user
         return super().dispatch(request, *args, **kwargs)
 

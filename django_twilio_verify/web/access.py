@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import resolve_url
 from django.urls import Resolver404, ResolverMatch, resolve, reverse
-from django.utils.functional import cached_property
+from django.utils.functional import SimpleLazyObject, cached_property, empty
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 
@@ -64,7 +65,7 @@ class Access:
     @property
     def is_verified(self) -> bool:
         """Whether the signed-in person passed a second factor in this session."""
-        settled = session.settled(self._request)
+        settled = self._settled
         return settled is not None and settled.passed
 
     @property
@@ -73,20 +74,20 @@ class Access:
 
         ``is_verified`` is false then: where a proof is asked for, this is none.
         """
-        settled = session.settled(self._request)
+        settled = self._settled
         return settled is not None and settled.trusted
 
     @property
     def verified_at(self) -> datetime | None:
         """When the signed-in person last passed a factor in this session; ``None`` if they have not."""
-        settled = session.settled(self._request)
+        settled = self._settled
         return datetime.fromtimestamp(settled.at, tz=UTC) if settled is not None and settled.passed else None
 
     def has_proved(self, *, max_age: int | None = None, channels: Iterable[str] = ()) -> bool:
         """Whether the signed-in person passed a factor in this session: at most ``max_age`` seconds ago, by one of
-        ``channels``. Without either, ever and by any. Costs no query.
+        ``channels``. Without either, ever and by any. Costs no query beyond those of ``request.user``.
         """
-        settled = session.settled(self._request)
+        settled = self._settled
         if settled is None or not settled.passed:
             return False
         wanted = {Channel.parse(one).value for one in channels}
@@ -109,11 +110,33 @@ class Access:
         user = self._request.user
         return user if user.is_authenticated else self.pending_user
 
+    @property
+    def _settled(self) -> Settled | None:
+        """How this session's sign-in came through, if the request is one of its person."""
+        settled = session.settled(self._request)
+        # SECURITY: a session's proof is its person's, and not of somebody whom a token or a certificate names.
+        return settled if settled is not None and self._is_of_session() else None
+
+    def _is_of_session(self) -> bool:
+        user = self._request.user
+        if isinstance(user, SimpleLazyObject) and user._wrapped is empty and _is_async():
+            return True  # it cannot be read here, and nobody has read it so far
+        return session.is_signed_in(self._request, user)
+
     def _decide(self) -> None:
         """Have a sign-in that was never decided, or long ago, decided now, by reading ``request.user``."""
         request = self._request
         if session.signed_in_id(request) is not None and not session.has_passed(request):
             _ = request.user.is_authenticated
+
+
+def _is_async() -> bool:
+    """Whether this is the thread of an event loop, where Django makes no query."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def requires_factor(user: AbstractBaseUser, request: HttpRequest) -> bool:
@@ -270,8 +293,7 @@ def look_again(request: HttpRequest) -> None:
     if othersessions.is_listed(request) or session.signed_in_id(request) is None:
         return
     user = request.user
-    # The second: by a token, a certificate …, not by a session.
-    if not user.is_authenticated or session.signed_in_id(request) != session.text_of(user):
+    if not user.is_authenticated or not session.is_signed_in(request, user):
         return
     if othersessions.is_over(request, user):
         request.session.flush()
@@ -372,7 +394,8 @@ def mark_passed(request: HttpRequest, channel: str) -> None:
     Raises Django's ``SessionInterrupted`` (400) if it was ended elsewhere in these moments.
     """
     user_id = session.signed_in_id(request)
-    if user_id is not None:
+    # SECURITY: nobody's session is through by the proof of somebody else, whom a token or a certificate names.
+    if user_id is not None and session.is_signed_in(request, request.user):
         look_again(request)
         if session.signed_in_id(request) is None:
             raise SessionInterrupted("The session was ended elsewhere.")

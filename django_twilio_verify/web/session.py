@@ -31,6 +31,7 @@ from django.utils.crypto import constant_time_compare
 from ..conf import settings
 from ..flows.options import Payment
 
+_DJANGOS = {SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY}
 _EXPIRY = "_session_expiry"
 """What Django's ``set_expiry()`` writes: seconds, or a moment as text. It has no getter for what was written."""
 _SECRET = "_twilio_verify_secret"  # noqa: S105  the name of a key
@@ -142,6 +143,8 @@ def hold(request: HttpRequest) -> None:
     """Turn the sign-in that was just written to the session into one that waits for its second factor."""
     session = request.session
     waited = give_up(request)
+    if waited is not None and waited.user_id != session[SESSION_KEY]:
+        _begin_anew(request)
     pending = Pending(
         user_id=session.pop(SESSION_KEY),
         backend=session.pop(BACKEND_SESSION_KEY),
@@ -156,6 +159,20 @@ def hold(request: HttpRequest) -> None:
         # SECURITY: what was started for whoever used this session before cannot be answered by this person. (For the
         # same person it stays.)
         session[_SECRET] = secrets.token_urlsafe(24)
+
+
+def _begin_anew(request: HttpRequest) -> None:
+    """Leave whoever has just signed in nothing of what the session held for another, whose sign-in waited in it.
+
+    As Django's ``login()`` does with the session of somebody who is signed in; of this one it did not know whose it is.
+    """
+    session = request.session
+    # What login() found: it was stored under the new key before anything was written for the one who signs in.
+    found: dict[str, Any] = type(session)(session.session_key).load()
+    for name in found.keys() - _DJANGOS:
+        # SECURITY: the secret too: what was started for whoever used this session before cannot be answered any more.
+        if session.get(name) == found[name]:
+            del session[name]
 
 
 def defer(request: HttpRequest) -> None:
@@ -257,8 +274,7 @@ def settle(
     """Note that the sign-in of ``user_id`` in this session is through. ``policy`` …: see ``Settled``."""
     waited = give_up(request)
     if waited is not None and waited.user_id != user_id:
-        # SECURITY: as in hold(): somebody else's sign-in waited here, and what was started for it ends with it.
-        request.session[_SECRET] = secrets.token_urlsafe(24)
+        _begin_anew(request)
     # Made now, while the session is being written: two first presses of a button, each making one, would be two
     # sessions to the flows, and two messages.
     secret(request)
@@ -322,6 +338,12 @@ def name_of(request: HttpRequest) -> str:
 def signed_in_id(request: HttpRequest) -> str | None:
     """Primary key, as text, of the account that Django finds in this session."""
     return request.session.get(SESSION_KEY)
+
+
+def is_signed_in(request: HttpRequest, user: Any) -> bool:
+    """Whether ``user`` is who this session is signed in as, and not somebody whom a token or a certificate names."""
+    # Neither visitors nor the users of tokens that stand for no row are models.
+    return hasattr(user, "_meta") and signed_in_id(request) == text_of(user)
 
 
 def wish_trust(request: HttpRequest, user_id: str) -> None:

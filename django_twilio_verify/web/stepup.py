@@ -80,7 +80,9 @@ async def ademand(request: HttpRequest, proof: Proof) -> HttpResponse | None:
     """As ``demand``, for async views."""
     user = await request.auser()
     # A session that was read for the user is in memory: asking it takes neither a query nor a thread.
-    if user.is_authenticated and hasattr(request.session, "_session_cache") and proof.is_given(request):
+    is_read = user.is_authenticated and hasattr(request.session, "_session_cache")
+    # SECURITY: and of this user: ``request.user``, by which the proof is told whose it is, may not be read here.
+    if is_read and session.is_signed_in(request, user) and proof.is_given(request):
         return None
     return await sync_to_async(demand)(request, proof)
 

@@ -1,4 +1,4 @@
-"""A factor that goes while it is being asked."""
+"""A factor that goes while it is being asked, and one that comes while another one does."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from django.test import Client
 from django_twilio_verify.exceptions import VerificationNotFound
 from django_twilio_verify.flows import devicefactors, verifications
 from django_twilio_verify.models import Factor, Verification
+from django_twilio_verify.signals import factor_confirmed
+from tests.faces.test_enrol import form
 from tests.support import (
     EMAIL,
     OTHER_PHONE,
+    PHONE,
     code_path,
     last_code,
     make_client,
@@ -92,3 +95,48 @@ def test_a_verification_is_of_the_person_it_was_begun_for(ann):
     for user, session in ((eve, client), (ann, make_client("another")), (None, make_client("another"))):
         with pytest.raises(VerificationNotFound):
             verifications.check(started.verification, code=last_code(), client=session, user=user)
+
+
+# ---- Two first factors at one instant, both by the password alone.
+
+
+@pytest.fixture
+def begun(settings):
+    """Ann and whoever else knows her password have each had a code sent to a phone of their own."""
+    settings.TWILIO_VERIFY_REQUIRED_FOR = "everyone"
+    make_user("ann")
+    found = []
+    for phone in (PHONE, OTHER_PHONE):
+        browser = Client()
+        sign_in(browser)
+        sent = browser.post("/verify/enrol/sms/", form(number=phone))
+        found.append((browser, code_path(sent), last_code()))
+    return found
+
+
+def test_a_phone_that_is_enrolled_beside_another_one_goes_again(begun):
+    (eve, page, code), _ = begun
+
+    def meanwhile(factor, **kwargs):
+        if factor.recipient_value == PHONE:
+            make_factor(factor.user, OTHER_PHONE)
+
+    factor_confirmed.connect(meanwhile)
+    try:
+        answer = eve.post(page, {"code": code})
+    finally:
+        factor_confirmed.disconnect(meanwhile)
+    assert answer["Location"].startswith("/verify/challenge/")
+    assert [factor.recipient_value for factor in Factor.objects.all()] == [OTHER_PHONE]
+    assert eve.get("/whoami/", headers={"Accept": "application/json"}).status_code == 401
+
+
+@pytest.mark.race
+def test_of_two_that_race_one_stays_at_most(begun):
+    def enrol(index):
+        browser, page, code = begun[index]
+        return browser.post(page, {"code": code}).status_code
+
+    answers = race(2, enrol)
+    assert set(answers) <= {200, 302}, answers
+    assert Factor.objects.count() <= 1

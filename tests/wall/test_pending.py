@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.auth.signals import user_logged_in
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.sessions.models import Session
 from django.db import connection
@@ -239,6 +240,45 @@ def test_another_person_who_owes_a_factor_takes_its_place(ann, client):
     sign_in(other, "bob")
     assert b"bob" in other.get("/verify/challenge/").content
     prove(other)
+    assert other.get("/whoami/").json() == {"user": "bob"}
+
+
+@pytest.mark.parametrize("engine", ["db", "cache", "signed_cookies"])
+@pytest.mark.parametrize("owes", [False, True])
+def test_another_person_gets_nothing_of_what_the_session_held(client, settings, engine, owes):
+    """Django empties the session of somebody who is signed in; here that person's sign-in waits meanwhile."""
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    settings.TWILIO_VERIFY_EXEMPT_URL_NAMES = ["/remember/"]
+    ann, bob = make_user("ann"), make_user("bob")
+    sign_in(client)
+    client.post("/set-cart/", {"cart": "of ann"})
+    make_factor(ann)  # elsewhere
+    assert client.get("/verify/recovery-codes/")["Location"].startswith("/verify/challenge/")  # waits from now on
+    if owes:
+        make_factor(bob, "+15017122663")
+    client.post("/remember/", {"username": "bob", "password": PASSWORD, "after": "7200"})
+    if owes:
+        prove(client)
+    assert client.get("/whoami/").json() == {"user": "bob"}
+    assert "cart" not in client.session
+    assert client.session.get_expiry_age() == 7200
+
+
+def test_what_is_noted_at_the_sign_in_of_another_person_stays(ann, client, monkeypatch):
+    """By a receiver of ``user_logged_in`` that stands before ours."""
+    make_user("bob")
+    sign_in(client)
+    other = copied(client)
+
+    def note(request: Any, user: Any, **kwargs: Any) -> None:
+        request.session["tenant"] = user.get_username()
+
+    receivers = user_logged_in.receivers
+    monkeypatch.setattr(user_logged_in, "receivers", [])
+    user_logged_in.connect(note)
+    user_logged_in.receivers += receivers
+    sign_in(other, "bob")
+    assert other.session["tenant"] == "bob"
     assert other.get("/whoami/").json() == {"user": "bob"}
 
 

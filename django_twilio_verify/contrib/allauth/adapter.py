@@ -27,11 +27,13 @@ from ... import exceptions
 from ...choices import Channel, ConsentMedium, Purpose, VerificationStatus
 from ...conf import settings
 from ...exceptions import BackendUnavailable, ConsentRequired, InvalidRecipient, TwilioVerifyError
-from ...flows import consent, disclosures, phonebook, verifications
+from ...flows import consent, disclosures, factors, phonebook, verifications
 from ...flows.consent import Act
 from ...recipients import Recipient
-from ...web import access
+from ...web import access, stepup
 from ...web.client import client_from
+from ...web.session import is_signed_in
+from ...web.stepup import Proof
 from . import session
 from .forms import OwnCodeMixin
 
@@ -74,21 +76,32 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
             phonebook.claim(user, recipient, channel=self.phone_channel)
 
     def set_phone_verified(self, user: Any, phone: str) -> None:
-        """allauth has found the code right. Raises ``PermissionDenied`` if the code did not go to ``phone``."""
+        """allauth has found the code right. Raises ``PermissionDenied`` if the code did not go to ``phone``, and for
+        somebody who is signed in and has a factor that this session has not passed.
+        """
         request = context.request
         recipient = Recipient.phone(phone)
         # SECURITY: by our own record: allauth's state of the session may name another number by now.
         if not _is_proved(request, user, recipient):
             raise PermissionDenied("The code was not sent to this number.")
-        first = phonebook.proved(user, recipient, channel=self.phone_channel)
         session.forget(request)
-        if first:
-            # SECURITY: only a first factor. A phone that signs in by code alone is no second factor of itself.
-            session.remember(request, enrolled=str(user.pk))
+        if _is_owed(request, user) and not phonebook.has_proved(user, recipient):
+            # SECURITY: on the way in there is a password, or a number that the person claims: neither adds a factor
+            # beside those that there are, nor puts one in their place. It stays a claim.
+            if request.user.is_authenticated:
+                raise PermissionDenied("A factor has to be passed first.")
+            return
+        first = phonebook.proved(user, recipient, channel=self.phone_channel)
+        if first and not request.user.is_authenticated:
+            # SECURITY: only a first factor. A phone that signs in by code alone is no second factor of itself. And only
+            # for the sign-in that is under way: a later one with the password has proved nothing.
+            until = int(time.time()) + settings.pending_lifetime
+            session.remember(request, enrolled=str(user.pk), enrolled_until=until)
 
     def login(self, request: HttpRequest, user: Any) -> None:
         """As allauth; who has enrolled a first factor on the way in is not asked for it again at once."""
-        enrolled = session.recall(request, "enrolled") == str(user.pk)
+        until = session.recall(request, "enrolled_until") or 0
+        enrolled = session.recall(request, "enrolled") == str(user.pk) and until > time.time()
         try:
             super().login(request, user)
         except ImmediateHttpResponse:  # the way to the challenge
@@ -133,8 +146,12 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         return code
 
     def send_verification_code_sms(self, user: Any, phone: str, code: str, **kwargs: Any) -> None:
-        """Have the code sent. Raises allauth's ``RateLimited``, and ``ImmediateHttpResponse`` with what went wrong."""
+        """Have the code sent. Raises allauth's ``RateLimited``, and ``ImmediateHttpResponse`` with what went wrong, or
+        with the way to a fresh proof for somebody who is signed in and changes what protects the account.
+        """
         request = context.request
+        if (elsewhere := _demanded(request)) is not None:
+            raise ImmediateHttpResponse(elsewhere)
         try:
             self._send(request, user, Recipient.phone(phone), code)
         except exceptions.RateLimited as error:
@@ -182,6 +199,19 @@ def _is_proved(request: HttpRequest, user: Any, recipient: Recipient) -> bool:
         verifications.accept(sent, client=client, user=user, recipient=recipient)
     found = verifications.get(sent, client=client, user=user)
     return found.status == VerificationStatus.APPROVED and found.recipient == recipient
+
+
+def _is_owed(request: HttpRequest, user: Any) -> bool:
+    """Whether ``user`` has a factor and has not passed one in this session."""
+    passed = is_signed_in(request, user) and request.twilio_verify.is_verified  # type: ignore[attr-defined]
+    return not passed and factors.has_factor(user)
+
+
+def _demanded(request: HttpRequest) -> HttpResponse | None:
+    """The way to the proof that our own pages would ask for before a number is added; ``None`` if it was given."""
+    if not request.user.is_authenticated or not factors.has_factor(request.user):
+        return None
+    return stepup.demand(request, Proof(settings.step_up_age))
 
 
 def _is_ours(form: Any) -> bool:

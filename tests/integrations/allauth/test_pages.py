@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.test import Client
@@ -14,10 +16,23 @@ from django.utils import timezone
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel
 from django_twilio_verify.exceptions import BackendUnavailable
-from django_twilio_verify.flows import consent, disclosures
+from django_twilio_verify.flows import consent, disclosures, phonebook
+from django_twilio_verify.middleware import HINT
 from django_twilio_verify.models import ConsentEvent, Factor, Verification
+from django_twilio_verify.recipients import Recipient
 from django_twilio_verify.testing import outbox
-from tests.support import OTHER_PHONE, PASSWORD, PHONE, last_code, make_client, make_factor, make_user, wrong_code
+from tests.support import (
+    EMAIL,
+    OTHER_PHONE,
+    PASSWORD,
+    PHONE,
+    agree,
+    last_code,
+    make_client,
+    make_factor,
+    make_user,
+    wrong_code,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -185,3 +200,92 @@ def test_a_session_that_names_another_number_is_refused() -> None:
     session.save()
     assert browser.post("/accounts/phone/verify/", {"code": last_code()}).status_code == 403
     assert not Factor.objects.exclude(confirmed_at=None).exists() and whoami(browser) == ""
+
+
+# ---- Whoever has a factor adds no other one by less.
+
+
+@pytest.fixture
+def claimed() -> Any:
+    """Ann has an inbox for a factor, and a number that she signed up with and never proved."""
+    ann = make_user()
+    make_factor(ann, EMAIL, channel="email")
+    phonebook.claim(ann, Recipient.phone(PHONE))
+    agree(PHONE, user=ann)
+    return ann
+
+
+def test_the_password_and_any_phone_are_not_enough(claimed: Any) -> None:
+    """allauth asks for the number before anybody is signed in, and takes another one."""
+    browser = Client()
+    asked = browser.post("/accounts/login/", {"login": "ann", "password": PASSWORD})
+    assert asked["Location"] == "/accounts/phone/verify/"
+    browser.post("/accounts/phone/verify/", {"action": "change", "phone": OTHER_PHONE, **agreed()})
+    done = browser.post("/accounts/phone/verify/", {"code": last_code()})
+    assert done["Location"].startswith("/verify/challenge/") and whoami(browser) == ""
+    assert [factor.recipient_value for factor in Factor.objects.exclude(confirmed_at=None)] == [EMAIL]
+    assert OTHER_PHONE[-4:] not in browser.get("/verify/challenge/").content.decode()
+
+
+def test_a_number_that_was_only_claimed_takes_no_factors_place() -> None:
+    """As one with a typing error, which is a stranger's: who holds it signs in by a code, without a password."""
+    ann = make_user()
+    make_factor(ann)
+    phonebook.claim(ann, Recipient.phone(OTHER_PHONE))
+    stranger = Client()
+    stranger.post("/accounts/login/code/", {"phone": OTHER_PHONE, **agreed()})
+    done = stranger.post("/accounts/login/code/confirm/", {"code": last_code()})
+    assert done["Location"].startswith("/verify/challenge/") and whoami(stranger) == ""
+    assert [factor.recipient_value for factor in Factor.objects.exclude(confirmed_at=None)] == [PHONE]
+
+
+def test_a_session_that_passed_nothing_changes_no_number() -> None:
+    ann = make_user()
+    browser = Client()
+    browser.force_login(ann, backend="django.contrib.auth.backends.ModelBackend")
+    make_factor(ann)  # enrolled elsewhere
+    sent = browser.post("/accounts/phone/change/", {"phone": OTHER_PHONE, **agreed()})
+    assert sent["Location"].startswith("/verify/step-up/") and not outbox
+    assert Factor.objects.get().recipient_value == PHONE
+
+
+def test_a_factor_from_elsewhere_stops_a_change_that_is_under_way() -> None:
+    ann = make_user()
+    browser = Client()
+    browser.force_login(ann, backend="django.contrib.auth.backends.ModelBackend")
+    browser.post("/accounts/phone/change/", {"phone": OTHER_PHONE, **agreed()})
+    make_factor(ann)
+    assert browser.post("/accounts/phone/verify/", {"code": last_code()}).status_code == 403
+    assert [factor.recipient_value for factor in Factor.objects.exclude(confirmed_at=None)] == [PHONE]
+
+
+def test_a_change_wants_a_proof_of_just_now() -> None:
+    ann = make_user()
+    make_factor(ann)
+    browser = Client()
+    with time_machine.travel(timezone.now() - timedelta(hours=1)):
+        browser.post("/accounts/login/", {"login": "ann", "password": PASSWORD})
+        page = browser.post("/verify/challenge/", {}, follow=True)
+        browser.post(page.request["PATH_INFO"], {"code": last_code()})
+    assert whoami(browser) == "ann"
+    sent = browser.post("/accounts/phone/change/", {"phone": OTHER_PHONE, **agreed()})
+    assert sent["Location"].startswith("/verify/step-up/") and len(outbox) == 1
+
+
+@pytest.mark.parametrize("way_in", ["signed in", "long ago"])
+def test_a_number_that_was_proved_before_is_no_proof_for_a_later_sign_in(way_in: str) -> None:
+    browser = Client()
+    if way_in == "signed in":
+        ann = make_user()
+        browser.force_login(ann, backend="django.contrib.auth.backends.ModelBackend")
+        browser.post("/accounts/phone/change/", {"phone": PHONE, **agreed()})
+        browser.post("/accounts/phone/verify/", {"code": last_code()})
+        browser.get("/verify/recovery-codes/")  # wants the factor: the sign-in waits from now on
+    else:
+        make_factor(make_user())
+        session = browser.session
+        session["_twilio_verify_allauth"] = {"enrolled": str(get_user_model().objects.get().pk), "enrolled_until": 1}
+        session.save()
+    browser.cookies.pop(HINT, None)
+    again = browser.post("/accounts/login/", {"login": "ann", "password": PASSWORD})
+    assert again["Location"].startswith("/verify/challenge/") and whoami(browser) == ""
