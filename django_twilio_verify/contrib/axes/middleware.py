@@ -6,12 +6,14 @@ What failed, it hears of by itself: ``web.failures`` sends Django's ``user_login
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from axes.conf import settings
 from axes.handlers.proxy import AxesProxyHandler
 from axes.helpers import get_lockout_response
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 
 from ...views import consent
@@ -22,7 +24,7 @@ from ...web import failures
 
 class AxesLockoutMiddleware:
     """Stands after ``TwoFactorMiddleware``. Answers what is posted to our pages by somebody who is locked out, as axes
-    is set up to.
+    is set up to. The steps of a program (``contrib.rest_framework``) ask it themselves, once they know who it is.
 
     SECURITY: nothing is sent and nothing is judged for them: their right code is refused as the wrong one.
     """
@@ -42,7 +44,10 @@ class AxesLockoutMiddleware:
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
     ) -> HttpResponse | None:
         """The lockout response, or ``None`` to go on. Run in a thread where the site is async."""
-        if request.method != "POST" or not settings.AXES_ENABLED or not _is_asking(view):
+        if request.method != "POST" or not settings.AXES_ENABLED:
+            return None
+        failures.guard(request, partial(_is_locked, request))
+        if not _is_asking(view):
             return None
         user = request.twilio_verify.acting_user  # type: ignore[attr-defined]
         if user is None:
@@ -52,6 +57,14 @@ class AxesLockoutMiddleware:
             return None
         response: HttpResponse = get_lockout_response(request, credentials=credentials)
         return response
+
+
+def _is_locked(request: HttpRequest, user: AbstractBaseUser) -> bool:
+    """Whether axes has locked ``user`` out; if so, its own middleware gives the lockout response."""
+    locked = not AxesProxyHandler.is_allowed(request, failures.credentials_of(user))
+    if locked:
+        request.axes_locked_out = True  # type: ignore[attr-defined]
+    return locked
 
 
 def _is_asking(view: Callable[..., Any]) -> bool:

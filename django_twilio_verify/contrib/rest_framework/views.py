@@ -118,7 +118,7 @@ class LoginStartView(JsonView):
     def post(self, request: Request) -> Response:
         given = StartSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        login = pending.resume(request._request, given.validated_data["login"])
+        login = _resumed(request, given.validated_data["login"])
         way = _named(login, given.validated_data)
         if way.channel in FACTOR_CHANNELS:
             return Response(_asked(challenges.start(**_ask(login, way))))
@@ -143,7 +143,7 @@ class LoginCheckView(JsonView):
         serializer = CheckSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         given = dict(serializer.validated_data)
-        login = pending.resume(request._request, given.pop("login"))
+        login = _resumed(request, given.pop("login"))
         if "recovery_code" in given:
             return self.recovered(request, login, given["recovery_code"])
         checked = _checked(login, **given)
@@ -171,6 +171,13 @@ class LoginCheckView(JsonView):
         response = self.given_out(login.user, channel)
         second_factor_passed.send(sender=type(login.user), request=request._request, user=login.user, channel=channel)
         return response
+
+
+def _resumed(request: Request, text: str) -> PendingLogin:
+    """The login that waits. Raises ``LoginOver``, and ``PermissionDenied`` for somebody who is locked out."""
+    login = pending.resume(request._request, text)
+    failures.must_not_be_locked(request._request, login.user)
+    return login
 
 
 def _ways(login: PendingLogin) -> list[Way]:

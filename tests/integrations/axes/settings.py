@@ -44,3 +44,11 @@ AXES_RESET_ON_SUCCESS = True
 TWILIO_VERIFY_DEFER_LOGIN_SIGNAL = True
 TWILIO_VERIFY_BACKENDS = {"default": {"BACKEND": "django_twilio_verify.backends.locmem.LocMemBackend"}}
 # -- so much for that
+
+# Programs sign in here too.
+INSTALLED_APPS = [
+    *INSTALLED_APPS,
+    "rest_framework",
+    "rest_framework.authtoken",
+    "django_twilio_verify.contrib.rest_framework",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from axes.models import AccessAttempt
 from axes.utils import reset
@@ -11,7 +13,7 @@ from django.test import Client, override_settings
 from django_twilio_verify.flows import consent, recovery
 from django_twilio_verify.models import Verification, VerificationCheck
 from django_twilio_verify.testing import outbox
-from tests.support import code_path, last_code, make_client, make_factor, make_user, sign_in, wrong_code
+from tests.support import PASSWORD, code_path, last_code, make_client, make_factor, make_user, sign_in, wrong_code
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -174,3 +176,26 @@ def test_with_deferral_the_count_lasts_until_the_factor_has_passed(client, ann):
     assert failures() == 2
     again.post(code_page(again), {"code": last_code()})
     assert who(again) == "ann" and failures() == 0
+
+
+def test_a_program_is_locked_out_as_a_browser_is():
+    """It keeps no session: who it signs in is known when its login is read, and axes is asked then."""
+    make_factor(make_user())
+    waiting = ask("", username="ann", password=PASSWORD).json()
+    way = {name: waiting["ways"][0][name] for name in ("factor", "channel")}
+    sent = ask("start/", login=waiting["login"], **way).json()
+    begun = {"login": waiting["login"], "verification": sent["verification"]}
+    for _ in range(3):
+        refused = ask("check/", **begun, code=wrong_code())
+    assert refused.status_code == 429
+    before = len(outbox), VerificationCheck.objects.count()
+    assert ask("check/", **begun, code=last_code()).status_code == 429
+    assert ask("check/", login=waiting["login"], recovery_code="abcd-efgh-jkmn").status_code == 429
+    assert ask("start/", login=waiting["login"], **way, resend=True).status_code == 429
+    assert (len(outbox), VerificationCheck.objects.count()) == before
+    reset(username="ann")
+    assert "token" in ask("check/", **begun, code=last_code()).json()
+
+
+def ask(step: str, **body: Any) -> Any:
+    return Client().post(f"/api/login/{step}", body, content_type="application/json")

@@ -1,12 +1,14 @@
 """A login page, our pages, and one to see who is in."""
 
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth import views as auth_views
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template import engines
 from django.urls import include, path
 
+from django_twilio_verify.contrib.rest_framework.views import LoginCheckView, LoginStartView, LoginView
 
-class Login(LoginView):
+
+class Login(auth_views.LoginView):
     def render_to_response(self, context, **kwargs):
         return HttpResponse(engines["django"].from_string("{{ form }}").render(context, self.request))
 
@@ -18,6 +20,9 @@ def account(request: HttpRequest) -> JsonResponse:
 urlpatterns = [
     path("verify/", include("django_twilio_verify.urls")),
     path("login/", Login.as_view(), name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("account/", account),
+    path("api/login/", LoginView.as_view()),
+    path("api/login/start/", LoginStartView.as_view()),
+    path("api/login/check/", LoginCheckView.as_view()),
 ]
