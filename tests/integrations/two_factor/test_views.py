@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.checks import run_checks
 from django.test import Client, override_settings
+from django.utils import timezone
 from two_factor.plugins.registry import registry
 
 from django_twilio_verify.backends.handler import backends
@@ -299,6 +302,21 @@ def test_disable(client, ann):
     fresh = Client()
     login(fresh)
     assert account(fresh)["user"] == "ann"
+
+
+@pytest.mark.parametrize("page", ["/own/disable/", "/own/backup/tokens/"])
+def test_with_the_guard_an_old_session_disables_nothing(client, page):
+    """As the documentation has it."""
+    make_factor(make_user())
+    with time_machine.travel(timezone.now() - timedelta(hours=1)):
+        login(client)
+        token(client, last_code())
+    assert account(client) == IN
+    asked = client.post(page, {"understand": "on"})
+    assert asked["Location"].startswith("/verify/step-up/") and Factor.objects.exists()
+    sent = client.post("/verify/step-up/")
+    client.post(code_path(sent), {"code": last_code()})
+    assert client.get(page).status_code == 200
 
 
 def test_a_password_alone_disables_nothing(client, ann):
