@@ -19,6 +19,7 @@ from django.utils.module_loading import import_string
 from ..choices import Channel
 from ..exceptions import InvalidRecipient
 from ..recipients import Recipient
+from .persons import email_of
 
 BATCH = 500
 
@@ -67,7 +68,7 @@ def _two_factor(source: Source) -> Iterator[Found]:
         yield _of_device(row, str(row.number), channel)
     if apps.is_installed("django_otp.plugins.otp_email"):
         for row in _rows(_model("otp_email", "EmailDevice", "django_otp.plugins.otp_email"), "user"):
-            yield _of_device(row, row.email or _email_of(row.user), Channel.EMAIL)
+            yield _of_device(row, row.email or email_of(row.user), Channel.EMAIL)
 
 
 def _otp_twilio(source: Source) -> Iterator[Found]:
@@ -185,10 +186,6 @@ def _attribute(user: Any, path: str) -> str:
     for name in path.split("."):
         value = getattr(value, name, None)
     return str(value or "")
-
-
-def _email_of(user: Any) -> str:
-    return str(getattr(user, user.get_email_field_name(), "") or "")
 
 
 def _where(row: models.Model) -> str:

@@ -32,6 +32,7 @@ from ..signals import (
 )
 from . import stale
 from .browsernames import browser_name
+from .persons import email_of
 
 logger = logging.getLogger("django_twilio_verify")
 
@@ -119,7 +120,7 @@ def _addresses(notice: Notice, user: AbstractBaseUser, factor: Factor | None) ->
     """SECURITY: only an address that was the person's until now, and not one that somebody has just added, or that may
     be a stranger's by now.
     """
-    account = str(getattr(user, user.get_email_field_name(), "") or "")
+    account = email_of(user)
     is_old = notice in _TO_THE_OLD_ONE and factor is not None and factor.kind == RecipientKind.EMAIL
     own = factor.recipient_value if factor is not None and is_old else ""
     return list(dict.fromkeys(address for address in (account, own) if address))

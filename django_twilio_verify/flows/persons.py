@@ -12,6 +12,11 @@ from ..clientinfo import ClientInfo
 from ..conf import person_fingerprint, person_fingerprints, settings
 
 
+def email_of(user: AbstractBaseUser) -> str:
+    """The address of the account, ``""`` if it has none or its model knows of none (``EMAIL_FIELD = None``)."""
+    return str(getattr(user, user.get_email_field_name() or "", "") or "")
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """``ref``: the account's primary key as text, or the visitor's session secret. ``label``: the user name, or

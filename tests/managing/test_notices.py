@@ -51,6 +51,12 @@ def test_of_the_very_first_factor(client, ann):
     assert len(mail.outbox) == 1
 
 
+def test_a_user_model_may_know_of_no_addresses(browser, inbox, monkeypatch):
+    monkeypatch.setattr(type(inbox.user), "EMAIL_FIELD", None)
+    browser.post(path(inbox, "remove"))
+    assert [to for to, _ in letters()] == [EMAIL], "to the removed address, as ever"
+
+
 def test_of_a_removal(browser, inbox):
     browser.post(path(inbox, "remove"))
     subject = "Acme: something was removed from your account"
