@@ -392,6 +392,18 @@ def test_the_button_takes_over_from_the_offer(offered: Visitor) -> None:
     assert offered.posts == [OPTIONS, "/verify/passkey/"], "one page, one call"
 
 
+def test_what_is_asked_for_the_offer_is_given_up_when_the_password_is_sent(offered: Visitor) -> None:
+    """Its answer begins a session: coming after the one to the password, it would sign the person out again."""
+    Authenticator(offered.page)
+    offered.page.route(f"**{OPTIONS}", lambda route: None)  # no answer so far
+    offered.open("/login/")
+    offered.page.evaluate("document.querySelector('main form').addEventListener('submit', (e) => e.preventDefault())")
+    offered.page.get_by_label("Username").fill("ann")
+    with offered.page.expect_event("requestfailed", lambda request: request.url.endswith(OPTIONS)):
+        offered.press("Sign in")
+    assert offered.path == "/login/", "and not because the page was left"
+
+
 def test_nothing_is_said_of_an_offer_that_fails(offered: Visitor, verify: VerifyServer) -> None:
     Authenticator(offered.page)
     verify.fail_next(status=503, times=3)

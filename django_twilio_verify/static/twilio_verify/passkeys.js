@@ -78,9 +78,18 @@ async function ask(method, request) {
 // A sentence of our server's, for the reader.
 class Problem extends Error {}
 
+// Questions to our server that it has not answered yet. They end where another form is sent, as that of the password: the
+// answer to the first one begins a session, and coming after that of a sign-in it would take the place of its session.
+const waiting = new Set();
+
+document.addEventListener("submit", ({ target }) => {
+  if (!("tvPasskey" in target.dataset)) for (const giveUp of waiting) giveUp.abort();
+});
+
 async function fetchOptions(form) {
   const body = new URLSearchParams(new FormData(form));
   const giveUp = new AbortController();
+  waiting.add(giveUp);
   const timer = setTimeout(() => giveUp.abort(), PATIENCE);
   try {
     const answer = await fetch(form.dataset.tvOptions, {
@@ -100,6 +109,7 @@ async function fetchOptions(form) {
     throw error instanceof Problem ? error : new Problem("");
   } finally {
     clearTimeout(timer);
+    waiting.delete(giveUp);
   }
 }
 
