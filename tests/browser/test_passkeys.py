@@ -399,6 +399,7 @@ def test_what_is_asked_for_the_offer_is_given_up_when_the_password_is_sent(offer
     offered.open("/login/")
     offered.page.evaluate("document.querySelector('main form').addEventListener('submit', (e) => e.preventDefault())")
     offered.page.get_by_label("Username").fill("ann")
+    offered.page.get_by_label("Password").fill("whatever it is")
     # Well before the script gives up by itself.
     with offered.page.expect_event("requestfailed", lambda one: one.url.endswith(OPTIONS), timeout=10_000):
         offered.press("Sign in")
