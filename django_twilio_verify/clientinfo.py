@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,23 @@ class ClientInfo:
     language: str = ""
     session: str = ""
     tenant: str = ""
+
+    @property
+    def network(self) -> str:
+        """The network of ``ip``: its /24 for IPv4 and its /64 for IPv6, as ``203.0.113.0/24``; ``""`` if unknown.
+
+        A home, an office or a data center moves within one of these without effort, so what is counted against a
+        client is counted against its network.
+        """
+        try:
+            address = ip_address(self.ip.partition("%")[0])
+        except ValueError:
+            return ""
+        if isinstance(address, IPv6Address):
+            if address.ipv4_mapped is None:
+                return str(ip_network((address, 64), strict=False))
+            address = address.ipv4_mapped
+        return str(ip_network((address, 24), strict=False))
 
     def __repr__(self) -> str:
         # SECURITY: the session secret and the person's address stay out of logs and tracebacks.
