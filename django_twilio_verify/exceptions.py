@@ -110,11 +110,24 @@ class ConsentRequired(TwilioVerifyError, PermissionDenied):
 
 
 class VerificationNotFound(TwilioVerifyError, Http404):
-    """There is no such verification, or it belongs to another person or another browser session."""
+    """There is no such verification, or it belongs to another person or another browser session.
+
+    ``verification_closed``: it is the caller's, but expired or over, so nothing more is sent for it.
+    """
 
     default_code = "verification_not_found"
     sentences: ClassVar[Mapping[str, Sentence]] = {
         "verification_not_found": _("This verification is not known here. Start again."),
+        "verification_closed": _("This code no longer works. Start again to get a new one."),
+    }
+
+
+class FactorNotFound(TwilioVerifyError, Http404):
+    """The user has no such factor, or not any more: removed, replaced, lost, or never confirmed. Nothing was sent."""
+
+    default_code = "factor_not_found"
+    sentences: ClassVar[Mapping[str, Sentence]] = {
+        "factor_not_found": _("This sign-in method was removed or changed. Choose another one."),
     }
 
 

@@ -208,6 +208,7 @@ class RedeemProblem(StrEnum):
     CHANGED = "changed"  # amount or payee are not those that were approved
     TOO_LATE = "too_late"
     USED = "used"
+    FACTOR_GONE = "factor_gone"  # the factor that it proved was removed, replaced or lost since
 
 
 @dataclass(frozen=True, slots=True)

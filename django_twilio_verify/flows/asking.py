@@ -22,7 +22,7 @@ from ..backends.handler import backends
 from ..choices import FACTOR_CHANNELS, Channel, CheckOutcome, FactorKind, Purpose, VerificationStatus
 from ..clientinfo import ClientInfo
 from ..conf import settings
-from ..exceptions import BackendError, BackendRejected, BackendUnavailable, RateLimited
+from ..exceptions import BackendError, BackendRejected, BackendUnavailable, FactorNotFound, RateLimited
 from ..factor_options import NO_DETAILS, ChallengeDetails
 from ..factor_results import ChallengeStatus, ProviderChallenge
 from ..models import Entity, Factor, Verification
@@ -54,8 +54,8 @@ _PUSHED = (Channel.PUSH, Channel.SILENT)
 _TRIES = 5
 
 
-class NoSuchFactor(ValueError):
-    """The person has no factor (any more) that could be asked so."""
+class NoSuchFactor(FactorNotFound, ValueError):
+    """The user has no factor, or not any more, that could be asked by this channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def _factor(ask: Ask, channel: Channel) -> Factor | None:
     if ask.factor is not None:
         own = [one for one in own if one.pk == ask.factor.pk]
     if not own:
-        raise NoSuchFactor(f"This person has no such factor that answers by {channel.value!r}.")
+        raise NoSuchFactor
     return None if channel == Channel.PASSKEY and ask.factor is None else own[0]
 
 
@@ -162,7 +162,7 @@ def _entity(ask: Ask, factor: Factor | None) -> Entity | None:
     alias = ask.backend or _preferred(ask, found)
     at = [one for one in found if not alias or one.backend == alias]
     if not at:
-        raise NoSuchFactor(f"This person has no passkey at the backend {ask.backend!r}.")
+        raise NoSuchFactor
     return at[0]
 
 
@@ -349,7 +349,7 @@ def held(verification: Verification, factor: Factor, now: datetime) -> CheckOutc
 
     SECURITY: whoever removed it a moment ago removed it for this sign-in too.
     """
-    still = Factor.objects.filter(pk=factor.pk, user=factor.user_id, confirmed_at__isnull=False)
+    still = Factor.objects.filter(pk=factor.pk, user=factor.user_id, confirmed_at__isnull=False, lost_at=None)
     if not still.update(last_used_at=now):
         return CheckOutcome.LOST
     Verification.objects.filter(pk=verification.pk).update(factor=factor, user=factor.user_id)

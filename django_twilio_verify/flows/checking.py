@@ -26,7 +26,7 @@ from ..conf import MAX_CHECKS, settings
 from ..exceptions import BackendError, BackendRejected, BackendUnavailable, VerificationNotFound
 from ..models import Verification, VerificationCheck
 from ..results import Checked, ProviderCheck, ProviderStatus
-from . import plan
+from . import factorgate, plan
 from .options import Payment
 from .persons import session_matches
 from .transactions import short_transaction
@@ -348,6 +348,10 @@ def approve(
     """
 
     def write() -> bool:
+        # SECURITY: promise 3. Whoever removed or replaced the factor a moment ago did so for this sign-in too. Before
+        # the verification, as removing does: of two that wait for each other the database ends one.
+        if not verification.is_challenge and not factorgate.still_opens(verification):
+            raise _Forbidden(CheckOutcome.LOST)
         # SECURITY: promise 4. The one conditional UPDATE that turns a right code into a proof.
         row = Verification.objects.filter(pk=verification.pk, status=VerificationStatus.PENDING)
         accepted = bool(

@@ -13,7 +13,7 @@ from ..clientinfo import ClientInfo
 from ..exceptions import VerificationNotFound
 from ..models import Verification
 from ..results import Redeemed, RedeemProblem
-from . import checking
+from . import checking, factorgate
 from .options import Payment
 
 REDEEM_WITHIN = timedelta(minutes=10)
@@ -28,7 +28,7 @@ def redeem(
     payment: Payment,
     within: timedelta,
 ) -> Redeemed:
-    """Use an approval up, as ``verifications.redeem`` says. One SELECT and one UPDATE."""
+    """Use an approval up, as ``verifications.redeem`` says. One SELECT and one UPDATE; one SELECT more if refused."""
     verification = checking.load(verification_id, client, user)
     if verification.user_id is not None and user is None:
         # SECURITY: a session alone may change hands; what a person has proved is used for that person.
@@ -37,7 +37,9 @@ def redeem(
     if problem := _problem(verification, purpose, payment, now - within):
         return Redeemed(verification, problem)
     # SECURITY: promise 4. The one conditional UPDATE that lets one caller go ahead, with all that was just read.
+    # Promise 3: also that what was proved still opens the account, in the same statement.
     unused = Verification.objects.filter(
+        factorgate.proved_by(verification),
         pk=verification.pk,
         status=VerificationStatus.APPROVED,
         redeemed_at=None,
@@ -49,7 +51,8 @@ def redeem(
         session=verification.session,
     )
     if not unused.update(redeemed_at=now):
-        return Redeemed(verification, RedeemProblem.USED)
+        is_there = factorgate.is_still_proved(verification)
+        return Redeemed(verification, RedeemProblem.USED if is_there else RedeemProblem.FACTOR_GONE)
     verification.redeemed_at = now
     return Redeemed(verification)
 

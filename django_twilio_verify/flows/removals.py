@@ -13,15 +13,16 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.signals import post_delete, pre_delete
 from django.utils import timezone
 
 from ..backends.handler import backends
 from ..choices import VerificationStatus
+from ..conf import fingerprints
 from ..exceptions import BackendError
-from ..models import Entity, Factor, ProviderRemoval
-from . import checking
+from ..models import Entity, Factor, ProviderRemoval, Verification
+from . import checking, factorgate
 
 logger = logging.getLogger("django_twilio_verify")
 
@@ -93,7 +94,13 @@ def _end_proofs(sender: type[Factor], instance: Factor, using: str, **kwargs: An
     # SECURITY: a code that a factor was sent proves nothing once that factor is gone: the phone may be in a thief's
     # hands. One conditional UPDATE, which an answer that is being judged meets or not. (Where the provider keeps the
     # factor, the answer is judged by whether the person still has it, and comes to "lost".)
-    for asked in instance.verifications.using(using).filter(status=VerificationStatus.PENDING):
+    # Also those that name no row, which a site's own code may have begun.
+    sent_there = Q(factor=instance)
+    if instance.recipient_value:
+        prints = fingerprints(instance.recipient)
+        opening = Q(purpose__in=factorgate.OPENING, user_id=instance.user_id)
+        sent_there |= opening & Q(recipient_fingerprint__in=prints)
+    for asked in Verification.objects.using(using).filter(sent_there, status=VerificationStatus.PENDING):
         if not asked.is_challenge:
             checking.close(asked, VerificationStatus.CANCELED)
 

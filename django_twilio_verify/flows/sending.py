@@ -25,14 +25,16 @@ from ..exceptions import (
     BackendError,
     BackendRejected,
     BackendUnavailable,
+    FactorNotFound,
     InvalidRecipient,
     RateLimited,
+    VerificationNotFound,
 )
 from ..models import ConsentEvent, Factor, Verification, VerificationAttempt
 from ..options import IncompatibleOptions, SendOptions, SendRequest
 from ..recipients import Recipient
 from ..results import ProviderSend, Started
-from . import assurance, consent, delivery, limits, outages, plan, routing
+from . import assurance, consent, delivery, factorgate, limits, outages, plan, routing
 from .options import GivenOptions, Payment, gather, tagged
 from .persons import Person, session_fingerprint
 from .places import places
@@ -67,6 +69,8 @@ class Ask:
     options: GivenOptions = field(repr=False)  # SECURITY: may hold a code
     amount: str
     payee: str
+    again: Verification | None = None
+    """The verification that is sent once more, and no other one: ``verifications.resend``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class Wanted:
     options: SendOptions
     insists: bool
     payment: Payment
+    again: Verification | None = None
 
     @property
     def places(self) -> list[str]:
@@ -128,7 +133,7 @@ class _Lost(Exception):
 def wanted(ask: Ask) -> Wanted:
     """What ``ask`` comes to, if it can be told to the provider at all. Nothing is written.
 
-    Raises ``InvalidRecipient``, ``TooWeak``, ``ValueError`` (also as ``IncompatibleOptions``) and
+    Raises ``InvalidRecipient``, ``TooWeak``, ``FactorNotFound``, ``ValueError`` (also as ``IncompatibleOptions``) and
     ``ImproperlyConfigured``.
     """
     Person.of(ask.user, ask.client)  # raises where nobody is given
@@ -141,6 +146,7 @@ def wanted(ask: Ask) -> Wanted:
     if purpose == Purpose.PAYMENT and channel in _BY_LINK:
         # SECURITY: whoever opens a link approves no amount. Verify refuses it with PSD2 too (60329).
         raise ValueError("A payment is approved by a code: a link shows nobody what is paid to whom.")
+    factorgate.require(ask.user, recipient, purpose)
     gathered = gather(SendRequest(recipient, channel, purpose, ask.user, ask.client, alias), ask.options, payment)
     return Wanted(
         recipient=recipient,
@@ -154,6 +160,7 @@ def wanted(ask: Ask) -> Wanted:
         options=gathered.options,
         insists=gathered.insists,
         payment=payment,
+        again=ask.again,
     )
 
 
@@ -191,8 +198,8 @@ def check_sendable(recipient: Recipient, channel: Channel, backend: str) -> None
 def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
     """Count the send and make its records, in one short transaction; or the earlier send that still counts.
 
-    Raises ``ConsentRequired``, ``RateLimited``, and ``IncompatibleOptions`` for a custom code that is not the pending
-    one. Of simultaneous calls for one place exactly one is given ``Reserved``.
+    Raises ``ConsentRequired``, ``RateLimited``, ``FactorNotFound``, ``VerificationNotFound`` where the one that is to be
+    sent again is over, and ``IncompatibleOptions`` for a custom code that is not the pending one. Of simultaneous calls for one place exactly one is given ``Reserved``.
     """
     event = consent.require(
         recipient=wanted.recipient, channel=wanted.channel.consent_channel, client=wanted.client, user=wanted.user
@@ -200,6 +207,9 @@ def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
     subjects = _subjects(wanted)
     for _ in range(_TRIES):
         current = _pending(wanted)
+        if wanted.again is not None and not _is_open(wanted.again, current, now):
+            # SECURITY: a page of days ago has a button too: what is over is begun anew, where that is asked for.
+            raise VerificationNotFound("verification_closed")
         if current is not None and (standing := _standing(current, wanted, now)):
             return standing
         try:
@@ -208,6 +218,11 @@ def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
         except (_Lost, IntegrityError):
             continue  # SECURITY: somebody was first; look again, never send beside them
     raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
+
+
+def _is_open(again: Verification, current: Verification | None, now: datetime) -> bool:
+    """Whether ``again`` is what is pending in its place. Used up is still there: it says itself when to come again."""
+    return current is not None and current.pk == again.pk and current.expires_at > now
 
 
 def _pending(wanted: Wanted) -> Verification | None:
@@ -271,6 +286,9 @@ def _custom(options: SendOptions) -> str:
 
 def _reserve(coded: _Coded, current: Verification | None, event: ConsentEvent, now: datetime) -> Reserved:
     wanted, before = coded.wanted, None
+    # SECURITY: promise 3. Once removing a factor has returned, no code leaves for it.
+    if wanted.user is not None and not factorgate.hold(wanted.user.pk, wanted.recipient, wanted.purpose):
+        raise FactorNotFound
     # The first statement writes, so that SQLite takes its lock at once and waits its turn.
     if current is not None and current.expires_at > now:
         before = _Before(current.channel, current.link)

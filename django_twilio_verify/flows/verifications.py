@@ -20,7 +20,7 @@ from ..backends.handler import backends
 from ..choices import Channel, Purpose, VerificationStatus
 from ..clientinfo import ClientInfo
 from ..conf import settings
-from ..exceptions import BackendError
+from ..exceptions import BackendError, VerificationNotFound
 from ..models import Factor, Verification
 from ..recipients import Recipient
 from ..results import Checked, Progress, Redeemed, Started
@@ -52,6 +52,7 @@ def start(
     """Have a code sent, or a link made, unless one of a moment ago still counts.
 
     ``recipient``: phone number in any format (``region``: ISO 3166 country for one without ``+``) or email address.
+    For ``login``, ``step_up`` and ``payment`` it must be a confirmed factor of ``user`` at this moment.
     ``channel``: a ``Channel`` of Verify's Verifications resource. ``client``: the other end; the verification can be
     answered only with the same ``client.session``. ``user``: whose proof it is, ``None`` for a visitor. ``factor``: the
     enrolled factor it proves. ``resend``: the person pressed "send again", so a send that still counts is not an
@@ -66,12 +67,18 @@ def start(
 
     A provider that does not answer in time is not an error: ``Started.perhaps_sent`` is true, and the send counts.
     Raises ``ConsentRequired`` (``auto`` needs that of ``sms``), ``InvalidRecipient``, ``RateLimited`` (nothing sent),
+    ``FactorNotFound`` (removed, replaced, lost, another user's, or no user given; nothing sent),
     ``BackendRejected`` (with ``other_ways`` where the channel is off or the number is a landline) and
     ``BackendUnavailable`` (nothing sent, recorded), ``ValueError`` for a channel that carries no code here, a payment
     without its two or by a link, ``IncompatibleOptions`` (a ``ValueError``) for options that do not go together, with
     the channel or with the backend, and ``RuntimeError`` within a transaction of the caller's.
     """
     ask = Ask(recipient, channel, client, user, purpose, factor, resend, region, backend, options, amount, payee)
+    return _sent(ask)
+
+
+@sensitive_variables("ask", "reserved")
+def _sent(ask: Ask) -> Started:
     reserved = _begin(ask)
     if isinstance(reserved, Started):
         return reserved
@@ -101,6 +108,11 @@ async def astart(
 ) -> Started:
     """As ``start``; a slow provider holds up no other request."""
     ask = Ask(recipient, channel, client, user, purpose, factor, resend, region, backend, options, amount, payee)
+    return await _asent(ask)
+
+
+@sensitive_variables("ask", "reserved")
+async def _asent(ask: Ask) -> Started:
     reserved = await sync_to_async(_begin)(ask)
     if isinstance(reserved, Started):
         return reserved
@@ -112,6 +124,66 @@ async def astart(
     else:
         started = await sync_to_async(sending.settle_sent)(reserved, sent, timezone.now())
     return await sync_to_async(_announce_start)(reserved, started)
+
+
+def resend(
+    verification: Verification | uuid.UUID,
+    *,
+    client: ClientInfo,
+    user: AbstractBaseUser | None = None,
+    channel: str | None = None,
+) -> Started:
+    """Send an open verification once more, to the same recipient, for the same purpose and by the same backend.
+
+    Args:
+        verification: What ``start`` gave, or its id.
+        client: The session that started it.
+        user: The user it was started for; required unless it was started for a visitor.
+        channel: Another channel to go on by; without it the one that was used last.
+
+    Raises:
+        VerificationNotFound: It is not the caller's; or, with the code ``verification_closed``, it has expired or is
+            over: nothing is sent, and a new one is begun by ``start``.
+        FactorNotFound: It opens an account, and its recipient is no confirmed factor of ``user`` any more.
+
+    Everything else as ``start`` raises it.
+    """
+    return _sent(_again(_id(verification), client, user, channel))
+
+
+async def aresend(
+    verification: Verification | uuid.UUID,
+    *,
+    client: ClientInfo,
+    user: AbstractBaseUser | None = None,
+    channel: str | None = None,
+) -> Started:
+    """Async twin of ``resend``; a slow provider holds up no other request."""
+    return await _asent(await sync_to_async(_again)(_id(verification), client, user, channel))
+
+
+def _again(verification_id: uuid.UUID, client: ClientInfo, user: AbstractBaseUser | None, channel: str | None) -> Ask:
+    found = checking.load(verification_id, client, user)
+    if found.is_challenge or (found.user_id is not None and user is None):
+        # SECURITY: a session alone may change hands: what is for a user is sent again for that user.
+        raise VerificationNotFound
+    if not found.is_open(timezone.now()) and found.status != VerificationStatus.MAX_ATTEMPTS_REACHED:
+        raise VerificationNotFound("verification_closed")
+    return Ask(
+        recipient=found.recipient,
+        channel=channel or found.channel,
+        client=client,
+        user=user if found.user_id is not None else None,
+        purpose=found.purpose,
+        factor=found.factor,
+        resend=channel is None,
+        region=None,
+        backend=found.backend,
+        options=None,
+        amount=found.amount,
+        payee=found.payee,
+        again=found,
+    )
 
 
 @sensitive_variables("code")

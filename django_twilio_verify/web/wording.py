@@ -8,6 +8,7 @@ from django.utils.translation import ngettext
 from ..choices import Channel, CheckOutcome
 from ..codes import CodeProblem
 from ..conf import settings
+from ..exceptions import FactorNotFound
 from ..flows.challenges import TOTP_DIGITS
 from ..results import Checked, RedeemProblem
 
@@ -31,6 +32,7 @@ def sentence_for(checked: Checked) -> str:
         CheckOutcome.LINK_FAILED: _("Your mobile network could not confirm the number. Go on by another way."),
         CheckOutcome.NOT_THIS_WAY: _("No code was sent for this: your mobile network is asked. Check the phone below."),
         CheckOutcome.CHANGED: _("The amount or the payee has changed since the code was sent. Start again."),
+        CheckOutcome.LOST: FactorNotFound().sentence,
     }.get(checked.outcome, "")
 
 
@@ -160,6 +162,7 @@ def redeem_sentence(problem: RedeemProblem) -> str:
         RedeemProblem.CHANGED: _("The amount or the payee is not the one that you approved. Nothing was paid."),
         RedeemProblem.TOO_LATE: _("You approved this too long ago. Approve it again."),
         RedeemProblem.USED: _("This approval has been used already. It is good for one payment only."),
+        RedeemProblem.FACTOR_GONE: FactorNotFound().sentence,
     }[problem]
 
 
