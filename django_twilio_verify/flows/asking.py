@@ -349,8 +349,19 @@ def held(verification: Verification, factor: Factor, now: datetime) -> CheckOutc
 
     SECURITY: whoever removed it a moment ago removed it for this sign-in too.
     """
-    still = Factor.objects.filter(pk=factor.pk, user=factor.user_id, confirmed_at__isnull=False, lost_at=None)
+    # SECURITY: of whom it was begun for, whosoever the row is by now.
+    whose = verification.user_id
+    still = Factor.objects.filter(pk=factor.pk, user=whose, confirmed_at__isnull=False, lost_at=None)
     if not still.update(last_used_at=now):
         return CheckOutcome.LOST
-    Verification.objects.filter(pk=verification.pk).update(factor=factor, user=factor.user_id)
+    Verification.objects.filter(pk=verification.pk).update(factor=factor, user=whose)
     return None
+
+
+def may_answer(factor: Factor, verification: Verification) -> bool:
+    """Whether ``factor``, as it was just read, may still answer ``verification``: nobody is asked otherwise.
+
+    The transaction that approves asks the database again (``held``).
+    """
+    is_own = factor.user_id == verification.user_id
+    return is_own and factor.confirmed_at is not None and factor.lost_at is None

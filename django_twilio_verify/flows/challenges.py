@@ -250,7 +250,7 @@ def _coded(given: Given) -> Steps[Checked]:
     if isinstance(verification, Checked):
         return answering.announced(verification)
     factor, now = factor_of(verification), timezone.now()
-    if factor is None:
+    if factor is None or not asking.may_answer(factor, verification):
         return answering.announced(checking.settle_as(verification, CheckOutcome.LOST, now))
     code = typed_code(given, verification).digits
     if replays.was_accepted(factor.pk, code, now):
@@ -395,6 +395,7 @@ def _passkey(given: Given, verification: Verification) -> Factor | None:
     found = Factor.objects.select_related("entity", "user").filter(
         kind=FactorKind.PASSKEY,
         confirmed_at__isnull=False,
+        lost_at=None,
         credential_digest=credential_digest(given.credential),
         entity__backend=verification.backend,
     )
@@ -456,7 +457,7 @@ def polling(given: Given) -> Steps[Checked]:
     if over := _over(verification, now):
         return (yield from _still_denied(verification, over, now))
     factor = factor_of(verification)
-    if factor is None:
+    if factor is None or not asking.may_answer(factor, verification):
         return answering.announced(checking.settle_as(verification, CheckOutcome.LOST, now))
     if not may_ask(verification, now):
         return _waiting(verification)
@@ -578,6 +579,8 @@ def _reminding(given: Given) -> Steps[Challenged]:
     verification = checking.load(given.verification_id, given.client, given.user)
     factor = factor_of(verification)
     if not verification.is_open(timezone.now()) or factor is None or not verification.sid:
+        raise BackendRejected("device")
+    if not asking.may_answer(factor, verification):
         raise BackendRejected("device")
     entity = _entity_of(factor)
     yield Call(entity.backend, "notify", (entity.identity, verification.sid))

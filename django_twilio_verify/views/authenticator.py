@@ -27,7 +27,7 @@ from ..models import Verification
 from ..results import Checked, Enrolled, Enrolling
 from ..web.qr import svg
 from ..web.wording import app_enrolment_sentence
-from .base import FormPage, StepUpMixin, demand_proof, must_prove_first
+from .base import FormPage, StepUpMixin, demand_proof
 from .enrolways import page_of
 from .proof import ProofMixin, removed_again
 
@@ -90,13 +90,8 @@ class TotpCodeView(ProofMixin, FormPage):
     form_class = AppCodeForm
     problem_field = "code"
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        # SECURITY: before the code is judged: since this was begun, the person may have got a factor elsewhere, and a
-        # password alone must not add another one.
-        if self.person is not None and must_prove_first(self, self.person):
-            # A second press may have read the session before the first one wrote to it: this is the factor it has.
-            return demand_proof(self) if self.verification.approved_at is None else self.already_approved()
-        return super().dispatch(request, *args, **kwargs)
+    def own_url(self) -> str:
+        return self.url("enrol_totp_code", self.verification.pk)
 
     @cached_property
     def verification(self) -> Verification:

@@ -166,8 +166,7 @@ class StepUpMixin(PersonMixin):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         person = self.access.acting_user
-        stale = self.access.is_verified and not self.access.has_proved(max_age=settings.step_up_age)
-        if stale and person is not None and factors.has_factor(person):
+        if person is not None and is_proof_old(self, person):
             # What was posted is not kept: the person comes back to the page that asks for it.
             wanted = request.get_full_path() if request.method in ("GET", "HEAD") else self.next
             return HttpResponseRedirect(access.with_next(reverse("twilio_verify:step_up"), wanted))
@@ -179,18 +178,40 @@ def must_prove_first(page: PageMixin, person: AbstractBaseUser) -> bool:
     return not page.access.is_verified and factors.has_factor(person)
 
 
-def demand_proof(page: PageMixin) -> HttpResponseRedirect:
-    """To the challenge, and then back here. A sign-in that was through without a factor waits for it from now on; one
+def is_proof_old(page: PageMixin, person: AbstractBaseUser) -> bool:
+    """Whether ``person`` has a factor and passed one in this session, but too long ago to change what protects the
+    account (``STEP_UP_AGE``).
+    """
+    old = page.access.is_verified and not page.access.has_proved(max_age=settings.step_up_age)
+    return old and factors.has_factor(person)
+
+
+def missing_proof(page: PageMixin, person: AbstractBaseUser, back: str) -> HttpResponse | None:
+    """The way to the proof that ``person`` has to give before a factor is added, and from there to ``back``.
+
+    ``None`` if it was given in this session and is fresh, or if there is no factor that could be asked for.
+    """
+    if must_prove_first(page, person):
+        return demand_proof(page, back)
+    if is_proof_old(page, person):
+        return HttpResponseRedirect(access.with_next(reverse("twilio_verify:step_up"), back))
+    return None
+
+
+def demand_proof(page: PageMixin, back: str = "") -> HttpResponseRedirect:
+    """To the challenge, and then to ``back``, or here. A sign-in that was through without a factor waits for it from now on; one
     that this browser was excused from is asked to step up, which proves as much, and goes on beside it. Raises
     ``PermissionDenied`` as ``must_be_in_session``.
     """
-    wanted = page.next or page.request.path
+    wanted = back or page.next or page.request.path
     if page.access.is_trusted and not page.access.is_pending:
         return HttpResponseRedirect(access.with_next(reverse("twilio_verify:step_up"), wanted))
     if not page.access.is_pending:
         must_be_in_session(page.request)
         session.hold(page.request)
         access.forget_user(page.request)
+        if back:  # of something that was begun in the session as it was, which cannot go on in this one
+            wanted = page.next or reverse("twilio_verify:factors")
     return HttpResponseRedirect(access.with_next(reverse("twilio_verify:challenge"), wanted))
 
 

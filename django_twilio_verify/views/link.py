@@ -110,6 +110,9 @@ class StatusView(VerificationMixin):
             raise VerificationNotFound  # programs are led nowhere
         return super().dispatch(request, *args, **kwargs)
 
+    def barred(self) -> None:
+        """Nobody: it does nothing, and leads to the page that looks."""
+
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         progress = verifications.status(kwargs["verification"], client=self.client, user=self.person)
         status = "link_failed" if progress.link_failed else progress.status.value

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings as django_settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
 from django.utils.functional import cached_property
 
-from ..choices import Purpose
+from ..choices import Purpose, VerificationStatus
 from ..exceptions import VerificationNotFound
 from ..flows import devicefactors, factors, managing, recovery, verifications
 from ..flows.factors import Confirmed
@@ -18,7 +20,7 @@ from ..models import Factor, Verification
 from ..results import Checked, RedeemProblem
 from ..web import access, hints, othersessions, session
 from ..web.wording import redeem_sentence
-from .base import PageMixin, demand_proof, must_prove_first
+from .base import BY_LINK, PageMixin, demand_proof, missing_proof, must_prove_first
 from .offer import after_sign_in
 from .recovery import codes_may_be_unseen, recovery_codes_page
 
@@ -79,14 +81,50 @@ def removed_again(page: PageMixin, person: AbstractBaseUser, factor: Factor) -> 
 
 
 class VerificationMixin(PageMixin):
-    """Pages about one verification of this very session; 404 alike for unknown ones and other people's."""
+    """Pages about one verification of this very session; 404 alike for unknown ones and other people's.
+
+    SECURITY: whatever a page of these does, whoever asks for it must be the one for whom it may be done at this moment
+    (``barred``): a code page stays open for days, and has buttons that send.
+    """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not session.has_secret(request):
             # A second press whose session the first one has just replaced, or nobody at all: on to where the first one
             # leads. SECURITY: the same whichever verification is named.
             return self.go("recovery_codes") if "enrolling" in request.POST else self.go_on()
-        return super().dispatch(request, *args, **kwargs)
+        return self.barred() or super().dispatch(request, *args, **kwargs)
+
+    def barred(self) -> HttpResponse | None:
+        """The answer to a request that may not go on with this verification, ``None`` to one that may.
+
+        Asked before anything is judged: a code that has just arrived is good after the way round by a fresh proof.
+        """
+        verification = self.verification
+        if verification.user_id is None or verification.purpose == Purpose.VERIFY or not self.is_of_use():
+            return None
+        if self.person is None:  # the sign-in that waited, or the session, is over
+            return self.signed_out()
+        if verification.purpose == Purpose.ENROL:
+            return missing_proof(self, self.person, back=self.own_url())
+        return None
+
+    def is_of_use(self) -> bool:
+        """Whether something can still come of the verification: a send, an answer, or what it was for."""
+        return verifications.is_open(self.verification) or (
+            self.verification.status == VerificationStatus.APPROVED and not self.is_spent()
+        )
+
+    def is_spent(self) -> bool:
+        """Whether an approved verification has been used for what it was for. Codes are by who types them."""
+        return self.verification.approved_at is not None
+
+    def signed_out(self) -> HttpResponse:
+        """The answer where nobody is signed in, nor waits to be, any more."""
+        return HttpResponseRedirect(access.with_next(resolve_url(str(django_settings.LOGIN_URL)), self.next))
+
+    def own_url(self) -> str:
+        """The page on which the verification is answered."""
+        return self.url("link" if self.verification.channel in BY_LINK else "code", self.verification.pk)
 
     @cached_property
     def person(self) -> AbstractBaseUser | None:
@@ -153,6 +191,9 @@ class ProofMixin(VerificationMixin):
 
 class RedeemMixin(ProofMixin):
     """Pages that several requests may reach with one approval: it was given on a phone, and each learns of it."""
+
+    def is_spent(self) -> bool:
+        return self.verification.redeemed_at is not None
 
     def proved(self) -> HttpResponse:
         """SECURITY: the approval signs in, enrols or steps up where it is used up, once."""

@@ -30,6 +30,9 @@ class PushMixin(RedeemMixin):
     def is_about(self, verification: Verification) -> bool:
         return verification.channel in (Channel.PUSH, Channel.SILENT) and verification.purpose != Purpose.ENROL
 
+    def own_url(self) -> str:
+        return self.url("push", self.verification.pk)
+
     def told_no(self, checked: Checked) -> None:
         """SECURITY: whoever waits here has the password, and the person says no: it has to be given again."""
         if checked.outcome == CheckOutcome.DENIED and self.verification.purpose == Purpose.LOGIN:
@@ -120,6 +123,9 @@ class PushStatusView(PushMixin):
         if not session.has_secret(request):
             raise VerificationNotFound  # programs are led nowhere
         return super().dispatch(request, *args, **kwargs)
+
+    def signed_out(self) -> HttpResponse:
+        raise VerificationNotFound
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:

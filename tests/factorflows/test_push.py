@@ -13,6 +13,7 @@ from django_twilio_verify.choices import Channel, CheckOutcome, FactorKind, Purp
 from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable, RateLimited, VerificationNotFound
 from django_twilio_verify.factor_results import FactorStatus, ProviderFactor
 from django_twilio_verify.flows import devicefactors
+from django_twilio_verify.flows.asking import NoSuchFactor
 from django_twilio_verify.models import Entity, Factor, Verification, VerificationCheck
 from django_twilio_verify.signals import login_denied
 from django_twilio_verify.testing.phone import DeviceRefused
@@ -129,7 +130,7 @@ def test_of_somebody_else(world: World, ann: Any, ben: Any, clock: Any) -> None:
         poll(world, started, "session-2")
     with pytest.raises(VerificationNotFound):
         poll(world, started, user=ben)
-    with pytest.raises(ValueError, match="no such factor"):
+    with pytest.raises(NoSuchFactor):
         start(world, ann, factor=bens_factor)
 
 
@@ -149,7 +150,7 @@ def test_too_many_prompts(world: World, ann: Any, clock: Any) -> None:
 def test_silent_approval(world: World, ann: Any, clock: Any) -> None:
     factor, phone = world.phone(ann, platform="none")
     assert factor.channel == Channel.SILENT
-    with pytest.raises(ValueError, match="no such factor"):
+    with pytest.raises(NoSuchFactor):
         start(world, ann)
     started = start(world, ann, channel="silent")
     assert not started.asks_number

@@ -13,6 +13,7 @@ from django_twilio_verify.conf import settings as our_settings
 from django_twilio_verify.exceptions import BackendUnavailable, RateLimited, VerificationNotFound
 from django_twilio_verify.factor_options import TotpOptions
 from django_twilio_verify.flows import challenges, devicefactors, verifications
+from django_twilio_verify.flows.asking import NoSuchFactor
 from django_twilio_verify.models import Entity, Factor, ProviderRemoval, Verification, VerificationCheck
 from django_twilio_verify.options import IncompatibleOptions
 from django_twilio_verify.signals import factor_confirmed, verification_approved
@@ -170,7 +171,7 @@ def test_of_somebody_else(world: World, ann: Any, ben: Any, clock: Any) -> None:
         answer(world, verification, anns.code(), "session-2")
     with pytest.raises(VerificationNotFound):
         answer(world, verification, anns.code(), user=ben)
-    with pytest.raises(ValueError, match="no such factor"):
+    with pytest.raises(NoSuchFactor):
         start(world, ann, factor=bens_factor)
     assert answer(world, verification, anns.code(), user=ann).approved
 
@@ -183,7 +184,7 @@ def test_removed_at_the_provider_behind_our_back(world: World, ann: Any, clock: 
     factor.refresh_from_db()
     assert factor.lost_at is not None
     assert Verification.objects.get(pk=verification.pk).status == VerificationStatus.CANCELED
-    with pytest.raises(ValueError, match="no such factor"):
+    with pytest.raises(NoSuchFactor):
         start(world, ann)
 
 
@@ -230,7 +231,7 @@ def test_hostile_enrolments(world: World, ann: Any, ben: Any, clock: Any) -> Non
         world.flow("devicefactors.confirm", begun.verification, client=client, user=ben, code=app.code())
     with pytest.raises(VerificationNotFound):
         world.flow("devicefactors.confirm", begun.verification, client=make_client("2"), user=ann, code=app.code())
-    with pytest.raises(ValueError, match="no such factor"):
+    with pytest.raises(NoSuchFactor):
         start(world, ann)
     not_this_way = world.flow("challenges.check", begun.verification, client=client, code=app.code())
     assert not_this_way.outcome == CheckOutcome.NOT_THIS_WAY

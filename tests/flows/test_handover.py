@@ -12,7 +12,7 @@ from django_twilio_verify.choices import Channel, CheckOutcome, VerificationStat
 from django_twilio_verify.exceptions import VerificationNotFound
 from django_twilio_verify.flows import handover, verifications
 from django_twilio_verify.models import Verification, VerificationCheck
-from tests.support import PHONE, agree, make_client, make_user, race
+from tests.support import PHONE, agree, make_client, make_factor, make_user, race
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,6 +28,7 @@ def other_number(offer) -> str:
 
 def test_the_phone_opens_what_the_desktop_asked_for(flows, server):
     ann = make_user()
+    make_factor(ann)
     verification = begin(user=ann, purpose="login")
     desktop = {"client": make_client(), "user": ann}
     offer = handover.offer(verification, **desktop)

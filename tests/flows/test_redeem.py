@@ -7,16 +7,17 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from django_twilio_verify.choices import CheckOutcome, VerificationStatus
 from django_twilio_verify.exceptions import BackendRejected, VerificationNotFound
 from django_twilio_verify.flows import verifications
-from django_twilio_verify.models import Verification, VerificationCheck
+from django_twilio_verify.models import Factor, Verification, VerificationCheck
 from django_twilio_verify.options import IncompatibleOptions
 from django_twilio_verify.results import RedeemProblem
 from django_twilio_verify.testing import outbox
-from tests.support import PHONE, agree, last_code, make_client, make_user, race
+from tests.support import PHONE, agree, last_code, make_client, make_factor, make_user, race
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,8 +25,17 @@ AMOUNT, PAYEE = "49.90 EUR", "The Corner Shop"
 PAYMENT = {"amount": AMOUNT, "payee": PAYEE}
 
 
+def payer(username="ann"):
+    """Somebody with a confirmed phone: only such a one approves anything."""
+    user = get_user_model().objects.filter(username=username).first() or make_user(username)
+    if not Factor.objects.filter(user=user).exists():
+        make_factor(user)
+    return user
+
+
 def pay(flows=verifications, **values):
-    agree(user=values.get("user"))
+    values.setdefault("user", payer())
+    agree(channel=values.get("channel", "sms").replace("auto", "sna"), user=values["user"])
     given = {"recipient": PHONE, "channel": "sms", "client": make_client(), "purpose": "payment", **PAYMENT, **values}
     return flows.start(**given).verification
 
@@ -37,12 +47,14 @@ def paid(flows=verifications, **values) -> Verification:
 
 
 def redeem(flows, verification, **values):
+    if "user" not in values:
+        values["user"] = payer()
     given = {"client": make_client(), "purpose": "payment", **PAYMENT, **values}
     return flows.redeem(verification, **given)
 
 
 def test_a_payment_is_bound_and_used_once(flows):
-    ann = make_user()
+    ann = payer()
     verification = paid(flows, user=ann)
     assert (verification.amount, verification.payee) == (AMOUNT, PAYEE)
     redeemed = redeem(flows, verification.pk, user=ann)
@@ -95,9 +107,9 @@ def test_a_proof_is_used_within_ten_minutes(flows, clock):
 
 @pytest.mark.parametrize("other", ["session", "person", "nobody", "unknown"])
 def test_other_peoples_proofs_are_not_there(flows, other):
-    ann, bob = make_user("ann"), make_user("bob")
+    ann, bob = payer(), make_user("bob")
     verification = paid(flows, user=ann)
-    values = {"session": {"client": make_client("stolen"), "user": ann}, "person": {"user": bob}}.get(other, {})
+    values = {"session": {"client": make_client("stolen"), "user": ann}, "person": {"user": bob}}.get(other, {"user": None})
     if other == "unknown":
         values["user"] = ann
     with pytest.raises(VerificationNotFound):
@@ -107,12 +119,11 @@ def test_other_peoples_proofs_are_not_there(flows, other):
 
 @pytest.mark.parametrize("purpose", ["login", "step_up", "verify", "enrol"])
 def test_every_purpose_can_be_redeemed(flows, purpose):
-    agree()
-    given = {"recipient": PHONE, "channel": "sms", "client": make_client(), "purpose": purpose}
-    verification = flows.start(**given).verification
-    assert flows.check(verification, code=last_code(), client=make_client()).approved
-    assert flows.redeem(verification, client=make_client(), purpose=purpose)
-    assert not flows.redeem(verification, client=make_client(), purpose=purpose)
+    own = {"client": make_client(), "user": payer()}
+    verification = flows.start(recipient=PHONE, channel="sms", purpose=purpose, **own).verification
+    assert flows.check(verification, code=last_code(), **own).approved
+    assert flows.redeem(verification, purpose=purpose, **own)
+    assert not flows.redeem(verification, purpose=purpose, **own)
 
 
 def test_with_a_site_that_rolls_back_it_was_not_used():
@@ -126,8 +137,9 @@ def test_with_a_site_that_rolls_back_it_was_not_used():
 
 def test_it_costs_two_statements(django_assert_num_queries):
     verification = paid()
+    ann = payer()
     with django_assert_num_queries(2):
-        assert redeem(verifications, verification)
+        assert redeem(verifications, verification, user=ann)
 
 
 @pytest.mark.race
@@ -159,7 +171,6 @@ def test_a_payment_says_what_and_to_whom(flows, values, why):
 
 @pytest.mark.parametrize("channel", ["sna", "auto"])
 def test_a_link_approves_no_amount(flows, channel):
-    agree(PHONE, "sna")
     with pytest.raises(ValueError, match="approved by a code"):
         pay(flows, channel=channel)
     assert Verification.objects.count() == 0
@@ -211,7 +222,6 @@ def test_a_service_set_to_psd2_is_told_both_times(flows, server, settings, psd2)
 
 def test_psd2_goes_by_text_message_alone(flows, settings):
     settings.TWILIO_VERIFY_PSD2 = ["default"]
-    agree(PHONE, "call")
     with pytest.raises(IncompatibleOptions, match="60214"):
         pay(flows, channel="call")
     assert Verification.objects.count() == 0
