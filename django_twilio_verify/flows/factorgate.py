@@ -2,8 +2,8 @@
 
 A verification remembers a recipient, and minutes or days later somebody presses a button beside it. Between the two the
 user may have removed or replaced that number. So the question is never what the verification says of itself but what
-the table of factors says at this moment, and it is asked three times: before a send and in the transaction that
-reserves it (``sending``), in the transaction that approves (``checking``), and when an approval is used (``redeeming``).
+the table of factors says at this moment. It is asked before a send and in the transaction that reserves it
+(``sending``), in the transaction that approves (``checking``), and when an approval is used (``redeeming``).
 """
 
 from __future__ import annotations
@@ -68,10 +68,14 @@ def proved_by(verification: Verification) -> Q:
     """
     if verification.purpose not in OPENING:
         return Q()
+    if verification.user_id is None:
+        return Q(pk__in=())
     if verification.is_challenge:
+        if verification.factor_id is None:
+            return Q(pk__in=())
         found = Factor.objects.filter(pk=verification.factor_id, user_id=verification.user_id)
         return Q(Exists(_usable(found)))
-    if not verification.recipient_value or verification.user_id is None:
+    if not verification.recipient_value:
         return Q(pk__in=())
     return Q(Exists(_standing(verification.user_id, verification.recipient)))
 

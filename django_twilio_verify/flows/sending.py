@@ -198,8 +198,9 @@ def check_sendable(recipient: Recipient, channel: Channel, backend: str) -> None
 def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
     """Count the send and make its records, in one short transaction; or the earlier send that still counts.
 
-    Raises ``ConsentRequired``, ``RateLimited``, ``FactorNotFound``, ``VerificationNotFound`` where the one that is to be
-    sent again is over, and ``IncompatibleOptions`` for a custom code that is not the pending one. Of simultaneous calls for one place exactly one is given ``Reserved``.
+    Raises ``ConsentRequired``, ``RateLimited``, ``FactorNotFound``, ``VerificationNotFound`` where the one that is to
+    be sent again is over, and ``IncompatibleOptions`` for a custom code that is not the pending one. Of simultaneous
+    calls for one place exactly one is given ``Reserved``.
     """
     event = consent.require(
         recipient=wanted.recipient, channel=wanted.channel.consent_channel, client=wanted.client, user=wanted.user

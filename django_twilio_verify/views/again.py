@@ -7,16 +7,18 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from ..choices import Purpose
-from ..exceptions import TwilioVerifyError
-from ..flows import plan, verifications
+from ..choices import Purpose, VerificationStatus
+from ..exceptions import FactorNotFound, TwilioVerifyError, VerificationNotFound
+from ..flows import factorgate, plan, verifications
 from ..flows.options import Payment
 from ..flows.plan import Asked
+from ..results import Started
 from .address import named
 from .base import BY_LINK, FormPage, code_url
 from .code import CodeView
 from .link import LinkView
 from .proof import VerificationMixin
+from .restart import choose_again
 from .ways import SendPage
 
 
@@ -28,36 +30,42 @@ class ResendView(VerificationMixin, FormPage):
     form_class = forms.Form
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
-        verification = self.verification
         try:
-            started = verifications.start(
-                recipient=verification.recipient,
-                channel=verification.channel,
-                client=self.client,
-                user=self.sending_for(),
-                purpose=verification.purpose,
-                factor=verification.factor,
-                resend=True,
-                backend=verification.backend,
-                amount=verification.amount,
-                payee=verification.payee,
-            )
+            started = verifications.resend(self.verification, client=self.client, user=self.sending_for())
+        except FactorNotFound:
+            return choose_again(self, self.verification)
         except TwilioVerifyError as error:
-            return self.refused(error)
+            return refused(self, error)
         return HttpResponseRedirect(code_url(self, started))
 
-    def refused(self, error: TwilioVerifyError) -> HttpResponse:
-        """The page of the code, or the link, with the reason: what is under way can still be used."""
-        page: FormPage = LinkView() if self.verification.channel in BY_LINK else CodeView()
-        page.setup(self.request, **self.kwargs)
-        page.verification = self.verification  # type: ignore[attr-defined]  # both have it
-        return page.refuse(page.get_form_class()(), error)
+
+def refused(page: VerificationMixin, error: TwilioVerifyError) -> HttpResponse:
+    """The page of the code, or the link, with the reason: what is under way can still be used, what is over says how to
+    begin anew.
+    """
+    shown: FormPage = LinkView() if page.verification.channel in BY_LINK else CodeView()
+    shown.setup(page.request, **page.kwargs)
+    return shown.refuse(shown.get_form_class()(), error)
 
 
 class OtherWayView(VerificationMixin, SendPage):
     """Send by another way to the same address."""
 
     template_name = "twilio_verify/other_way.html"
+
+    def barred(self) -> HttpResponse | None:
+        """Also where nothing is sent any more: the verification is over, or its factor is gone."""
+        if elsewhere := super().barred():
+            return elsewhere
+        verification = self.verification
+        if not self.is_of_use() and verification.status != VerificationStatus.MAX_ATTEMPTS_REACHED:
+            # SECURITY: before agreement is recorded. Used up says itself when to come again.
+            return refused(self, VerificationNotFound("verification_closed"))
+        try:
+            factorgate.require(self.sending_for(), verification.recipient, Purpose(verification.purpose))
+        except FactorNotFound:
+            return choose_again(self, verification)
+        return None
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         self.choose()
@@ -84,6 +92,19 @@ class OtherWayView(VerificationMixin, SendPage):
         self.factor = verification.factor
         self.backend = verification.backend
         self.payment = Payment(verification.amount, verification.payee)
+
+    def send(self) -> Started:
+        return verifications.resend(
+            self.verification, client=self.client, user=self.sending_for(), channel=self.channel
+        )
+
+    def gone(self) -> HttpResponse:
+        return choose_again(self, self.verification)
+
+    def refuse(self, form: forms.Form, error: TwilioVerifyError) -> HttpResponse:
+        if isinstance(error, VerificationNotFound):  # it ended while this page was shown
+            return refused(self, error)
+        return super().refuse(form, error)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         others = [way for way in plan.other_ways(self.verification) if way != self.channel]

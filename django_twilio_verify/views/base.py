@@ -199,9 +199,9 @@ def missing_proof(page: PageMixin, person: AbstractBaseUser, back: str) -> HttpR
 
 
 def demand_proof(page: PageMixin, back: str = "") -> HttpResponseRedirect:
-    """To the challenge, and then to ``back``, or here. A sign-in that was through without a factor waits for it from now on; one
-    that this browser was excused from is asked to step up, which proves as much, and goes on beside it. Raises
-    ``PermissionDenied`` as ``must_be_in_session``.
+    """To the challenge, and then to ``back``, or here. A sign-in that was through without a factor waits for it from
+    now on; one that this browser was excused from is asked to step up, which proves as much, and goes on beside it.
+    Raises ``PermissionDenied`` as ``must_be_in_session``.
     """
     wanted = back or page.next or page.request.path
     if page.access.is_trusted and not page.access.is_pending:

@@ -58,6 +58,9 @@ class ChallengeView(PendingMixin, FactorPage):
     def way_url(self, way: Way | Offer) -> str:
         return self.url("challenge_way", way.factor.pk, way.channel.value)
 
+    def choice_url(self) -> str:
+        return self.url("challenge")
+
 
 class RecoveryPage(FormPage):
     """Ask ``person`` for a recovery code."""

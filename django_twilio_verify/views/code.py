@@ -18,6 +18,7 @@ from ..web import failures, session
 from ..web.wording import sentence_for
 from .base import BY_LINK, FormPage
 from .proof import ProofMixin
+from .restart import restart_of
 
 
 class CodeView(ProofMixin, FormPage):
@@ -71,10 +72,12 @@ class CodeView(ProofMixin, FormPage):
         others = plan.other_ways(self.verification)
         if started.offer_call:  # above the others, and not twice
             others = tuple(way for way in others if way != Channel.CALL)
+        is_open = verifications.is_open(self.verification)
         return super().get_context_data(
             verification=self.verification,
             recipient=self.verification.recipient,
-            is_open=verifications.is_open(self.verification),
+            is_open=is_open,
+            restart=None if is_open else restart_of(self, self.verification),
             replaced=session.replaced_by(self.request, self.verification.pk),
             is_enrolling=self.verification.purpose in (Purpose.ENROL, Purpose.VERIFY),
             started=started,

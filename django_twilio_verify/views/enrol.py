@@ -60,7 +60,7 @@ class EnrolRecipientView(StepUpMixin, AddressPage):
 
     def form_with_number(self) -> forms.Form:
         """The empty form, but for the number that was typed on the page of another way."""
-        typed = {name: self.request.POST[name] for name in ("country", "number") if name in self.request.POST}
+        typed = {name: self.request.POST[name] for name in ("country", "number", "email") if name in self.request.POST}
         kwargs = {name: value for name, value in self.get_form_kwargs().items() if name not in ("data", "files")}
         return self.get_form_class()(**{**kwargs, "initial": typed})
 

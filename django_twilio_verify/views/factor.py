@@ -8,13 +8,13 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.functional import cached_property
 
 from ..choices import Channel, CheckOutcome
-from ..exceptions import TwilioVerifyError
+from ..exceptions import FactorNotFound, TwilioVerifyError
 from ..flows import challenges, factors, plan
 from ..flows.asking import NoSuchFactor
 from ..flows.factors import Way
@@ -26,6 +26,7 @@ from ..web.wording import challenge_sentence_for, lost_sentence
 from .address import named
 from .askers import ASKERS, Asker
 from .proof import act
+from .restart import GONE, with_gone
 from .ways import SendPage
 
 
@@ -43,8 +44,12 @@ class FactorPage(SendPage):
 
     person: AbstractBaseUser
     ways: list[Way]
+    is_gone = False
+    """Whether the URL names a factor that is not among the person's own (any more)."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if self.is_gone:
+            return self.gone()
         if request.method == "POST" and not session.has_secret(request):
             # A second press whose session the first one has just replaced: on to where the first one leads.
             return self.go_on()
@@ -59,19 +64,22 @@ class FactorPage(SendPage):
         self.ways = [way for way in found if not channels or way.channel in channels]
         if hints.prefers_passkey(self.request):
             self.ways.sort(key=lambda way: way.channel != Channel.PASSKEY)
-        if "factor" in self.kwargs:
-            chosen = self._named(enrolled, person)
-        elif self.ways:
+        chosen = self._named(enrolled, person) if "factor" in self.kwargs else None
+        if chosen is None:
+            # SECURITY: alike for those that were removed, other people's, and those that never were.
+            self.is_gone = "factor" in self.kwargs
+            if not self.ways:
+                return False
             chosen = self.ways[0]
-        else:
-            return False
         self.factor, self.channel = chosen.factor, chosen.channel
         if self.factor.recipient_value:
             self.recipient = self.factor.recipient
         return True
 
-    def _named(self, enrolled: list[Factor], person: AbstractBaseUser) -> Way:
-        """The way of the URL: also one that is out at the moment or lost, which then says so itself. Else 404."""
+    def _named(self, enrolled: list[Factor], person: AbstractBaseUser) -> Way | None:
+        """The way of the URL: also one that is out at the moment or lost, which then says so itself. ``None`` for a
+        factor that is not there; 404 for a way that leads to none like it.
+        """
         # SECURITY: looked up among the person's own factors, so nobody else's can be named.
         for factor in enrolled:
             if factor.pk != self.kwargs["factor"]:
@@ -84,7 +92,8 @@ class FactorPage(SendPage):
             way = factors.device_way(factor, self.purpose)
             if way is not None and way.channel.value == self.kwargs["channel"]:
                 return way
-        raise Http404
+            raise Http404
+        return None
 
     def sending_for(self) -> AbstractBaseUser | None:
         return self.person
@@ -140,6 +149,14 @@ class FactorPage(SendPage):
         """The page that asks by ``way``."""
         raise NotImplementedError
 
+    def choice_url(self) -> str:
+        """This page without a way named, where the others are offered."""
+        raise NotImplementedError
+
+    def gone(self) -> HttpResponse:
+        """To what is left, and why: the factor was removed or replaced since the page was shown."""
+        return HttpResponseRedirect(with_gone(self.choice_url()))
+
     def options_url(self) -> str:
         """Where the script of a passkey's page gets what to ask the browser."""
         return reverse("twilio_verify:passkey_options", args=[self.purpose.value])
@@ -148,6 +165,8 @@ class FactorPage(SendPage):
         assert self.factor is not None  # ``find_ways`` found one
         here = Way(self.factor, self.channel)
         others = [Offer(way.factor, way.channel, self.way_url(way)) for way in self.ways if not _same(way, here)]
+        if GONE in self.request.GET and not self.request.POST:
+            kwargs.setdefault("problem", FactorNotFound().sentence)
         if self.asker is None:
             kwargs = {"part": "twilio_verify/_ask_send.html", **kwargs}
         else:

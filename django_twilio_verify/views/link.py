@@ -24,6 +24,7 @@ from ..web.qr import svg
 from ..web.wording import link_sentence_for
 from .base import BY_LINK, FormPage
 from .proof import RedeemMixin, VerificationMixin
+from .restart import restart_of
 
 
 class LinkView(RedeemMixin, FormPage):
@@ -70,11 +71,13 @@ class LinkView(RedeemMixin, FormPage):
         verification = self.verification
         link = _safe(verification.link) if self.progress.waits_for_link else ""
         others = plan.other_ways(verification)
+        is_over = not verifications.is_open(verification) and not self.progress.approved
         return super().get_context_data(
             verification=verification,
             recipient=verification.recipient,
             is_enrolling=verification.purpose in (Purpose.ENROL, Purpose.VERIFY),
             progress=self.progress,
+            restart=restart_of(self, verification) if is_over else None,
             link=link,
             next_way=others[0] if others else None,
             other_channels=others[1:],

@@ -44,6 +44,9 @@ class PaymentView(FactorPage):
     def way_url(self, way: Way | Offer) -> str:
         return self.url("payment_way", self.kwargs["key"], way.factor.pk, way.channel.value)
 
+    def choice_url(self) -> str:
+        return self.url("payment", self.kwargs["key"])
+
     def options_url(self) -> str:
         return f"{super().options_url()}?{urlencode({PAYMENT: self.kwargs['key']})}"
 

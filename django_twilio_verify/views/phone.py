@@ -27,12 +27,12 @@ from django.views.decorators.debug import sensitive_variables
 from ..choices import CheckOutcome, FactorKind
 from ..conf import settings
 from ..exceptions import TwilioVerifyError
-from ..flows import devicefactors, factors, recovery
+from ..flows import devicefactors, recovery
 from ..forms.names import NameForm
 from ..results import Enrolled
 from ..web import access, session
 from ..web.refusals import Refusal
-from .base import FormPage, PageMixin, StepUpMixin, demand_proof, must_prove_first
+from .base import FormPage, PageMixin, StepUpMixin, demand_proof, is_proof_old, must_prove_first
 from .enrolways import page_of
 from .proof import removed_again
 
@@ -130,6 +130,9 @@ class AppMixin(PushMixin):
             return self.refused(401, "not_signed_in", _("Sign in first."))
         if must_prove_first(self, person):
             return self.first_prove()
+        if is_proof_old(self, person):
+            url = reverse("twilio_verify:step_up")
+            return self.refused(403, "step_up_required", _("Confirm that it is you first."), url=url)
         self.person = person
         return None
 
@@ -141,11 +144,6 @@ class AppMixin(PushMixin):
             return self.refused(401, "not_signed_in", str(error))
         url = reverse("twilio_verify:challenge")
         return self.refused(401, "second_factor_required", _("A second factor is required."), url=url)
-
-    def is_stale(self) -> bool:
-        """Whether a factor was proved in this session, but too long ago for what protects the account."""
-        stale = self.access.is_verified and not self.access.has_proved(max_age=settings.step_up_age)
-        return stale and factors.has_factor(self.person)
 
     def refused(self, status: int, code: str, detail: str, **more: Any) -> HttpResponse:
         response = JsonResponse({"code": code, "detail": detail, **more}, status=status)
@@ -165,9 +163,6 @@ class AccessTokenView(AppMixin):
     def post(self, request: HttpRequest) -> HttpResponse:
         if refusal := self.refusal():
             return refusal
-        if self.is_stale():
-            url = reverse("twilio_verify:step_up")
-            return self.refused(403, "step_up_required", _("Confirm that it is you first."), url=url)
         name = _name_in(request)
         if name is None:
             return self.refused(400, "invalid", _("Give a JSON object with a name of 1 to 64 characters, or nothing."))

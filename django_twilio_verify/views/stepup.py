@@ -83,6 +83,9 @@ class StepUpView(SignedInMixin, FactorPage):
     def way_url(self, way: Way | Offer) -> str:
         return self.step_up_url("step_up_way", way.factor.pk, way.channel.value)
 
+    def choice_url(self) -> str:
+        return self.step_up_url("step_up")
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(
             recovery_url=self.step_up_url("step_up_recovery") if self.takes_recovery else "",

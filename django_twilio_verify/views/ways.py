@@ -9,12 +9,13 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpResponse, HttpResponseRedirect
 
 from ..choices import Channel, Purpose
-from ..exceptions import ConsentRequired, TwilioVerifyError
+from ..exceptions import ConsentRequired, FactorNotFound, TwilioVerifyError
 from ..flows import consent, verifications
 from ..flows.options import Payment
 from ..forms.recipients import ConsentForm
 from ..models import Factor
 from ..recipients import Recipient
+from ..results import Started
 from .address import act, button_of
 from .base import FormPage, code_url
 
@@ -60,22 +61,32 @@ class SendPage(FormPage):
         try:
             if isinstance(form, ConsentForm):
                 self._grant(form)
-            started = verifications.start(
-                recipient=self.recipient,
-                channel=self.channel,
-                client=self.client,
-                user=self.sending_for(),
-                purpose=self.purpose,
-                factor=self.factor,
-                backend=self.backend,
-                amount=self.payment.amount,
-                payee=self.payment.payee,
-            )
+            started = self.send()
         except ConsentRequired as error:
             return self.refuse(form if isinstance(form, ConsentForm) else ConsentForm(channel=self.channel), error)
+        except FactorNotFound:
+            return self.gone()
         except TwilioVerifyError as error:
             return self.refuse(form, error)
         return HttpResponseRedirect(code_url(self, started))
+
+    def send(self) -> Started:
+        """Have the code sent. Raises as ``verifications.start``."""
+        return verifications.start(
+            recipient=self.recipient,
+            channel=self.channel,
+            client=self.client,
+            user=self.sending_for(),
+            purpose=self.purpose,
+            factor=self.factor,
+            backend=self.backend,
+            amount=self.payment.amount,
+            payee=self.payment.payee,
+        )
+
+    def gone(self) -> HttpResponse:
+        """The answer where the factor was removed or replaced since the page was shown."""
+        raise FactorNotFound
 
     def _grant(self, form: ConsentForm) -> None:
         consent.grant(

@@ -378,6 +378,12 @@ def payment(request: HttpRequest, key: str) -> Payment | None:
     return Payment(**stored) if stored else None
 
 
+def payment_key(request: HttpRequest, payment: Payment) -> str:
+    """The key under which this session asked for ``payment``, the latest one; ``""`` if it did not."""
+    asked: dict[str, Any] = request.session.get(_PAYMENTS, {})
+    return next((key for key in reversed(asked) if asked[key] == asdict(payment)), "")
+
+
 def add_payment_proof(request: HttpRequest, verification_id: uuid.UUID) -> None:
     """Remember the approved verification of a payment, for ``web.payments.redeem``."""
     proofs = [one for one in request.session.get(_PAYMENT_PROOFS, ()) if one != str(verification_id)]

@@ -20,9 +20,11 @@ from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from django_twilio_verify.conf import fingerprint
 from django_twilio_verify.flows import recovery, trust
 from django_twilio_verify.flows.browsernames import browser_name
 from django_twilio_verify.models import Factor, TrustedBrowser, Verification
+from django_twilio_verify.recipients import Recipient
 from django_twilio_verify.signals import browser_trusted, browsers_revoked
 from django_twilio_verify.testing import outbox
 from django_twilio_verify.web.trust import COOKIE, KEPT
@@ -345,9 +347,7 @@ def remove_factor(user):
 
 def replace_number(user):
     # Both columns, as every writer of ours does: a factor is found by its key.
-    Factor.objects.filter(user=user).update(
-        recipient_value=OTHER_PHONE, key=fingerprint(Recipient.parse(OTHER_PHONE))
-    )
+    Factor.objects.filter(user=user).update(recipient_value=OTHER_PHONE, key=fingerprint(Recipient.parse(OTHER_PHONE)))
     agree(OTHER_PHONE, user=user)
 
 

@@ -109,7 +109,8 @@ def test_a_proof_is_used_within_ten_minutes(flows, clock):
 def test_other_peoples_proofs_are_not_there(flows, other):
     ann, bob = payer(), make_user("bob")
     verification = paid(flows, user=ann)
-    values = {"session": {"client": make_client("stolen"), "user": ann}, "person": {"user": bob}}.get(other, {"user": None})
+    values = {"session": {"client": make_client("stolen"), "user": ann}, "person": {"user": bob}}
+    values = values.get(other, {"user": None})
     if other == "unknown":
         values["user"] = ann
     with pytest.raises(VerificationNotFound):
