@@ -53,7 +53,8 @@ def test_the_way_to_a_factor_that_was_removed_is_gone(ann, client):
     sign_in(client)
     phone = Factor.objects.get(kind="phone")
     devicefactors.remove(ann, phone.pk)
-    assert client.post(f"/verify/challenge/{phone.pk}/sms/").status_code == 404
+    gone = client.post(f"/verify/challenge/{phone.pk}/sms/")["Location"]
+    assert gone == "/verify/challenge/?gone=1" and b"was removed or changed" in client.get(gone).content
 
 
 @pytest.mark.race

@@ -162,7 +162,7 @@ def test_a_tab_of_the_person_before_does_nothing_for_the_next(ann, eve):
     browser.post("/logout/")
     sign_in(browser, "eve")
     sent = len(outbox)
-    assert browser.post(f"/verify/challenge/{hers}/sms/").status_code == 404
+    assert browser.post(f"/verify/challenge/{hers}/sms/")["Location"] == "/verify/challenge/?gone=1"
     assert browser.get(page).status_code == browser.post(page, {"code": code}).status_code == 404
     assert browser.post(page + "resend/").status_code == 404
     assert len(outbox) == sent and who(browser) == ""

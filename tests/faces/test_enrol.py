@@ -36,6 +36,16 @@ def form(channel: str = "sms", **values: str) -> dict[str, str]:
     return {**address, "disclosure": shown, "consent": "on", **values}
 
 
+def restart_url(page) -> str:
+    """Where the button of a page that is over posts to."""
+    html = page.content.decode()
+    found = re.search(
+        r'<form method="post" action="([^"]+)"[^>]*>(?:(?!</form>).)*(?:Send a new code|again)', html, re.S
+    )
+    assert found, html
+    return found[1].replace("&amp;", "&")
+
+
 def post(client, channel: str = "sms", **values: str):
     return client.post(f"/verify/enrol/{channel}/", form(channel, **values))
 

@@ -20,7 +20,7 @@ from django_twilio_verify.flows import disclosures, handover
 from django_twilio_verify.models import ConsentEvent, Factor, Verification, VerificationAttempt, VerificationCheck
 from django_twilio_verify.testing import VerifyServer, outbox
 from django_twilio_verify.web.qr import svg
-from tests.faces.test_enrol import form, text
+from tests.faces.test_enrol import form, restart_url, text
 from tests.support import PHONE, agree, last_code, make_factor, make_user, race, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -168,7 +168,10 @@ def test_a_check_that_has_expired_says_so_and_begins_again(client, ann, clock):
     assert "There was time until" in text(client.get(page))
     assert "This check has expired." in text(client.post(page))
     assert "Start the check again" in text(client.get(page))
-    again = client.post(f"/verify/code/{Verification.objects.get().pk}/resend/")
+    # Not by the old page's button: what is over takes no send.
+    old = client.post(f"/verify/code/{Verification.objects.get().pk}/resend/")
+    assert "This check is over" in text(old) and len(outbox) == 1
+    again = client.post(restart_url(old))
     assert again["Location"].startswith("/verify/link/") and len(outbox) == 2
 
 

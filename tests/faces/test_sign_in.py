@@ -15,7 +15,7 @@ from django_twilio_verify.flows import consent, disclosures, recovery
 from django_twilio_verify.models import Factor, RecoveryCode, Verification, VerificationAttempt
 from django_twilio_verify.signals import second_factor_passed
 from django_twilio_verify.testing import outbox
-from tests.faces.test_enrol import text
+from tests.faces.test_enrol import restart_url, text
 from tests.support import (
     EMAIL,
     OTHER_PHONE,
@@ -139,10 +139,14 @@ def test_ways_that_are_not_the_persons_are_not_there(client, ann, path):
     for factor in Factor.objects.all():
         if factor.user == ann and "{}" not in path:
             continue
-        assert client.get(path.format(factor.pk)).status_code == 404
-        assert client.post(path.format(factor.pk)).status_code == 404
+        for answer in (client.get(path.format(factor.pk)), client.post(path.format(factor.pk))):
+            if factor.user == ann:  # a way that this factor has not
+                assert answer.status_code == 404
+            else:  # alike for what is gone and for what is somebody else's: to what is left, and why
+                assert answer["Location"] == "/verify/challenge/?gone=1"
     theirs = Factor.objects.get(user=stranger)
-    assert client.post(f"/verify/challenge/{theirs.pk}/sms/").status_code == 404
+    assert client.post(f"/verify/challenge/{theirs.pk}/sms/")["Location"] == "/verify/challenge/?gone=1"
+    assert "This sign-in method was removed or changed." in text(client.get("/verify/challenge/?gone=1"))
     assert outbox == []
 
 
@@ -172,7 +176,11 @@ def test_an_expired_code_says_so_and_a_new_one_can_be_had(client, clock, ann):
     clock.shift(601)
     assert "expired" in text(client.get(page))
     assert "This code has expired. Ask for a new one." in text(client.post(page, {"code": code}))
-    fresh = code_path(client.post(page + "resend/"))
+    sent = len(outbox)
+    for button in ("resend/", "call/"):  # of a page that was left open
+        old = client.post(page + button)
+        assert old.status_code == 200 and len(outbox) == sent
+    fresh = code_path(client.post(restart_url(old)))
     assert fresh != page
     client.post(fresh, {"code": last_code()})
     assert signed_in(client)

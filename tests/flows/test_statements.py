@@ -88,9 +88,9 @@ def test_enrolling_through_the_pages(client):
     start = cost(lambda: sent.append(client.post("/verify/enrol/sms/", form())))
     page = code_path(sent[0])
     check = cost(lambda: client.post(page, {"code": last_code()}))
-    # The page reads the verification before it is answered: what it asks for depends on it; and looks once more whether
-    # the person got another factor meanwhile.
-    assert (start[0], check[0]) == (17, 19)
+    # The page reads the verification before it is answered: what it asks for depends on it; and looks before the code
+    # is judged, and once more afterwards, whether the person got another factor meanwhile.
+    assert (start[0], check[0]) == (17, 20)
 
 
 def test_a_whole_sign_in(client):

@@ -56,7 +56,7 @@ def test_beside_another_way_it_opens_nothing(client, phone, inbox):
     sign_in(client)
     page = client.get("/verify/challenge/").content.decode()
     assert "was not used for a long time" in page and f"/challenge/{phone.pk}/" not in page
-    assert client.post(f"/verify/challenge/{phone.pk}/sms/").status_code == 404
+    assert client.post(f"/verify/challenge/{phone.pk}/sms/")["Location"] == "/verify/challenge/?gone=1"
     code_path(client.post("/verify/challenge/"))
     assert [message.to for message in outbox] == [EMAIL]
     client.post(_page(client), {"code": last_code()})

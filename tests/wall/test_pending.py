@@ -331,8 +331,8 @@ def test_a_reset_elsewhere_ends_a_sign_in_that_waits(ann, client):
     sign_in(client)
     page = code_path(client.post("/verify/challenge/"))
     reset(Client(), ann)
-    # The proof is of a sign-in that is over: it opens nothing.
-    assert client.post(page, {"code": last_code()})["Location"] == "/account/"
+    # The proof would be of a sign-in that is over: it is not even judged.
+    assert client.post(page, {"code": last_code()})["Location"] == "/login/"
     assert client.get("/account/")["Location"].startswith("/login/")
     assert client.get("/verify/challenge/")["Location"].startswith("/login/")
     assert copied(client).get("/whoami/").json() == {"user": ""}
