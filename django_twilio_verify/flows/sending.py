@@ -32,7 +32,7 @@ from ..models import ConsentEvent, Factor, Verification, VerificationAttempt
 from ..options import IncompatibleOptions, SendOptions, SendRequest
 from ..recipients import Recipient
 from ..results import ProviderSend, Started
-from . import assurance, consent, delivery, limits, outages, plan, routing
+from . import assurance, consent, delivery, guesses, limits, outages, plan, routing
 from .options import GivenOptions, Payment, gather, tagged
 from .persons import Person, session_fingerprint
 from .places import places
@@ -202,6 +202,8 @@ def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
         current = _pending(wanted)
         if current is not None and (standing := _standing(current, wanted, now)):
             return standing
+        if wanted.factor is not None:
+            guesses.require(wanted.factor, wanted.client, now)
         try:
             coded = _coded(wanted, current, now)
             return limits.within(subjects, now, partial(_reserve, coded, current, event, now))
