@@ -486,10 +486,13 @@ def check_countries(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+SAFE_LENGTH = 6
+
+
 def check_code(**kwargs: Any) -> list[CheckMessage]:
     """E018: ``TWILIO_VERIFY_CODE_LENGTH``, ``_CODE_LIFETIME``, ``_PENDING_LIFETIME``, ``_GRACE_DAYS``,
     ``_DECISION_AGE``, ``_REPROVE_DAYS``, ``_RESET_DELAY_HOURS``, ``_STEP_UP_AGE``, ``_TRUST_DAYS``,
-    ``_TRUSTED_PROXIES`` or ``_RETENTION_DAYS`` out of range.
+    ``_TRUSTED_PROXIES`` or ``_RETENTION_DAYS`` out of range. W006: codes of fewer than six digits.
     """
     bounds: Iterable[tuple[str, Callable[[], int], int, int]] = (
         ("CODE_LENGTH", lambda: settings.code_length, MIN_LENGTH, MAX_LENGTH),
@@ -504,7 +507,7 @@ def check_code(**kwargs: Any) -> list[CheckMessage]:
         ("RETENTION_DAYS", lambda: settings.retention_days, 1, 36_525),
         ("TRUST_DAYS", _trust_days, 0, 365),
     )
-    return [
+    messages: list[CheckMessage] = [
         Error(
             f"TWILIO_VERIFY_{name} must be a whole number from {low} to {high}.",
             id="twilio_verify.E018",
@@ -512,6 +515,11 @@ def check_code(**kwargs: Any) -> list[CheckMessage]:
         for name, read, low, high in bounds
         if not _within(read, low, high)
     ]
+    if not messages and settings.code_length < SAFE_LENGTH:
+        hint = "NIST SP 800-63B-4 asks for at least six digits (section 3.1.3.2)."
+        sentence = f"TWILIO_VERIFY_CODE_LENGTH is {settings.code_length}: such codes are easily guessed."
+        messages.append(Warning(sentence, hint=hint, id="twilio_verify.W006"))
+    return messages
 
 
 def _trust_days() -> int:

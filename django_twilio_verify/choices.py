@@ -168,6 +168,8 @@ class CheckOutcome(models.TextChoices):
     WAITING = "waiting", _("not answered yet")  # of a push: nobody has answered, or the number is still to be typed
     DENIED = "denied", _("denied")  # the person said no, on the phone
     LOST = "lost", _("device not known any more")  # removed, here or at the provider
+    HELD = "held", _("blocked after too many wrong codes")  # not judged; another factor or a recovery code releases it
+    TOO_SOON = "too_soon", _("asked to wait after wrong codes")  # not judged; Checked.retry_at says until when
 
 
 class ConsentEventType(models.TextChoices):

@@ -30,7 +30,9 @@ DEFAULT_LIMITS: Mapping[str, int] = {
     "recipient_hour": 10,
     "ip_hour": 60,
     "recovery_hour": 10,
+    "recovery_network_hour": 100,
     "push_unanswered": 3,
+    "push_unanswered_day": 10,
     "passkey_ip_hour": 300,
 }
 RESEND_SPACING = (30, 40, 60, 90, 120)
@@ -272,7 +274,9 @@ class Settings:
     @property
     def limits(self) -> Mapping[str, int]:
         """How often in an hour, by rule: sends by ``person_hour``, ``recipient_hour``, ``ip_hour``; tries by
-        ``recovery_hour``. ``push_unanswered``: prompts without a yes, of one person in ten minutes;
+        ``recovery_hour`` (of one account from one network) and ``recovery_network_hour`` (of all accounts from one
+        network). ``push_unanswered``, ``push_unanswered_day``: prompts without a yes, of one person in ten minutes and
+        in a day;
         ``passkey_ip_hour``: begun sign-ins without a name, which a login page makes of its own accord.
         """
         return {**DEFAULT_LIMITS, **_mapping("LIMITS", {})}

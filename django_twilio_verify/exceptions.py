@@ -131,6 +131,17 @@ class FactorNotFound(TwilioVerifyError, Http404):
     }
 
 
+class FactorHeld(TwilioVerifyError, PermissionDenied):
+    """The sign-in method takes no answers after too many wrong ones, so nothing was sent and nothing judged."""
+
+    default_code = "factor_held"
+    sentences: ClassVar[Mapping[str, Sentence]] = {
+        "factor_held": _(
+            "This sign-in method is blocked after too many wrong codes. Use another one, or a recovery code."
+        ),
+    }
+
+
 class TooWeak(TwilioVerifyError, PermissionDenied):
     """The site asks for a stronger way (``TWILIO_VERIFY_MINIMUM_ASSURANCE``), so nobody was asked and nothing sent."""
 
@@ -163,6 +174,9 @@ class RateLimited(TwilioVerifyError):
         "recipient_hour": _("Many codes were sent to this address. Try again later."),
         "ip_hour": _("Many codes were asked for from your network. Try again later."),
         "recovery_hour": _("Too many wrong recovery codes. Try again later."),
+        "guesses": _("Too many wrong codes. Wait before you try again, or use another sign-in method."),
+        "push_unanswered_day": _("Your phone was asked many times today without a yes. Use another sign-in method."),
+        "recovery_network_hour": _("Many recovery codes were tried from your network. Try again later."),
         "push_unanswered": _("Your phone was asked several times without a yes. Try again later, or try another way."),
         "passkey_ip_hour": _("Passkeys were asked for many times from your network. Try again later."),
         "provider": _("Too many codes were asked for. Try again later."),

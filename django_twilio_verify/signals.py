@@ -47,6 +47,11 @@ another way. ``factor`` (no longer in the database), ``user``, ``client`` (from 
 ``None``).
 """
 
+factor_held = Signal()
+"""A factor takes no more answers after 50 consecutive failures: somebody may know the password. Sent once for each time
+it is held. ``factor``, ``user``, ``client`` (of the last failure).
+"""
+
 factors_reset = Signal()
 """A reset was carried out: the person has no factor, recovery code or trusted browser any more. Sent once for each,
 after ``factor_removed`` for each factor. ``reset`` (a ``FactorReset``), ``user``.

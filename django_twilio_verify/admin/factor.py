@@ -35,6 +35,8 @@ class FactorAdmin(PersonAdmin):
         "sid",
         "platform",
         "lost_at",
+        "failures",
+        "held_at",
         "created_at",
         "confirmed_at",
         "last_used_at",

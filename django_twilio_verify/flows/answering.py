@@ -18,12 +18,13 @@ from django.views.decorators.debug import sensitive_variables
 
 from ..backends.handler import backends
 from ..choices import CheckOutcome
+from ..clientinfo import ClientInfo
 from ..conf import settings
 from ..exceptions import BackendError
 from ..models import Verification
 from ..results import Checked
 from ..signals import verification_approved, verification_refused
-from . import checking
+from . import checking, guesses
 from .checking import Answer, Claimed, LinkClaimed, LinkQuestion
 
 T = TypeVar("T", Claimed, LinkClaimed)
@@ -39,20 +40,20 @@ def answered(answer: Answer) -> Checked:
     """What comes of ``answer``. Errors as ``verifications.check``."""
     claimed = _claimed(answer.verification_id, lambda: checking.claim(answer, timezone.now()))
     if isinstance(claimed, Checked):
-        return announced(claimed)
+        return announced(claimed, answer.client)
     if claimed is None:
         return checking.busy(checking.load(answer.verification_id, answer.client, answer.user))
     if claimed.is_own:
         settled = checking.settle(claimed, checking.judge(claimed), timezone.now())
         if settled.approved:
             checking.report(settled.verification)
-        return announced(settled)
+        return announced(settled, answer.client)
     asked = claimed.verification
     try:
         judged = backends[asked.backend].check(asked.recipient, claimed.code.digits, sid=asked.sid, **_payment(asked))
     except BackendError as error:
-        return announced(checking.settle_failed(claimed, error, timezone.now()))
-    return announced(checking.settle(claimed, judged, timezone.now()))
+        return announced(checking.settle_failed(claimed, error, timezone.now()), answer.client)
+    return announced(checking.settle(claimed, judged, timezone.now()), answer.client)
 
 
 @sensitive_variables("answer", "claimed")
@@ -60,12 +61,12 @@ async def aanswered(answer: Answer) -> Checked:
     """As ``answered``; a slow provider holds up no other request."""
     claimed = await _aclaimed(answer.verification_id, lambda: checking.claim(answer, timezone.now()))
     if isinstance(claimed, Checked):
-        return await sync_to_async(announced)(claimed)
+        return await sync_to_async(announced)(claimed, answer.client)
     if claimed is None:
         found = await sync_to_async(checking.load)(answer.verification_id, answer.client, answer.user)
         return checking.busy(found)
     if claimed.is_own:
-        return await _ajudged_here(claimed)
+        return await _ajudged_here(claimed, answer.client)
     asked = claimed.verification
     try:
         judged = await backends[asked.backend].acheck(
@@ -75,17 +76,17 @@ async def aanswered(answer: Answer) -> Checked:
         settled = await sync_to_async(checking.settle_failed)(claimed, error, timezone.now())
     else:
         settled = await sync_to_async(checking.settle)(claimed, judged, timezone.now())
-    return await sync_to_async(announced)(settled)
+    return await sync_to_async(announced)(settled, answer.client)
 
 
 @sensitive_variables("claimed")
-async def _ajudged_here(claimed: Claimed) -> Checked:
+async def _ajudged_here(claimed: Claimed, client: ClientInfo) -> Checked:
     # A slow hash and a call to the provider: neither in the one thread that all requests share.
     judged = await sync_to_async(checking.judge, thread_sensitive=False)(claimed)
     settled = await sync_to_async(checking.settle)(claimed, judged, timezone.now())
     if settled.approved:
         await sync_to_async(checking.report, thread_sensitive=False)(settled.verification)
-    return await sync_to_async(announced)(settled)
+    return await sync_to_async(announced)(settled, client)
 
 
 @sensitive_variables("question", "claimed")
@@ -124,8 +125,9 @@ async def alink_checked(question: LinkQuestion) -> Checked:
     return await sync_to_async(announced)(settled)
 
 
-def announced(checked: Checked) -> Checked:
-    """``checked``, once the receivers of signals have heard of it."""
+def announced(checked: Checked, client: ClientInfo | None = None) -> Checked:
+    """``checked``, once failures are on record and receivers have heard of it. ``client``: who answered."""
+    guesses.settle(checked, client or ClientInfo())
     if checked.approved:
         verification_approved.send(sender=Verification, verification=checked.verification)
     elif checked.outcome not in _NO_REFUSAL:

@@ -27,7 +27,7 @@ from ..factor_options import NO_DETAILS, ChallengeDetails
 from ..factor_results import ChallengeStatus, ProviderChallenge
 from ..models import Entity, Factor, Verification
 from ..results import Challenged
-from . import assurance, checking, limits, routing
+from . import assurance, checking, guesses, limits, routing
 from .options import Payment
 from .persons import Person, session_fingerprint
 from .places import places
@@ -47,7 +47,11 @@ SILENT_PLATFORM = "none"
 LIFETIME = timedelta(minutes=10)
 """How long an answer may take: what NIST SP 800-63B allows, and what Verify's passkey options say to browsers."""
 PUSH_LIFETIME = timedelta(minutes=5)
-PROMPTS_WITHIN = timedelta(minutes=10)
+PROMPTS_WITHIN: Mapping[str, timedelta] = {
+    "push_unanswered_day": timedelta(days=1),
+    "push_unanswered": timedelta(minutes=10),
+}
+"""The limits of prompts that nobody approved, and the time in which they count."""
 HIDDEN_ID = "verification"
 """The hidden detail of a push that holds the verification's id, by which one is found whose SID was lost."""
 _PUSHED = (Channel.PUSH, Channel.SILENT)
@@ -191,6 +195,8 @@ def reserve(wanted: Wanted, now: datetime) -> Challenged | Verification:
         current = Verification.objects.filter(pending_key__in=wanted.places).order_by("-created_at").first()
         if current is not None and (standing := _standing(current, now)):
             return standing
+        if wanted.factor is not None:
+            guesses.require(wanted.factor, wanted.client, now)
         try:
             return limits.within(subjects, now, partial(_open, wanted, current, now))
         except IntegrityError:
@@ -247,14 +253,17 @@ def _spare(wanted: Wanted, now: datetime) -> None:
     """SECURITY: prompts that nobody said yes to are limited: people who are asked often enough say yes to be left
     alone. Simultaneous ones of one person count each other: they hold the person's counter (``limits.within``) by now.
     """
+    longest = max(PROMPTS_WITHIN.values())
     recent = Verification.objects.filter(
-        user=wanted.user.pk if wanted.user else None, channel__in=_PUSHED, created_at__gt=now - PROMPTS_WITHIN
+        user=wanted.user.pk if wanted.user else None, channel__in=_PUSHED, created_at__gt=now - longest
     ).exclude(status__in=(VerificationStatus.APPROVED, VerificationStatus.FAILED))
-    times = sorted(recent.values_list("created_at", flat=True))
-    allowed = settings.limits["push_unanswered"]
-    if len(times) >= allowed:
-        first = times[len(times) - allowed] if allowed > 0 else now
-        raise RateLimited("push_unanswered", retry_at=first + PROMPTS_WITHIN)
+    prompts = sorted(recent.values_list("created_at", flat=True))
+    for rule, within in PROMPTS_WITHIN.items():
+        times = [moment for moment in prompts if moment > now - within]
+        allowed = settings.limits[rule]
+        if len(times) >= allowed:
+            first = times[len(times) - allowed] if allowed > 0 else now
+            raise RateLimited(rule, retry_at=first + within)
 
 
 def details(wanted: Wanted, verification: Verification) -> ChallengeDetails:
@@ -352,7 +361,7 @@ def held(verification: Verification, factor: Factor, now: datetime) -> CheckOutc
     # SECURITY: of whom it was begun for, whosoever the row is by now.
     whose = verification.user_id
     still = Factor.objects.filter(pk=factor.pk, user=whose, confirmed_at__isnull=False, lost_at=None)
-    if not still.update(last_used_at=now):
+    if not still.update(last_used_at=now, **guesses.RESET):
         return CheckOutcome.LOST
     Verification.objects.filter(pk=verification.pk).update(factor=factor, user=whose)
     return None

@@ -31,7 +31,7 @@ from ..factor_results import ChallengeStatus, ProviderChallenge
 from ..models import Entity, Factor, Verification
 from ..results import Challenged, Checked
 from ..signals import login_denied, verification_started
-from . import answering, asking, checking, replays
+from . import answering, asking, checking, guesses, replays
 from .answering import POLL
 from .asking import Ask
 from .options import Payment
@@ -244,24 +244,24 @@ def _coded(given: Given) -> Steps[Checked]:
         typed = typed_code(given, verification)
         if typed.problem is not None:
             return checking.checked(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
-        return _taken(verification, now)
+        return _taken(verification, given.client, now)
 
     verification = yield from claimed(given, claim)
     if isinstance(verification, Checked):
-        return answering.announced(verification)
+        return answering.announced(verification, given.client)
     factor, now = factor_of(verification), timezone.now()
     if factor is None or not asking.may_answer(factor, verification):
-        return answering.announced(checking.settle_as(verification, CheckOutcome.LOST, now))
+        return answering.announced(checking.settle_as(verification, CheckOutcome.LOST, now), given.client)
     code = typed_code(given, verification).digits
     if replays.was_accepted(factor.pk, code, now):
-        return answering.announced(_replayed(given, verification, now))
+        return answering.announced(_replayed(given, verification, now), given.client)
     try:
         told = yield from _judged_code(verification, factor, code)
     except BackendError as error:
-        return answering.announced(unanswered(verification, error))
+        return answering.announced(unanswered(verification, error), given.client)
     if not told.approved:
         yield from _others_written(verification, factor, code)
-    return answering.announced(_settle_code(given, verification, factor, code, told, timezone.now()))
+    return answering.announced(_settle_code(given, verification, factor, code, told, timezone.now()), given.client)
 
 
 def _replayed(given: Given, verification: Verification, now: datetime, provider_code: int = 0) -> Checked:
@@ -371,7 +371,7 @@ def _claim_credential(given: Given) -> Checked | Verification | None:
         return early
     if not credential_digest(given.credential):
         return checking.checked(verification, CheckOutcome.MALFORMED, problem="not_a_passkey")
-    return _taken(verification, now)
+    return _taken(verification, given.client, now)
 
 
 def credential_digest(credential: Mapping[str, Any] | None) -> str:
@@ -433,7 +433,9 @@ def _numbered(given: Given) -> Steps[Checked]:
         return checking.checked(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
     open_ = Verification.objects.open_at(now).filter(pk=verification.pk)
     if not open_.filter(match_number=typed.digits).update(matched_at=now, poll_after=None):
-        return answering.announced(_misread(verification, now))
+        misread = _misread(verification, now)
+        guesses.fail(verification, given.client)
+        return answering.announced(misread, given.client)
     return (yield from polling(given))
 
 
@@ -607,8 +609,8 @@ def _refused_early(verification: Verification, given: Given, now: datetime) -> C
     return None
 
 
-def _taken(verification: Verification, now: datetime) -> Checked | Verification | None:
-    taken = checking.take(verification, now)
+def _taken(verification: Verification, client: ClientInfo, now: datetime) -> Checked | Verification | None:
+    taken = checking.take(verification, client, now)
     return verification if taken is True else taken
 
 

@@ -23,10 +23,17 @@ from ..choices import Channel, CheckOutcome, Purpose, VerificationStatus
 from ..clientinfo import ClientInfo
 from ..codes import TypedCode
 from ..conf import MAX_CHECKS, settings
-from ..exceptions import BackendError, BackendRejected, BackendUnavailable, VerificationNotFound
+from ..exceptions import (
+    BackendError,
+    BackendRejected,
+    BackendUnavailable,
+    FactorHeld,
+    RateLimited,
+    VerificationNotFound,
+)
 from ..models import Verification, VerificationCheck
 from ..results import Checked, ProviderCheck, ProviderStatus
-from . import factorgate, plan
+from . import factorgate, guesses, plan
 from .options import Payment
 from .persons import session_matches
 from .transactions import short_transaction
@@ -100,7 +107,8 @@ class LinkClaimed:
 
 def load(verification_id: uuid.UUID, client: ClientInfo, user: AbstractBaseUser | None) -> Verification:
     """The verification, if it is the caller's own. Raises ``VerificationNotFound`` alike for all others."""
-    verification = Verification.objects.filter(pk=verification_id).first()
+    # With its factor, of which the count of failures is asked before an answer is judged.
+    verification = Verification.objects.select_related("factor").filter(pk=verification_id).first()
     if verification is None or not session_matches(verification.session, client):
         raise VerificationNotFound
     # SECURITY: a session may change hands (another sign-in) and keep its secret; the person must be the same too.
@@ -125,11 +133,11 @@ def claim(answer: Answer, now: datetime) -> Checked | Claimed | None:
     typed = read_code(answer.code, verification)
     if typed.problem is not None:
         return checked(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
-    taken = take(verification, now)
+    taken = take(verification, answer.client, now)
     return Claimed(verification, typed) if taken is True else taken
 
 
-def take(verification: Verification, now: datetime) -> Checked | Literal[True] | None:
+def take(verification: Verification, client: ClientInfo, now: datetime) -> Checked | Literal[True] | None:
     """Count an answer to ``verification`` and hold the place while it is judged: true if this call does; what it is
     answered if there were too many; ``None``: wait and ask again.
     """
@@ -138,7 +146,14 @@ def take(verification: Verification, now: datetime) -> Checked | Literal[True] |
     if verification.checks >= MAX_CHECKS:  # the last answer was cut short and counted
         close(verification, VerificationStatus.MAX_ATTEMPTS_REACHED)
         return checked(verification, CheckOutcome.USED_UP)
+    try:
+        guesses.charge(verification, client, now)
+    except FactorHeld:
+        return checked(verification, CheckOutcome.HELD)
+    except RateLimited as limit:
+        return checked(verification, CheckOutcome.TOO_SOON, retry_at=limit.retry_at)
     if not count_answer(verification, "checks", now):
+        guesses.give_back(verification)
         return None
     verification.checks += 1
     return True
@@ -315,6 +330,9 @@ def release(verification: Verification, counter: str, error: BackendError, now: 
     # A time-out may have counted at the provider, so it counts here; what never reached it does not.
     counted = isinstance(error, BackendUnavailable) and error.perhaps_done
 
+    if not counted:
+        guesses.give_back(verification)
+
     def write() -> None:
         values = {} if counted else {counter: F(counter) - 1}
         Verification.objects.filter(pk=verification.pk).update(checking_until=None, **values)
@@ -328,6 +346,7 @@ def uncount(verification: Verification, counter: str) -> None:
     row = Verification.objects.filter(pk=verification.pk)
     short_transaction(lambda: row.update(checking_until=None, **{counter: F(counter) - 1}))
     setattr(verification, counter, getattr(verification, counter) - 1)
+    guesses.give_back(verification)
 
 
 class _Forbidden(Exception):
@@ -460,7 +479,12 @@ def busy(verification: Verification) -> Checked:
 
 
 def checked(
-    verification: Verification, outcome: CheckOutcome, *, problem: str = "", next_way: Channel | None = None
+    verification: Verification,
+    outcome: CheckOutcome,
+    *,
+    problem: str = "",
+    next_way: Channel | None = None,
+    retry_at: datetime | None = None,
 ) -> Checked:
     """The answer that describes ``verification`` after ``outcome``."""
     used_up = outcome == CheckOutcome.USED_UP
@@ -468,7 +492,7 @@ def checked(
         verification=verification,
         outcome=outcome,
         checks_left=max(MAX_CHECKS - verification.checks, 0),
-        retry_at=verification.expires_at if used_up else None,
+        retry_at=verification.expires_at if used_up else retry_at,
         problem=problem,
         next_way=next_way,
     )

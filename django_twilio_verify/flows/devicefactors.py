@@ -372,7 +372,7 @@ def _claim(given: Given) -> Checked | Verification | None:
             return checking.checked(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
     elif not challenges.credential_digest(given.credential):
         return checking.checked(verification, CheckOutcome.MALFORMED, problem="not_a_passkey")
-    taken = checking.take(verification, now)
+    taken = checking.take(verification, given.client, now)
     return verification if taken is True else taken
 
 

@@ -24,16 +24,22 @@ OPENING = (Purpose.LOGIN, Purpose.STEP_UP, Purpose.PAYMENT)
 """The purposes that open an account, or act in its name. Enrolling and proving an address need no factor."""
 
 
-def require(user: AbstractBaseUser | None, recipient: Recipient, purpose: Purpose) -> None:
+def require(user: AbstractBaseUser | None, recipient: Recipient, purpose: Purpose) -> Factor | None:
     """Refuse to send for ``purpose`` unless ``recipient`` is a factor that opens the account of ``user`` now.
+
+    Returns that factor, or ``None`` for the purposes that need none.
 
     One SELECT for the purposes that open an account, none for others; one more where a factor is stale.
 
     Raises:
         FactorNotFound: also without a user, and alike for unknown recipients and other users' factors.
     """
-    if purpose in OPENING and not _opens(user, recipient):
+    if purpose not in OPENING:
+        return None
+    factor = _opening(user, recipient)
+    if factor is None:
         raise FactorNotFound
+    return factor
 
 
 def hold(user_id: Any, recipient: Recipient, purpose: Purpose) -> bool:
@@ -59,7 +65,7 @@ def still_opens(verification: Verification) -> bool:
         return False
     if not hold(verification.user_id, verification.recipient, purpose):
         return False
-    return not settings.reprove_days or _opens(verification.user, verification.recipient)
+    return not settings.reprove_days or _opening(verification.user, verification.recipient) is not None
 
 
 def proved_by(verification: Verification) -> Q:
@@ -85,13 +91,13 @@ def is_still_proved(verification: Verification) -> bool:
     return Verification.objects.filter(proved_by(verification), pk=verification.pk).exists()
 
 
-def _opens(user: AbstractBaseUser | None, recipient: Recipient) -> bool:
+def _opening(user: AbstractBaseUser | None, recipient: Recipient) -> Factor | None:
     if user is None:
-        return False
+        return None
     keys = fingerprints(recipient)
     # SECURITY: among all that opens the account, by which a stale number is judged: it does while nothing else does.
     opening = stale.opening(user, list(Factor.objects.confirmed_for(user.pk)))
-    return any(factor.key in keys and factor.lost_at is None for factor in opening)
+    return next((factor for factor in opening if factor.key in keys and factor.lost_at is None), None)
 
 
 def _standing(user_id: Any, recipient: Recipient) -> QuerySet[Factor]:

@@ -18,7 +18,7 @@ from ..conf import fingerprint, fingerprints
 from ..exceptions import VerificationNotFound
 from ..models import Factor, Verification
 from ..signals import factor_confirmed, factor_shared
-from . import assurance, checking, consent, outages, plan, stale
+from . import assurance, checking, consent, guesses, outages, plan, stale
 from .outages import Outages
 from .plan import Asked
 
@@ -88,9 +88,11 @@ def ways(
 
     Channels that are out are left out, unless nothing else would be left: nobody is locked out by an outage of an hour.
     Channels that are too weak for the site's policy are left out, even if none is left (``assurance``), and so are
-    factors that the provider keeps and does not know any more. ``user``, ``client``: for the site's router and policy.
-    One SELECT.
+    factors that the provider keeps and does not know any more, and those held after too many wrong codes. ``user``,
+    ``client``: for the site's router and policy. One SELECT; two more for a factor that is held.
     """
+    held = {one.pk for one in guesses.held(factors)}
+    factors = [one for one in factors if one.pk not in held]
     out = outages.current()
     asked = {one.pk: _asked(one, Purpose(purpose), user, client) for one in factors if one.recipient_value}
     found = _ways(factors, asked, Purpose(purpose), out) or _ways(factors, asked, Purpose(purpose), frozenset())

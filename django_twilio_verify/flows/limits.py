@@ -42,7 +42,7 @@ def within(subjects: Mapping[str, str], now: datetime, work: Callable[[], T]) ->
     Raises ``RateLimited`` with the rule as its code and the time left.
     """
     limits = settings.limits
-    keys = {_key(rule, subject): rule for rule, subject in subjects.items() if subject}
+    keys = {key(rule, subject): rule for rule, subject in subjects.items() if subject}
     for rule in keys.values():
         if limits[rule] <= 0:
             raise RateLimited(rule, retry_at=now + WINDOW)
@@ -97,6 +97,7 @@ def _reached(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime) 
     return RateLimited(keys[last.key], retry_at=last.since + WINDOW)
 
 
-def _key(rule: str, subject: str) -> str:
+def key(rule: str, subject: str) -> str:
+    """Return the key of the counter of ``rule`` for ``subject``, in the table of limits."""
     # SECURITY: keyed, so that addresses do not stand in this table as they are, nor can be found by trying them all.
     return settings.fingerprint_keys[0].fingerprint(f"limit:{rule}", subject)

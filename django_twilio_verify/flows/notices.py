@@ -49,6 +49,7 @@ class Notice(StrEnum):
     RECOVERY_CODE_USED = "recovery_code_used"
     LOGIN_DENIED = "login_denied"
     BROWSER_TRUSTED = "browser_trusted"
+    WRONG_CODES = "wrong_codes"
     RESET_REQUESTED = "reset_requested"
     RESET_CANCELED = "reset_canceled"
     RESET_DONE = "reset_done"

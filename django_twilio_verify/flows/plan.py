@@ -121,13 +121,16 @@ def can_call(verification: Verification) -> bool:
     )
 
 
+_NO_FAILURES = {"failures": 0, "failures_told": 0, "held_at": None}
+
+
 def remember(verification: Verification, now: datetime) -> None:
     """Note that ``verification`` was approved at ``now``, if it is of a factor: the way that worked goes first from
     here on. One UPDATE.
     """
     if verification.factor_id is None:
         return
-    values: dict[str, object] = {"last_used_at": now, "channel": verification.channel}
+    values: dict[str, object] = {"last_used_at": now, "channel": verification.channel, **_NO_FAILURES}
     if verification.line_type:
         values["line_type"] = verification.line_type
     Factor.objects.filter(pk=verification.factor_id).update(**values)

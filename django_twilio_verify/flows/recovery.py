@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
+from datetime import datetime
+from textwrap import wrap
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import check_password, get_hasher, make_password
@@ -14,14 +16,17 @@ from django.views.decorators.debug import sensitive_variables
 from ..clientinfo import ClientInfo
 from ..models import RecoveryCode
 from ..signals import recovery_code_used
-from . import limits, notices
+from . import guesses, limits, notices
 from .notices import Notice
 
 COUNT = 10
 LOW = 3
 """From so few on the person is told to make new ones."""
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
-_SELECTOR, _SECRET = 4, 8  # 40 secret bits; guesses are limited, hashes are slow
+_SELECTOR, _SECRET = 4, 12
+"""80 bits in all. From 64 bits on, NIST SP 800-63B-4, section 3.1.2.2, asks for no limit by account, and there is none:
+somebody who knows the password must not use up the tries of its owner.
+"""
 _CONFUSED = str.maketrans("ilo", "110")
 
 
@@ -29,7 +34,7 @@ def issue(user: AbstractBaseUser) -> list[str]:
     """Make a new set of ten codes for ``user``, in place of any earlier one, and return them: the only time they are
     known.
 
-    Each looks like ``abcd-efgh-jkmn``. Takes about half a second of hashing, with no transaction open.
+    Each looks like ``abcd-efgh-jkmn-pqrs``. Takes about half a second of hashing, with no transaction open.
     """
     codes = _distinct_codes()
     now = timezone.now()
@@ -45,7 +50,7 @@ def issue(user: AbstractBaseUser) -> list[str]:
     with transaction.atomic(using=router.db_for_write(RecoveryCode)):
         RecoveryCode.objects.filter(user_id=user.pk).delete()
         RecoveryCode.objects.bulk_create(rows)
-    return ["-".join((code[:4], code[4:8], code[8:])) for code in codes]
+    return ["-".join(wrap(code, 4)) for code in codes]
 
 
 def renew(user: AbstractBaseUser, client: ClientInfo | None = None) -> list[str]:
@@ -70,11 +75,27 @@ def is_low(user: AbstractBaseUser) -> bool:
 def redeem(user: AbstractBaseUser, typed: str, client: ClientInfo | None = None) -> bool:
     """Spend the code that ``user`` typed, in any case, with or without hyphens and spaces. True for exactly one call.
 
-    The person is told of it by mail. ``client``: where it was typed. Raises ``RateLimited`` after as many tries in an
-    hour as the limit ``recovery_hour`` allows.
+    The person is told of it by mail, and of many wrong ones. ``client``: where it was typed. Raises ``RateLimited``
+    after as many tries in an hour as ``recovery_hour`` allows for this account from the network of ``client``, or
+    ``recovery_network_hour`` for all accounts.
     """
     now = timezone.now()
-    limits.within({"recovery_hour": str(user.pk)}, now, lambda: None)
+    at = client or ClientInfo()
+    # SECURITY: by network: a stranger's tries are not charged to the owner, who is somewhere else.
+    limits.within({"recovery_hour": f"{user.pk}:{at.network}", "recovery_network_hour": at.network}, now, lambda: None)
+    if not _spent(user, typed, now):
+        guesses.recovery_failed(user, at, now)
+        return False
+    guesses.recovery_worked(user)
+    left = remaining(user)
+    recovery_code_used.send(sender=RecoveryCode, user=user, remaining=left)
+    notices.send(Notice.RECOVERY_CODE_USED, user, client=client, values={"remaining": left})
+    return True
+
+
+@sensitive_variables("typed", "code")
+def _spent(user: AbstractBaseUser, typed: str, now: datetime) -> bool:
+    """Spend the code that was typed; whether this call did."""
     code = re.sub(r"[^0-9a-z]", "", typed[:100].lower()).translate(_CONFUSED)
     row = RecoveryCode.objects.filter(user_id=user.pk, selector=code[:_SELECTOR], used_at=None).first()
     if row is None:
@@ -84,12 +105,7 @@ def redeem(user: AbstractBaseUser, typed: str, client: ClientInfo | None = None)
     if not check_password(code[_SELECTOR:], row.verifier, preferred=_hasher()):
         return False
     # SECURITY: one conditional UPDATE: of simultaneous calls with one code, one spends it.
-    if not RecoveryCode.objects.filter(pk=row.pk, used_at=None).update(used_at=now):
-        return False
-    left = remaining(user)
-    recovery_code_used.send(sender=RecoveryCode, user=user, remaining=left)
-    notices.send(Notice.RECOVERY_CODE_USED, user, client=client, values={"remaining": left})
-    return True
+    return bool(RecoveryCode.objects.filter(pk=row.pk, used_at=None).update(used_at=now))
 
 
 def _distinct_codes() -> list[str]:

@@ -34,7 +34,7 @@ from ..models import ConsentEvent, Factor, Verification, VerificationAttempt
 from ..options import IncompatibleOptions, SendOptions, SendRequest
 from ..recipients import Recipient
 from ..results import ProviderSend, Started
-from . import assurance, consent, delivery, factorgate, limits, outages, plan, routing
+from . import assurance, consent, delivery, factorgate, guesses, limits, outages, plan, routing
 from .options import GivenOptions, Payment, gather, tagged
 from .persons import Person, session_fingerprint
 from .places import places
@@ -146,7 +146,7 @@ def wanted(ask: Ask) -> Wanted:
     if purpose == Purpose.PAYMENT and channel in _BY_LINK:
         # SECURITY: whoever opens a link approves no amount. Verify refuses it with PSD2 too (60329).
         raise ValueError("A payment is approved by a code: a link shows nobody what is paid to whom.")
-    factorgate.require(ask.user, recipient, purpose)
+    factor = factorgate.require(ask.user, recipient, purpose) or ask.factor
     gathered = gather(SendRequest(recipient, channel, purpose, ask.user, ask.client, alias), ask.options, payment)
     return Wanted(
         recipient=recipient,
@@ -154,7 +154,7 @@ def wanted(ask: Ask) -> Wanted:
         client=ask.client,
         user=ask.user,
         purpose=purpose,
-        factor=ask.factor,
+        factor=factor,
         backend=alias,
         resend=ask.resend,
         options=gathered.options,
@@ -213,6 +213,8 @@ def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
             raise VerificationNotFound("verification_closed")
         if current is not None and (standing := _standing(current, wanted, now)):
             return standing
+        if wanted.factor is not None:
+            guesses.require(wanted.factor, wanted.client, now)
         try:
             coded = _coded(wanted, current, now)
             return limits.within(subjects, now, partial(_reserve, coded, current, event, now))

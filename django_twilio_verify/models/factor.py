@@ -64,6 +64,12 @@ class Factor(models.Model):
     """When the provider said that it does not know the factor (any more). Not offered from then on, but not gone: a
     person whose factors are lost is not let in without one.
     """
+    failures = models.PositiveIntegerField(_("consecutive failures"), default=0)
+    """Wrong answers since the last right one, of all sessions together (``flows.guesses``)."""
+    failures_told = models.PositiveSmallIntegerField(default=0, editable=False)
+    """At how many of them the user was last told by email."""
+    held_at = models.DateTimeField(_("held"), null=True)
+    """Since when it takes no more answers, for too many failures."""
     line_type = models.CharField(_("kind of line"), max_length=20, blank=True)
     label = models.CharField(_("name"), max_length=64, blank=True)
     created_at = models.DateTimeField(_("enrolled"))

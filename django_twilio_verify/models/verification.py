@@ -91,6 +91,9 @@ class Verification(models.Model):
     checking_until = models.DateTimeField(null=True, editable=False)
     """Until when an answer is with the provider; others wait. A lease, not a lock: no transaction is held."""
 
+    is_charged: bool = False
+    """Of this object alone: the answer that is being judged counts as a failure of the factor until it is right."""
+
     objects: ClassVar[models.Manager[Verification]] = VerificationQuerySet.as_manager()
 
     if TYPE_CHECKING:

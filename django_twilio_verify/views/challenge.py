@@ -14,7 +14,7 @@ from django.shortcuts import resolve_url
 
 from ..choices import Channel, Purpose
 from ..exceptions import RateLimited
-from ..flows import factors, recovery, stale
+from ..flows import factors, guesses, recovery, stale
 from ..flows.factors import Way
 from ..forms.codes import RecoveryForm
 from ..web import access, failures, hints, session
@@ -95,7 +95,8 @@ class RecoveryView(PendingMixin, RecoveryPage):
         return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(back_url=self.url("challenge"), **kwargs)
+        held = guesses.held(factors.held(self.person))
+        return super().get_context_data(back_url=self.url("challenge"), held=held, **kwargs)
 
 
 class CancelView(PageMixin):

@@ -15,7 +15,7 @@ from django.utils.functional import cached_property
 
 from ..choices import Channel, CheckOutcome
 from ..exceptions import FactorNotFound, TwilioVerifyError
-from ..flows import challenges, factors, plan
+from ..flows import challenges, factors, guesses, plan
 from ..flows.asking import NoSuchFactor
 from ..flows.factors import Way
 from ..flows.plan import Asked
@@ -46,6 +46,7 @@ class FactorPage(SendPage):
     ways: list[Way]
     is_gone = False
     """Whether the URL names a factor that is not among the person's own (any more)."""
+    held: list[Factor]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if self.is_gone:
@@ -60,6 +61,7 @@ class FactorPage(SendPage):
         none.
         """
         enrolled = factors.enrolled(person)
+        self.held = guesses.held(enrolled)
         found = factors.ways(enrolled, purpose=self.purpose, user=person, client=self.client)
         self.ways = [way for way in found if not channels or way.channel in channels]
         if hints.prefers_passkey(self.request):
@@ -174,6 +176,7 @@ class FactorPage(SendPage):
         return super().get_context_data(
             factor=self.factor,
             person=self.person,
+            held=self.held,
             purpose=self.purpose.value,
             other_ways=others,
             way_url=self.way_url(here),

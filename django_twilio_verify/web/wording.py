@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 from ..choices import Channel, CheckOutcome
 from ..codes import CodeProblem
 from ..conf import settings
-from ..exceptions import FactorNotFound
+from ..exceptions import FactorHeld, FactorNotFound, RateLimited
 from ..flows.challenges import TOTP_DIGITS
 from ..results import Checked, RedeemProblem
 
@@ -33,7 +33,15 @@ def sentence_for(checked: Checked) -> str:
         CheckOutcome.NOT_THIS_WAY: _("No code was sent for this: your mobile network is asked. Check the phone below."),
         CheckOutcome.CHANGED: _("The amount or the payee has changed since the code was sent. Start again."),
         CheckOutcome.LOST: FactorNotFound().sentence,
-    }.get(checked.outcome, "")
+    }.get(checked.outcome) or _blocked(checked.outcome)
+
+
+def _blocked(outcome: CheckOutcome) -> str:
+    """The sentence for an answer that was not judged because of wrong ones before it."""
+    return {
+        CheckOutcome.HELD: FactorHeld().sentence,
+        CheckOutcome.TOO_SOON: str(RateLimited.sentences["guesses"]),
+    }.get(outcome, "")
 
 
 def link_sentence_for(checked: Checked) -> str:
@@ -53,7 +61,7 @@ def challenge_sentence_for(checked: Checked) -> str:
     """
     channel = Channel(checked.verification.channel)
     by_kind = {Channel.TOTP: _app_sentence, Channel.PASSKEY: _passkey_sentence}.get(channel, _phone_sentence)
-    return by_kind(checked) or _any_sentence(checked.outcome)
+    return by_kind(checked) or _blocked(checked.outcome) or _any_sentence(checked.outcome)
 
 
 def lost_sentence(channel: str) -> str:

@@ -11,7 +11,7 @@ from asgiref.sync import async_to_sync
 
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.clientinfo import ClientInfo
-from django_twilio_verify.flows import challenges, devicefactors, passkeys
+from django_twilio_verify.flows import challenges, devicefactors, passkeys, verifications
 from django_twilio_verify.results import Enrolled
 from django_twilio_verify.testing import Authenticator, Browser, FactorRoutes, HttpApi, LocalApi, Phone, VerifyServer
 from django_twilio_verify.testing.factor_contract import ORIGIN, PARTY
@@ -35,7 +35,12 @@ class World:
 
     def flow(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         module, _, verb = name.partition(".")
-        place = {"challenges": challenges, "devicefactors": devicefactors, "passkeys": passkeys}[module]
+        place = {
+            "challenges": challenges,
+            "devicefactors": devicefactors,
+            "passkeys": passkeys,
+            "verifications": verifications,
+        }[module]
         if self.twin == "sync":
             return getattr(place, verb)(*args, **kwargs)
         return async_to_sync(getattr(place, f"a{verb}"))(*args, **kwargs)

@@ -100,6 +100,6 @@ def test_a_whole_sign_in(client):
     send = cost(lambda: sent.append(client.post("/verify/challenge/")))
     check = cost(lambda: client.post(code_path(sent[0]), {"code": last_code()}))
     # Of the send, one is for channels that are out, and two for whether the factor is there: before anything is
-    # written, and held in the transaction that reserves it. Of the answer, one is for what the page asks for, one for
-    # whether the factor is still there, and one for whether staff has asked for a reset.
+    # written, and held in the transaction that reserves it. Of the answer, one is for what the page asks for, one that
+    # counts it against the factor before it is judged, and one for whether staff has asked for a reset.
     assert (password[0], send[0], check[0]) == (6, 16, 15)
