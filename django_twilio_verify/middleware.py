@@ -54,7 +54,10 @@ class TwoFactorMiddleware:
         if hinted and (answer := _turn_away(request)):
             return answer
         response: Response = self.get_response(request)
-        return _finish(request, response, hinted, before) if _was_read(request) else response
+        # Not ``accessed`` alone, which is also true after a read that failed: reading once more would fail once more,
+        # and replace the response of a view that handles an unavailable session store.
+        was_read = request.session.accessed and hasattr(request.session, "_session_cache")
+        return _finish(request, response, hinted, before) if was_read else response
 
     async def __acall__(self, request: HttpRequest) -> Response:
         before = request.session.session_key
@@ -62,7 +65,10 @@ class TwoFactorMiddleware:
         if hinted and (answer := await sync_to_async(_turn_away)(request)):
             return answer
         response: Response = await self.get_response(request)
-        return _finish(request, response, hinted, before) if _was_read(request) else response
+        # Not ``accessed`` alone, which is also true after a read that failed: reading once more would fail once more,
+        # and replace the response of a view that handles an unavailable session store.
+        was_read = request.session.accessed and hasattr(request.session, "_session_cache")
+        return _finish(request, response, hinted, before) if was_read else response
 
 
 def _prepare(request: HttpRequest) -> bool:
@@ -105,13 +111,6 @@ def _in_memory(request: HttpRequest) -> bool:
     return hasattr(request.session, "_session_cache")
 
 
-def _was_read(request: HttpRequest) -> bool:
-    """Return whether the view read the session, successfully."""
-    # Not ``accessed`` alone, which is also true after a read that failed. Reading once more would fail once more, and
-    # replace the response of a view that handles an unavailable session store.
-    return request.session.accessed and _in_memory(request)
-
-
 def _turn_away(request: HttpRequest) -> HttpResponse | None:
     """The way to the challenge for a person who waits and wants to go elsewhere, and for people who have yet to enrol,
     once, the way to the page that says so.
@@ -136,7 +135,7 @@ def _finish(request: HttpRequest, response: Response, hinted: bool, before: str 
     Called only when the session is in memory. ``before``: the session key that the request came with.
     """
     trust.set_cookie(request, response)
-    if othersessions.began(request, before):
+    if request.session.modified and othersessions.began(request, before):
         othersessions.watch(request)
     if hinted or _is_own(request):
         # A second press of a button, or a script that asks how a sign-in stands, while that sign-in is completed.

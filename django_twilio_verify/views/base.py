@@ -57,9 +57,9 @@ class PageMixin(ContextMixin, View):
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
         """The view. Marked here and not on ``dispatch``, which subclasses override and so would lose the marks."""
-        view = (
-            _for_own_sessions(super().as_view(**initkwargs)) if cls.closed_to_others else super().as_view(**initkwargs)
-        )
+        view = super().as_view(**initkwargs)
+        if cls.closed_to_others:
+            view = _for_own_sessions(view)
         view = sensitive_post_parameters("code", "number", "email", "credential")(view)
         # Flows own their transactions and call the provider between them: ATOMIC_REQUESTS must not wrap these views.
         # People who wait are not signed in: LoginRequiredMiddleware would send them round in circles. Each page asks

@@ -109,12 +109,13 @@ def is_over(request: HttpRequest, user: AbstractBaseUser) -> bool:
 
 
 def began(request: HttpRequest, before: str | None) -> bool:
-    """Return whether a login began in this request, or went on under a new key. ``before``: the key it came with.
+    """Return whether a login began in this request, which has written to its session, or went on under a new key.
+    ``before``: the key that the request came with.
 
     For what sends no signal: ``update_session_auth_hash``, and code that writes Django's keys itself. Reads only what
     is in memory.
     """
-    if not request.session.modified or session.signed_in_id(request) is None:
+    if session.signed_in_id(request) is None:
         return False
     return request.session.session_key != before or session.is_undecided(request)
 
