@@ -231,3 +231,5 @@ class AuditKind(models.TextChoices):
     RESET_ASKED = "reset_asked", _("reset of factors requested")
     RESET_HALTED = "reset_halted", _("reset of factors canceled")
     RESET_DONE = "reset_done", _("factors reset")
+    IMPERSONATED = "acted_as", _("acted as another user")
+    IMPERSONATION_ENDED = "acting_over", _("stopped acting as another user")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -21,6 +22,8 @@ not read the session to know that it is not. It opens and closes nothing: withou
 anonymous as with it."""
 
 Response = HttpResponseBase
+
+logger = logging.getLogger("django_twilio_verify")
 
 
 class TwoFactorMiddleware:
@@ -46,18 +49,26 @@ class TwoFactorMiddleware:
     def __call__(self, request: HttpRequest) -> Response | Awaitable[Response]:
         if self.is_async:
             return self.__acall__(request)
+        before = request.session.session_key
         hinted = _prepare(request)
         if hinted and (answer := _turn_away(request)):
             return answer
         response: Response = self.get_response(request)
-        return _finish(request, response, hinted) if request.session.accessed else response
+        # Not ``accessed`` alone, which is also true after a read that failed: reading once more would fail once more,
+        # and replace the response of a view that handles an unavailable session store.
+        was_read = request.session.accessed and hasattr(request.session, "_session_cache")
+        return _finish(request, response, hinted, before) if was_read else response
 
     async def __acall__(self, request: HttpRequest) -> Response:
+        before = request.session.session_key
         hinted = _prepare(request)
         if hinted and (answer := await sync_to_async(_turn_away)(request)):
             return answer
         response: Response = await self.get_response(request)
-        return _finish(request, response, hinted) if request.session.accessed else response
+        # Not ``accessed`` alone, which is also true after a read that failed: reading once more would fail once more,
+        # and replace the response of a view that handles an unavailable session store.
+        was_read = request.session.accessed and hasattr(request.session, "_session_cache")
+        return _finish(request, response, hinted, before) if was_read else response
 
 
 def _prepare(request: HttpRequest) -> bool:
@@ -104,19 +115,28 @@ def _turn_away(request: HttpRequest) -> HttpResponse | None:
     """The way to the challenge for a person who waits and wants to go elsewhere, and for people who have yet to enrol,
     once, the way to the page that says so.
     """
+    try:
+        waits = session.pending(request) is not None
+    except Exception as error:  # each session store has errors of its own: of a database, a cache, a file system
+        # SECURITY: the redirect is a courtesy. A view that reads the session meets the same error, and no user. The
+        # text of the error is left out: it may name the session.
+        logger.warning("The session cannot be read (%s): the hint cookie is ignored.", type(error).__name__)
+        return None
     if access.has_to_be_reminded(request):
         return access.reminder(request)
-    if session.pending(request) is None or access.is_exempt(access.match_of(request)):
+    if not waits or access.is_exempt(access.match_of(request)):
         return None
     return access.challenge_response(request)
 
 
-def _finish(request: HttpRequest, response: Response, hinted: bool) -> Response:
+def _finish(request: HttpRequest, response: Response, hinted: bool, before: str | None) -> Response:
     """Keep the hint true, and turn a refusal that pending sign-ins meet into the way to the challenge.
 
-    Called only when the view read the session, so that it is in memory.
+    Called only when the session is in memory. ``before``: the session key that the request came with.
     """
     trust.set_cookie(request, response)
+    if request.session.modified and othersessions.began(request, before):
+        othersessions.watch(request)
     if hinted or _is_own(request):
         # A second press of a button, or a script that asks how a sign-in stands, while that sign-in is completed.
         session.leave_cookie(request)

@@ -79,6 +79,16 @@ login_deciding = Signal()
 ``web.access.mark_passed``. ``request``, ``user``.
 """
 
+impersonation_started = Signal()
+"""A staff member acts as another user from now on (``web.impersonation.act_as``). ``request``, ``user``,
+``impersonator``.
+"""
+
+impersonation_ended = Signal()
+"""A staff member who acted as another user is back in a session of their own. ``request``, ``user`` (``None`` if the
+account is gone), ``impersonator``.
+"""
+
 factor_proved = Signal()
 """Somebody who is signed in proved a factor, as a step-up or by enrolling it. ``request``, ``user``, ``channel``
 (``""`` for a device of another app).

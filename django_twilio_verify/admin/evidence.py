@@ -19,6 +19,7 @@ from ..flows.addressees import Addressee
 from ..forms.consent import StaffOptOutForm
 from ..forms.officer import ErasureForm, KnownOptOutForm, ReasonForm
 from ..models import ConsentEvent
+from ..web import impersonation
 from ..web.client import client_from
 from .dossier import Dossier, compile_dossier
 from .search import FINGERPRINT
@@ -207,7 +208,7 @@ def _posts_only() -> HttpResponse:
 
 
 def _actor(request: HttpRequest) -> str:
-    return request.user.get_username()
+    return impersonation.actor_label(request)
 
 
 def _told(erased: erasure.Erased) -> str:

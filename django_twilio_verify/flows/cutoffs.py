@@ -1,4 +1,7 @@
-"""Ending all sessions of a person where sessions cannot be listed: a mark, against which each of them is held.
+"""Ending all sessions of a person: a mark, against which each of them is held.
+
+Sessions that can be listed are deleted as well, and held against the mark only while a login is being completed: one
+that is saved a moment later is not in the list.
 
 A session notes at its sign-in which mark was the last one, and is over once that is the last one no more. Marks are
 compared for equality. By time, a session that one server began would outlive what another one ended a moment later, by
@@ -8,6 +11,7 @@ as much as their clocks differ; and one that was ended would come back by a step
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import router
@@ -20,7 +24,7 @@ from ..models import SessionCutoff
 def cut(user: AbstractBaseUser) -> int:
     """End every session of ``user`` that is not given the mark which this returns. Two or three statements."""
     now = timezone.now()
-    rows = _of(user)
+    rows = _of(user.pk)
     if not rows.update(ended_at=now):
         # Not update_or_create(), whose SELECT does not see the winner's row inside a transaction of MariaDB. Of two at
         # the same instant the last one stands, as of any two.
@@ -32,13 +36,23 @@ def cut(user: AbstractBaseUser) -> int:
 
 def last(user: AbstractBaseUser) -> int:
     """The last mark of ``user``; 0 if there never was one. One SELECT."""
-    ended_at = _of(user).values_list("ended_at", flat=True).first()
+    return last_of(user.pk)
+
+
+def last_of(user_id: Any) -> int:
+    """The same, of the user with that primary key (or its text)."""
+    ended_at = _of(user_id).values_list("ended_at", flat=True).first()
     return 0 if ended_at is None else _mark(ended_at)
 
 
-def _of(user: AbstractBaseUser) -> QuerySet[SessionCutoff]:
+def database() -> str:
+    """The alias of the database that holds the marks."""
+    return router.db_for_write(SessionCutoff)
+
+
+def _of(user_id: Any) -> QuerySet[SessionCutoff]:
     # SECURITY: a replica that lags would let an ended session go on, and give a new one a mark of before.
-    return SessionCutoff.objects.using(router.db_for_write(SessionCutoff)).filter(user_id=user.pk)
+    return SessionCutoff.objects.using(database()).filter(user_id=user_id)
 
 
 def _mark(ended_at: datetime) -> int:

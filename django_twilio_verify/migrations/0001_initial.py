@@ -52,6 +52,8 @@ class Migration(migrations.Migration):
                             ("reset_asked", "reset of factors requested"),
                             ("reset_halted", "reset of factors canceled"),
                             ("reset_done", "factors reset"),
+                            ("acted_as", "acted as another user"),
+                            ("acting_over", "stopped acting as another user"),
                         ],
                         max_length=12,
                         verbose_name="what",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -49,12 +50,17 @@ class PageMixin(ContextMixin, View):
     """Base of all pages of this app."""
 
     twilio_verify_exempt = True
+    closed_to_others: bool = True
+    """Whether the page answers 403 to somebody who acts as the user (``access.acts_as_other``)."""
     http_method_names: Sequence[str] = ("get", "post", "head", "options")
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
         """The view. Marked here and not on ``dispatch``, which subclasses override and so would lose the marks."""
-        view = sensitive_post_parameters("code", "number", "email", "credential")(super().as_view(**initkwargs))
+        view = super().as_view(**initkwargs)
+        if cls.closed_to_others:
+            view = _for_own_sessions(view)
+        view = sensitive_post_parameters("code", "number", "email", "credential")(view)
         # Flows own their transactions and call the provider between them: ATOMIC_REQUESTS must not wrap these views.
         # People who wait are not signed in: LoginRequiredMiddleware would send them round in circles. Each page asks
         # itself.
@@ -109,6 +115,20 @@ class PageMixin(ContextMixin, View):
         return super().get_context_data(
             next=self.next, program=settings.program, is_pending=self.access.is_pending, **kwargs
         )
+
+
+def _for_own_sessions(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Have ``view`` refuse whoever acts as the user."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        # SECURITY: staff who act as a user would enroll their own phone, and the ledger would say that the user agreed.
+        # By default and around all of the view, so that no page can forget to ask.
+        if access.acts_as_other(request):
+            return access.refuse_other(request)
+        return view(request, *args, **kwargs)
+
+    return guarded
 
 
 class TemplatePage(TemplateResponseMixin, PageMixin):

@@ -102,6 +102,7 @@ class RecoveryView(PendingMixin, RecoveryPage):
 class CancelView(PageMixin):
     """Give up signing in. POST only."""
 
+    closed_to_others = False  # it signs out, which anybody may
     http_method_names = ("post", "options")
 
     def post(self, request: HttpRequest) -> HttpResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from ..choices import Channel
 from ..conf import policy_digest, settings
 from ..flows import factors, grace
 from ..signals import factor_proved, login_deciding, second_factor_passed
-from . import othersessions, recent, session, trust
+from . import impersonation, othersessions, recent, session, trust
 from .session import Settled
 
 REDIRECT_FIELD_NAME = "next"
@@ -36,6 +35,8 @@ EXEMPT_ATTRIBUTE = "twilio_verify_exempt"
 REMINDS = "_twilio_verify_reminds"
 """On a request in which time to enrol was given: the browser is to be told. Not on ``request.twilio_verify``, which a
 sign-in by another middleware comes before."""
+OWN_SESSION_REQUIRED = "own_session_required"
+"""The code by which programs know that refusal."""
 _DECIDED = "_twilio_verify_decided"
 
 
@@ -105,6 +106,27 @@ class Access:
         return datetime.fromtimestamp(settled.grace, tz=UTC) if settled is not None and settled.grace else None
 
     @property
+    def is_impersonated(self) -> bool:
+        """Whether somebody else acts as ``request.user``: another user, who is signed in to this session, or a staff
+        member who signed in as that user (``web.impersonation.act_as``). ``is_verified`` is false then.
+        """
+        if not self._request.user.is_authenticated:
+            return False
+        if not self._is_of_session():
+            return session.signed_in_id(self._request) is not None
+        return session.is_impersonated(self._request)
+
+    @property
+    def impersonator_id(self) -> str | None:
+        """Primary key, as text, of the user who acts as ``request.user``; ``None`` if nobody does or it is unknown."""
+        if not self.is_impersonated:
+            return None
+        if not self._is_of_session():
+            return session.signed_in_id(self._request)
+        acting = session.impersonation(self._request)
+        return acting.staff_id if acting is not None else None
+
+    @property
     def acting_user(self) -> AbstractBaseUser | None:
         """The signed-in person, or else the one whose sign-in waits; ``None`` for a visitor."""
         user = self._request.user
@@ -114,12 +136,14 @@ class Access:
     def _settled(self) -> Settled | None:
         """How this session's sign-in came through, if the request is one of its person."""
         settled = session.settled(self._request)
-        # SECURITY: a session's proof is its person's, and not of somebody whom a token or a certificate names.
-        return settled if settled is not None and self._is_of_session() else None
+        # SECURITY: a session's proof is its person's, and not of somebody whom a token or a certificate names, or who
+        # acts as that person.
+        is_own = settled is not None and self._is_of_session() and not session.is_impersonated(self._request)
+        return settled if is_own else None
 
     def _is_of_session(self) -> bool:
         user = self._request.user
-        if isinstance(user, SimpleLazyObject) and user._wrapped is empty and _is_async():
+        if isinstance(user, SimpleLazyObject) and user._wrapped is empty and othersessions.in_event_loop():
             return True  # it cannot be read here, and nobody has read it so far
         return session.is_signed_in(self._request, user)
 
@@ -128,15 +152,6 @@ class Access:
         request = self._request
         if session.signed_in_id(request) is not None and not session.has_passed(request):
             _ = request.user.is_authenticated
-
-
-def _is_async() -> bool:
-    """Whether this is the thread of an event loop, where Django makes no query."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def requires_factor(user: AbstractBaseUser, request: HttpRequest) -> bool:
@@ -274,9 +289,16 @@ def admits(request: HttpRequest, user: AbstractBaseUser) -> bool:
 
     A session that was ended elsewhere is flushed. The rest as ``decide``.
     """
-    if othersessions.is_over(request, user):
+    acting = session.impersonation(request)
+    if othersessions.is_over(request, user) or (acting is not None and impersonation.is_over(acting)):
         request.session.flush()
         return False
+    if acting is not None:
+        impersonation.remember(request, acting)
+        return True
+    if othersessions.is_listed(request) and session.is_undecided(request):
+        # Of one that was signed in to without ``user_logged_in`` nothing says when that was. It is listed, and there.
+        othersessions.begin(request, user)
     if decide(request, user):
         return False
     if session.has_passed(request):
@@ -320,17 +342,25 @@ def reminder(request: HttpRequest) -> HttpResponseRedirect:
 
 def on_login(sender: Any, request: HttpRequest | None, user: AbstractBaseUser, **kwargs: Any) -> None:
     """Receiver of ``user_logged_in``: every door that signs somebody in by Django's ``login()`` comes through here."""
-    if request is None or not signs_in(request) or request.__dict__.pop(_DECIDED, False):
+    if request is None or not signs_in(request, user) or request.__dict__.pop(_DECIDED, False):
+        return
+    if impersonation.take_over(request, user):
         return
     othersessions.begin(request, user)
     login_deciding.send(sender=type(user), request=request, user=user)
     if decide(request, user):
         forget_user(request)
+    othersessions.watch(request)
 
 
-def signs_in(request: HttpRequest) -> bool:
-    """Whether the sign-in that ``request`` tells of is in a session."""
-    return hasattr(request, "session") and session.signed_in_id(request) is not None
+def signs_in(request: HttpRequest, user: AbstractBaseUser) -> bool:
+    """Return whether ``user`` was just signed in to the session of ``request``.
+
+    SECURITY: views that give out tokens send ``user_logged_in`` too, without ``login()``, and in a browser whose
+    session may be another user's. Such a signal decides and renews nothing: neither what the session owes, nor the
+    cutoff that it comes after, which ``login()`` of the same user renews. ``login()`` always writes to the session.
+    """
+    return hasattr(request, "session") and session.is_signed_in(request, user) and request.session.modified
 
 
 def held_back(request: HttpRequest | None, user: AbstractBaseUser) -> bool:
@@ -338,7 +368,7 @@ def held_back(request: HttpRequest | None, user: AbstractBaseUser) -> bool:
 
     Asked only with ``TWILIO_VERIFY_DEFER_LOGIN_SIGNAL``. ``complete`` tells them.
     """
-    if request is None or not signs_in(request):
+    if request is None or not signs_in(request, user):
         return False
     on_login(type(user), request, user)
     if session.pending(request) is None:
@@ -383,7 +413,9 @@ def complete(request: HttpRequest, user: AbstractBaseUser, channel: str) -> None
     session.release(request, channel=channel)
     remember_user(request, user)
     trust.completed(request, user, channel)
+    othersessions.watch(request)
     if waiting.deferred:
+        setattr(request, _DECIDED, True)  # by this very factor: it is no login of its own
         user_logged_in.send(sender=type(user), request=request, user=user)
     second_factor_passed.send(sender=type(user), request=request, user=user, channel=channel)
 
@@ -394,11 +426,14 @@ def mark_passed(request: HttpRequest, channel: str) -> None:
     Raises Django's ``SessionInterrupted`` (400) if it was ended elsewhere in these moments.
     """
     user_id = session.signed_in_id(request)
-    # SECURITY: nobody's session is through by the proof of somebody else, whom a token or a certificate names.
-    if user_id is not None and session.is_signed_in(request, request.user):
+    # SECURITY: nobody's session is through by the proof of somebody else, whom a token or a certificate names, or who
+    # acts as its user.
+    if user_id is not None and not acts_as_other(request):
         look_again(request)
         if session.signed_in_id(request) is None:
             raise SessionInterrupted("The session was ended elsewhere.")
+        if not othersessions.is_listed(request):
+            othersessions.watch(request)  # one that can be listed is deleted, and then cannot be saved
         session.settle(request, user_id, passed=True, channel=channel)
         factor_proved.send(sender=get_user_model(), request=request, user=request.user, channel=channel)
 
@@ -425,6 +460,34 @@ def _door_for(user: AbstractBaseUser) -> str:
         if load_backend(path).get_user(user.pk) == user:
             return path
     raise PermissionDenied("No authentication backend signs this account in.")
+
+
+def acts_as_other(request: HttpRequest) -> bool:
+    """Return whether ``request.user`` is not the session's own user: impersonated, or named by a token, a certificate.
+
+    Also while a login waits in a session that an impersonation package has signed in.
+    """
+    user = request.user
+    if user.is_authenticated:
+        return not session.is_signed_in(request, user) or session.is_impersonated(request)
+    return session.pending(request) is not None and session.is_impersonated(request)
+
+
+def refuse_other(request: HttpRequest) -> HttpResponse:
+    """The answer to who ``acts_as_other``, where only the user may act: 403, as JSON for programs.
+
+    Raises ``PermissionDenied`` for pages, so that the site's own page of that status is shown.
+    """
+    detail = _("Only the user can do this, in a session of their own.")
+    if wants_json(request):
+        return JsonResponse({"code": OWN_SESSION_REQUIRED, "detail": detail}, status=403)
+    raise PermissionDenied(detail)
+
+
+def must_be_own_session(request: HttpRequest) -> None:
+    """Raise ``PermissionDenied`` for who ``acts_as_other``. For pages of the site's own that consent or enroll."""
+    if acts_as_other(request):
+        raise PermissionDenied(_("Only the user can do this, in a session of their own."))
 
 
 def forget_proof(request: HttpRequest) -> None:

@@ -36,6 +36,7 @@ _TOKEN_VIEWS = (
     "rest_framework_simplejwt.views.TokenObtainSlidingView",
     "knox.views.LoginView",
 )
+_IMPERSONATE = "impersonate.middleware.ImpersonateMiddleware"
 _ADMIN_DOORS = ("login", "logout", "jsi18n")
 """Urls of the admin that show nothing of it."""
 
@@ -141,7 +142,8 @@ def _guards(one: Any) -> bool:
 
 def register_all() -> None:
     """Register the checks of this file under the tags that ``manage.py check --tag`` knows."""
-    for check in (check_pages, check_signal, check_order, check_exemptions, check_ways_round):
+    checks = (check_pages, check_signal, check_order, check_impersonation, check_exemptions, check_ways_round)
+    for check in checks:
         register(check, Tags.security)
     register(check_policy_names, Tags.database)
 
@@ -190,6 +192,20 @@ def check_order(**kwargs: Any) -> list[CheckMessage]:
         )
         for path, one in order[ours + 1 :]
         if _is(one, AuthenticationMiddleware, RemoteUserMiddleware)
+    ]
+
+
+def check_impersonation(**kwargs: Any) -> list[CheckMessage]:
+    """W079: django-impersonate acts for a session that our middleware has not judged yet."""
+    order = [path for path in django_settings.MIDDLEWARE if path in (_IMPERSONATE, MIDDLEWARE)]
+    if order != [_IMPERSONATE, MIDDLEWARE]:
+        return []
+    return [
+        Warning(
+            f"MIDDLEWARE: {_IMPERSONATE} stands before {MIDDLEWARE}.",
+            hint="Put it after: otherwise a session that owes a second factor, or was ended, can act as another user.",
+            id="twilio_verify.W079",
+        )
     ]
 
 

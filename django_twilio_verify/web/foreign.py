@@ -18,14 +18,17 @@ def connect() -> None:
         user_logged_in.connect(leave_allauth, dispatch_uid="twilio_verify.leave_allauth")
 
 
-def leave_allauth(sender: Any, request: HttpRequest | None, **kwargs: Any) -> None:
+def leave_allauth(sender: Any, request: HttpRequest | None, user: Any = None, **kwargs: Any) -> None:
     """Have allauth's own views answer with the way to the challenge.
 
     They assert that somebody is signed in once Django's ``login()`` returns
     (``DefaultAccountAdapter.get_login_redirect_url``), which a person who owes a factor is not; the exception is
     allauth's way of answering at once.
     """
-    if request is not None and _is_at_allauth(request) and session.pending(request) is not None:
+    if request is None or not _is_at_allauth(request):
+        return
+    waiting = session.pending(request)
+    if waiting is not None and waiting.user_id == session.text_of(user):
         raise import_string("allauth.core.exceptions.ImmediateHttpResponse")(access.challenge_response(request))
 
 

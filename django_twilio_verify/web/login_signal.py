@@ -42,7 +42,7 @@ def _held_back(named: dict[str, Any]) -> bool:
     request = named.get("request")
     if not settings.defer_login_signal or not access.held_back(request, named["user"]):
         return False
-    foreign.leave_allauth(None, request)
+    foreign.leave_allauth(None, request, user=named["user"])
     return True
 
 

@@ -5,18 +5,25 @@ which costs the more, the more people are signed in: about a second for 30 000. 
 and what is in a signed cookie cannot be taken back: such a session is asked, now and then, whether it was ended
 (``flows.cutoffs``). To ask in each request would cost every request a query; changing what ``get_session_auth_hash`` is
 made of cannot be done without the password.
+
+A login that is being completed while all sessions are ended is in no list yet, and was asked a moment too early. So the
+session is held against the cutoff once more right after it was saved (``watch``), with every engine.
 """
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from importlib import import_module
 from math import ceil
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
-from django.db import router
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.db import router, transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -26,6 +33,8 @@ from . import session
 
 CHUNK = 1000
 """Sessions that are in memory at a time."""
+
+_WATCHED = "_twilio_verify_watched"
 
 
 def ends_at_once() -> bool:
@@ -47,16 +56,17 @@ def end(request: HttpRequest, user: AbstractBaseUser) -> int:
     """End every session of ``user`` but this one, sign-ins that wait among them, and revoke all trusted browsers.
 
     How many sessions were ended at once: 0 where they cannot be found (``ends_at_once``); there each one ends with its
-    first request after ``TWILIO_VERIFY_DECISION_AGE`` seconds, and before it does anything on our pages. To be called
-    outside of transactions.
+    first request after ``TWILIO_VERIFY_DECISION_AGE`` seconds, and before it does anything on our pages. In a
+    transaction, all that holds once it is committed.
     """
+    # SECURITY: before and after. A login that this moment's trusted browser excuses comes after the first cutoff and
+    # not after the second; a browser that this moment's login trusts is revoked, or that login comes before the first.
+    cutoffs.cut(user)
     managing.distrust(user)
-    if ends_at_once():
-        return _end(user, own=request.session.session_key)
     mark, user_id = cutoffs.cut(user), session.text_of(user)
     if session.is_of(request.session, user_id):
         session.note_cutoff(request, user_id, mark)
-    return 0
+    return _end(user, mark, own=request.session.session_key) if ends_at_once() else 0
 
 
 def end_after_reset(sender: Any, user: AbstractBaseUser, **kwargs: Any) -> None:
@@ -64,10 +74,9 @@ def end_after_reset(sender: Any, user: AbstractBaseUser, **kwargs: Any) -> None:
 
     SECURITY: a session that passed a factor which is gone now would stay one that passed; somebody else may have it.
     """
+    mark = cutoffs.cut(user)
     if ends_at_once():
-        _end(user, own=None)
-    else:
-        cutoffs.cut(user)
+        _end(user, mark, own=None)
 
 
 def is_listed(request: HttpRequest) -> bool:
@@ -78,9 +87,9 @@ def is_listed(request: HttpRequest) -> bool:
 def begin(request: HttpRequest, user: AbstractBaseUser) -> None:
     """Note that the sign-in of ``user``, just written to the session, comes after all that was ended before.
 
-    One SELECT where sessions cannot be found, else none.
+    One SELECT.
     """
-    mark = 0 if is_listed(request) else cutoffs.last(user)
+    mark = cutoffs.last(user)
     user_id = session.text_of(user)
     if mark in (0, session.cutoff(request, user_id)):
         return
@@ -99,20 +108,101 @@ def is_over(request: HttpRequest, user: AbstractBaseUser) -> bool:
     return mark not in (0, session.cutoff(request, session.text_of(user)))
 
 
-def _end(user: AbstractBaseUser, *, own: str | None) -> int:
-    found = _keys(session.text_of(user), own=own)
+def began(request: HttpRequest, before: str | None) -> bool:
+    """Return whether a login began in this request, which has written to its session, or went on under a new key.
+    ``before``: the key that the request came with.
+
+    For what sends no signal: ``update_session_auth_hash``, and code that writes Django's keys itself. Reads only what
+    is in memory.
+    """
+    if session.signed_in_id(request) is None:
+        return False
+    return request.session.session_key != before or session.is_undecided(request)
+
+
+def watch(request: HttpRequest) -> None:
+    """Hold the session of ``request`` against the cutoffs once more, right after it is saved. One SELECT then.
+
+    SECURITY: ``end`` writes the cutoff before it lists the sessions. A session that is saved too late for the list is
+    saved after the cutoff was written, and so finds it here. Saving raises Django's ``SessionInterrupted`` (400) then,
+    and the session is deleted.
+    """
+    store = request.session
+    if _WATCHED in vars(store):
+        return
+    setattr(store, _WATCHED, True)
+    # On this one object: it is saved by Django's middleware, by the site's views and by Django's test client.
+    save, asave = store.save, store.asave
+
+    def watched(must_create: bool = False) -> None:
+        # A new key alone (``create``, ``cycle_key``) is nothing that the browser gets: it is saved again at the end. On
+        # an event loop no query can be made, and some engines save there: ``awatched`` asks for them.
+        asks = not must_create and not in_event_loop()
+        if asks:
+            _note_undecided(request)
+        save(must_create=must_create)
+        if asks:
+            _must_not_be_over(request)
+
+    async def awatched(must_create: bool = False) -> None:
+        if not must_create:
+            await sync_to_async(_note_undecided)(request)
+        await asave(must_create=must_create)
+        if not must_create:
+            await sync_to_async(_must_not_be_over)(request)
+
+    store.save, store.asave = watched, awatched  # type: ignore[method-assign]
+
+
+def _note_undecided(request: HttpRequest) -> None:
+    """Have a login that was written to the session without ``user_logged_in`` begin now."""
+    user_id = session.signed_in_id(request)
+    if user_id is None or not session.is_undecided(request) or session.cutoff(request, user_id):
+        return
+    if mark := cutoffs.last_of(user_id):
+        session.note_cutoff(request, user_id, mark)
+
+
+def _must_not_be_over(request: HttpRequest) -> None:
+    for user_id, mark in session.marks(request).items():
+        if cutoffs.last_of(user_id) != mark:
+            request.session.flush()
+            raise SessionInterrupted("The session was ended elsewhere.")
+
+
+def in_event_loop() -> bool:
+    """Return whether this is the thread of an event loop, where Django makes no query."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _end(user: AbstractBaseUser, mark: int, *, own: str | None) -> int:
+    """Delete the sessions of ``user`` that do not come after ``mark``. How many."""
+    found = _delete(session.text_of(user), mark, own)
+    if transaction.get_connection(cutoffs.database()).in_atomic_block:
+        # SECURITY: until then others do not see the mark, and may save what they began before it.
+        transaction.on_commit(partial(_delete, session.text_of(user), mark, own), using=cutoffs.database())
+    return found
+
+
+def _delete(user_id: str, mark: int, own: str | None) -> int:
+    found = _keys(user_id, mark, own=own)
     for key in found:
         # By the engine and not by a DELETE: it may keep a copy in the cache.
         _engine()(key).delete(key)
     return len(found)
 
 
-def _keys(user_id: str, *, own: str | None) -> list[str]:
+def _keys(user_id: str, mark: int, *, own: str | None) -> list[str]:
     store = _engine()()
     model = store.get_model_class()
     rows = model.objects.using(router.db_for_write(model)).filter(expire_date__gt=timezone.now())
     pairs = rows.exclude(session_key=own).values_list("session_key", "session_data").iterator(chunk_size=CHUNK)
-    return [key for key, data in pairs if session.is_of(store.decode(data), user_id)]
+    held = ((key, store.decode(data)) for key, data in pairs)
+    return [key for key, data in held if session.is_of(data, user_id) and session.cutoff_in(data, user_id) != mark]
 
 
 def _engine() -> Any:

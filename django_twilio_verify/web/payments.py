@@ -49,8 +49,10 @@ def begin(request: HttpRequest, *, amount: str, payee: str, next: str) -> HttpRe
     """To the page where the signed-in person has a code sent for this payment, and from there, approved, to ``next``.
 
     ``amount``: with its currency, as it is shown, up to 32 characters (``"49.90 EUR"``); ``payee``: who gets it, up to
-    128. ``next``: an address of this site. Nothing is sent yet. Raises ``ValueError`` for an empty or overlong text.
+    128. ``next``: an address of this site. Nothing is sent yet. Raises ``ValueError`` for an empty or overlong text,
+    and ``PermissionDenied`` for somebody who acts as the user.
     """
+    access.must_be_own_session(request)
     payment = Payment.of(amount, payee)
     if not 0 < len(payment.amount) <= MAX_AMOUNT or not 0 < len(payment.payee) <= MAX_PAYEE:
         raise ValueError(f"A payment has an amount of 1 to {MAX_AMOUNT} and a payee of 1 to {MAX_PAYEE} characters.")

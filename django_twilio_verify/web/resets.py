@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from ..flows import resets
+from . import session
 
 
 def on_passed(sender: Any, request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> None:
@@ -19,7 +20,8 @@ def on_passed(sender: Any, request: HttpRequest, user: AbstractBaseUser, **kwarg
 
     It is not canceled by itself: it may be the thief of the phone who has just signed in. One SELECT.
     """
-    if resets.pending(user) is None:
+    # SECURITY: a program may have proved the factor, in a browser that somebody else uses.
+    if not hasattr(request, "session") or not session.is_signed_in(request, user) or resets.pending(user) is None:
         return
     said = _("Our staff was asked to remove all phones and apps by which you confirm a sign-in.")
     asked = _("Keep them?")

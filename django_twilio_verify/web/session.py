@@ -44,6 +44,7 @@ _FORMS = "_twilio_verify_forms"
 _CODES_SHOWN = "_twilio_verify_codes_shown"
 _REPLACEMENT = "_twilio_verify_replacement"
 _CUTOFF = "_twilio_verify_cutoff"
+_IMPERSONATION = "_twilio_verify_impersonation"
 
 CLOCK_SKEW = 60
 """Seconds by which the clocks of two servers of one site may differ."""
@@ -90,6 +91,24 @@ class Settled:
     grace: int = 0
     reminded: bool = False
     trusted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Impersonation:
+    """A staff member who acts as another user in this session (``impersonation.act_as``).
+
+    ``user_id``: the other user. ``staff_id``, ``backend``, ``auth_hash``: the staff member's login, as Django kept it;
+    ``mark``: the session cutoff it came after; ``expires``: when that session would have ended, and ``proof`` its
+    ``Settled``, both for the way back.
+    """
+
+    user_id: str
+    staff_id: str
+    backend: str
+    auth_hash: str = field(repr=False)
+    mark: int
+    expires: int
+    proof: dict[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +333,72 @@ def forget_settled(request: HttpRequest) -> None:
     request.session.pop(_SETTLED, None)
 
 
+def login_of(request: HttpRequest, user_id: str) -> Impersonation:
+    """The verified login of this session, to be kept while its user acts as ``user_id``."""
+    session = request.session
+    staff_id: str = session[SESSION_KEY]
+    return Impersonation(
+        user_id=user_id,
+        staff_id=staff_id,
+        backend=session[BACKEND_SESSION_KEY],
+        auth_hash=session.get(HASH_SESSION_KEY, ""),
+        mark=cutoff(request, staff_id),
+        expires=int(time.time()) + session.get_expiry_age(),
+        proof=dict(session[_SETTLED]),
+    )
+
+
+def impersonation(request: HttpRequest) -> Impersonation | None:
+    """Who acts as the user whom Django finds in this session; ``None`` if nobody does."""
+    stored = request.session.get(_IMPERSONATION)
+    # SECURITY: bound to the account, as what was settled.
+    if stored is None or stored["user_id"] != request.session.get(SESSION_KEY):
+        return None
+    return Impersonation(**stored)
+
+
+def note_impersonation(request: HttpRequest, acting: Impersonation) -> None:
+    """The login just written to the session is an impersonation. It is not verified, and nothing is owed in it."""
+    request.session.pop(_SETTLED, None)
+    request.session[_IMPERSONATION] = asdict(acting)
+
+
+def end_impersonation(request: HttpRequest) -> None:
+    """The login just written to the session is not an impersonation."""
+    request.session.pop(_IMPERSONATION, None)
+
+
+def return_from(request: HttpRequest, acting: Impersonation) -> None:
+    """The login just written to the session is the staff member's own again, verified when it was."""
+    secret(request)
+    # SECURITY: the time is that of the proof itself: acting as somebody does not make it younger.
+    request.session[_SETTLED] = acting.proof
+
+
+def is_impersonated(request: HttpRequest) -> bool:
+    """Whether this session's login is an impersonation, also one that was not announced to us."""
+    if impersonation(request) is not None:
+        return True
+    # SECURITY: by what the packages themselves leave in a session that they signed in as somebody else.
+    return any(request.session.get(name) for name in _impersonation_flags())
+
+
+def _impersonation_flags() -> tuple[str, ...]:
+    loginas = getattr(django_settings, "LOGINAS_FROM_USER_SESSION_FLAG", "loginas_from_user")
+    return ("hijack_history", "exit_users_pk", loginas)
+
+
+def marks(request: HttpRequest) -> dict[str, int]:
+    """The cutoff marks that this session must come after: of its user or pending login, and of who acts in it."""
+    waiting = request.session.get(_PENDING)
+    user_id = request.session.get(SESSION_KEY) or (waiting and waiting["user_id"])
+    if not user_id:
+        return {}
+    acting = impersonation(request)
+    staff = {} if acting is None else {acting.staff_id: acting.mark}
+    return {user_id: cutoff(request, user_id), **staff}
+
+
 def note_cutoff(request: HttpRequest, user_id: str, mark: int) -> None:
     """Of the times that all sessions of ``user_id`` were ended, ``mark`` is the last that this session comes after."""
     # SECURITY: beside the sign-in and not in it, so that nothing which renews that renews this.
@@ -322,7 +407,12 @@ def note_cutoff(request: HttpRequest, user_id: str, mark: int) -> None:
 
 def cutoff(request: HttpRequest, user_id: str) -> int:
     """The mark that was noted; 0 if none was, or of somebody else."""
-    stored = request.session.get(_CUTOFF)
+    return cutoff_in(request.session, user_id)
+
+
+def cutoff_in(data: Any, user_id: str) -> int:
+    """The same of a session that holds ``data``."""
+    stored = data.get(_CUTOFF)
     return stored["mark"] if stored is not None and stored["user_id"] == user_id else 0
 
 
@@ -338,6 +428,11 @@ def name_of(request: HttpRequest) -> str:
 def signed_in_id(request: HttpRequest) -> str | None:
     """Primary key, as text, of the account that Django finds in this session."""
     return request.session.get(SESSION_KEY)
+
+
+def is_undecided(request: HttpRequest) -> bool:
+    """Whether it was never decided what the login in this session owes."""
+    return settled(request) is None and impersonation(request) is None
 
 
 def is_signed_in(request: HttpRequest, user: Any) -> bool:
@@ -471,8 +566,11 @@ def take_replacement(request: HttpRequest, verification_id: uuid.UUID) -> Replac
 
 
 def is_of(data: Mapping[str, Any], user_id: str) -> bool:
-    """Whether a session that holds ``data`` is signed in as ``user_id`` (text), or waits for their second factor."""
-    return user_id in (data.get(SESSION_KEY), (data.get(_PENDING) or {}).get("user_id"))
+    """Whether a session that holds ``data`` is signed in as ``user_id`` (text), waits for their second factor, or is
+    one in which they act as another user.
+    """
+    others = ((data.get(_PENDING) or {}).get("user_id"), (data.get(_IMPERSONATION) or {}).get("staff_id"))
+    return user_id in (data.get(SESSION_KEY), *others)
 
 
 def text_of(user: AbstractBaseUser) -> str:

@@ -66,6 +66,9 @@ def demand(request: HttpRequest, proof: Proof) -> HttpResponse | None:
     """
     if not request.user.is_authenticated:
         return _sign_in(request)
+    # SECURITY: a step-up by somebody who acts as the user would be the user's.
+    if access.acts_as_other(request):
+        return access.refuse_other(request)
     if proof.is_given(request):
         return None
     # Who has no factor enrols one, which proves it as well.
@@ -82,7 +85,8 @@ async def ademand(request: HttpRequest, proof: Proof) -> HttpResponse | None:
     # A session that was read for the user is in memory: asking it takes neither a query nor a thread.
     is_read = user.is_authenticated and hasattr(request.session, "_session_cache")
     # SECURITY: and of this user: ``request.user``, by which the proof is told whose it is, may not be read here.
-    if is_read and session.is_signed_in(request, user) and proof.is_given(request):
+    is_own = is_read and session.is_signed_in(request, user) and not session.is_impersonated(request)
+    if is_own and proof.is_given(request):
         return None
     return await sync_to_async(demand)(request, proof)
 

@@ -12,10 +12,11 @@ from django.test import AsyncClient, Client
 from django.urls import include, path
 from django.utils.functional import SimpleLazyObject
 
-from django_twilio_verify.models import Factor, RecoveryCode
+from django_twilio_verify.models import ConsentEvent, Factor, RecoveryCode
 from django_twilio_verify.testing import outbox
+from tests.faces.test_enrol import form
 from tests.support import OTHER_PHONE, code_path, last_code, make_factor, make_user, sign_in
-from tests.wall.conftest import enrol, prove
+from tests.wall.conftest import prove
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -94,14 +95,14 @@ def passed(eve, client):
 @pytest.mark.parametrize("page", FRESH)
 def test_one_persons_session_is_no_proof_for_anothers_token(ann, passed, page):
     assert passed.get(page).status_code == 200
-    assert passed.get(page, headers=OF_ANN).status_code == 302
+    assert passed.get(page, headers=OF_ANN).status_code == 403
 
 
 def test_async_views_agree(ann, passed):
     browser = AsyncClient()
     browser.cookies.update(passed.cookies)
     assert async_to_sync(browser.get)("/afresh/").status_code == 200
-    assert async_to_sync(browser.get)("/afresh/", headers=OF_ANN).status_code == 302
+    assert async_to_sync(browser.get)("/afresh/", headers=OF_ANN).status_code == 403
 
 
 def test_a_view_that_asks_before_it_reads_the_user_hears_the_same(ann, passed):
@@ -127,15 +128,16 @@ def test_the_proof_of_a_tokens_person_is_none_for_the_session(eve, client):
     assert client.get("/fresh/").status_code == 302
 
 
-def test_enrolling_for_a_tokens_person_is_no_proof_for_the_session(client):
+def test_nothing_is_enrolled_for_a_tokens_person_in_the_session_of_another(client):
     make_user("eve")
     ann = make_user("ann")
     sign_in(client)
     make_factor(ann)
     stranger = Client(headers=OF_EVE)
     stranger.cookies = client.cookies
-    enrol(stranger, OTHER_PHONE)
-    assert Factor.objects.filter(user__username="eve").exists()
+    assert stranger.post("/verify/enrol/sms/", form(number=OTHER_PHONE)).status_code == 403
+    assert not Factor.objects.filter(user__username="eve").exists() and outbox == []
+    assert ConsentEvent.objects.count() == 1, "of ann's own phone"
     assert client.get("/fresh/")["Location"].startswith("/verify/step-up/")
     assert client.get("/verify/recovery-codes/")["Location"].startswith("/verify/challenge/")
 

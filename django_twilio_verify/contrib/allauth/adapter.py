@@ -69,6 +69,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         return phonebook.holder_of(recipient) if recipient else None
 
     def set_phone(self, user: Any, phone: str, verified: bool) -> None:
+        access.must_be_own_session(context.request)
         recipient = Recipient.phone(phone)
         if verified:
             phonebook.proved(user, recipient, channel=self.phone_channel)
@@ -80,6 +81,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         somebody who is signed in and has a factor that this session has not passed.
         """
         request = context.request
+        access.must_be_own_session(request)
         recipient = Recipient.phone(phone)
         # SECURITY: by our own record: allauth's state of the session may name another number by now.
         if not _is_proved(request, user, recipient):
@@ -150,6 +152,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         with the way to a fresh proof for somebody who is signed in and changes what protects the account.
         """
         request = context.request
+        access.must_be_own_session(request)
         if (elsewhere := _demanded(request)) is not None:
             raise ImmediateHttpResponse(elsewhere)
         try:

@@ -17,7 +17,13 @@ from django_otp.middleware import is_verified
 from ...choices import Purpose
 from ...flows import assurance
 from ...models import Factor
-from ...signals import factor_confirmed, factor_proved, login_deciding, second_factor_passed
+from ...signals import (
+    factor_confirmed,
+    factor_proved,
+    impersonation_ended,
+    login_deciding,
+    second_factor_passed,
+)
 from ...web import access, session
 from ...web.client import client_from
 from .models import VerifyDevice, add, add_missing
@@ -32,6 +38,7 @@ def connect(config: AppConfig) -> None:
     login_deciding.connect(_on_deciding, dispatch_uid=f"{uid}.deciding")
     second_factor_passed.connect(_on_passed, dispatch_uid=f"{uid}.passed")
     factor_proved.connect(_on_proved, dispatch_uid=f"{uid}.proved")
+    impersonation_ended.connect(_on_returned, dispatch_uid=f"{uid}.returned")
 
 
 def agree(request: HttpRequest) -> None:
@@ -75,12 +82,15 @@ def _proof(request: HttpRequest, user: AbstractBaseUser, device: Any) -> str | N
 
 def _on_deciding(request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> None:
     """A form of django-otp has verified a device of ``user`` together with the password."""
-    if hasattr(request, "twilio_verify"):
+    if hasattr(request, "twilio_verify") and session.is_signed_in(request, user):
         _count(request, user, getattr(user, "otp_device", None))
 
 
 def _on_passed(request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> None:
     """The wall has let somebody through: django-otp is told which device it was."""
+    # SECURITY: a program may have proved the factor of one user in a browser that another one uses.
+    if not hasattr(request, "session") or not session.is_signed_in(request, user):
+        return
     devices = VerifyDevice.objects.filter(user=user, confirmed=True)
     # A recovery code is no device, and django-otp knows nothing else: the one used last stands for it.
     device = devices.order_by(F("factor__last_used_at").desc(nulls_last=True), "pk").first()
@@ -92,6 +102,11 @@ def _on_passed(request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> N
 def _on_proved(request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> None:
     if getattr(user, "otp_device", None) is None:
         _on_passed(request=request, user=user)
+
+
+def _on_returned(request: HttpRequest, impersonator: AbstractBaseUser, **kwargs: Any) -> None:
+    """A staff member is back in a verified session: ``login()`` has emptied what django-otp kept there."""
+    _on_passed(request=request, user=impersonator)
 
 
 def _on_confirmed(factor: Factor, **kwargs: Any) -> None:

@@ -24,7 +24,7 @@ from ...flows import challenges, consent, factors, verifications
 from ...flows.persons import session_fingerprints
 from ...models import Verification
 from ...results import Checked
-from ...web import failures
+from ...web import access, failures
 from ...web.wording import sentence_for
 from . import clients
 from .outside import outside
@@ -84,6 +84,7 @@ def used_up(device: VerifyDevice) -> str:
 
 def challenge(device: VerifyDevice) -> str:
     """Have a code sent; what to tell the person, in the active language."""
+    _must_be_own_session()
     return outside(partial(_challenge, device, client_of(device)))
 
 
@@ -130,6 +131,7 @@ def _way(device: VerifyDevice, client: ClientInfo) -> Channel | None:
 def answer(device: VerifyDevice, token: Any) -> bool:
     """Whether ``token`` proves the factor of ``device``. What went wrong otherwise is in ``device.problem``."""
     device.problem = device.proved_by = ""
+    _must_be_own_session()
     allowed, why = device.verify_is_allowed()
     if not allowed:
         device.problem = (why or {}).get("error_message", "")
@@ -146,6 +148,13 @@ def answer(device: VerifyDevice, token: Any) -> bool:
     device.problem = "" if checked.approved else sentence_for(checked)
     device.proved_by = checked.verification.channel if checked.approved else ""
     return checked.approved
+
+
+def _must_be_own_session() -> None:
+    request = clients.request_now()
+    if request is not None:
+        # SECURITY: django-otp would take a session for verified in which somebody acts as the user.
+        access.must_be_own_session(request)
 
 
 def _text_of(token: Any, device: VerifyDevice) -> str:

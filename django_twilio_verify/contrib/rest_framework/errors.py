@@ -8,6 +8,8 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import APIException
 
+from ...web.access import OWN_SESSION_REQUIRED
+
 
 class Refused(APIException):
     """Base: 401 with ``code``, ``detail`` and, where a page helps, ``url``. Not an ``AuthenticationFailed``, which DRF
@@ -35,6 +37,14 @@ class VerificationRequired(Refused):
     default_detail = _("Confirm that it is you.")
     default_code = "verification_required"
     page = "step_up"
+
+
+class OwnSessionRequired(Refused):
+    """Somebody acts as the user. 403: no step-up helps."""
+
+    status_code = 403
+    default_detail = _("Only the user can do this, in a session of their own.")
+    default_code = OWN_SESSION_REQUIRED
 
 
 class LoginOver(Refused):

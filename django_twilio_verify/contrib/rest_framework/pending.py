@@ -15,6 +15,7 @@ from django.utils.crypto import constant_time_compare
 from ...choices import Purpose, VerificationStatus
 from ...clientinfo import ClientInfo
 from ...conf import settings
+from ...flows import cutoffs
 from ...flows.persons import session_fingerprints
 from ...models import Verification
 from ...web import session
@@ -30,6 +31,13 @@ class PendingLogin:
 
     user: Any
     client: ClientInfo
+    mark: int
+    """The session cutoff that the password was accepted after."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all logins of the user were ended since. One SELECT."""
+        return cutoffs.last(self.user) != self.mark
 
 
 def begin(user: Any) -> str:
@@ -38,7 +46,7 @@ def begin(user: Any) -> str:
     """
     # SECURITY: a random part, which is to the flows what a session's secret is: answers to a verification count only
     # from whoever holds it.
-    parts = [session.text_of(user), _state_of(user), secrets.token_urlsafe(24)]
+    parts = [session.text_of(user), _state_of(user), secrets.token_urlsafe(24), cutoffs.last(user)]
     return signing.dumps(parts, salt=_SALT)
 
 
@@ -47,7 +55,7 @@ def resume(request: HttpRequest, text: str) -> PendingLogin:
     account is another by now.
     """
     try:
-        key, state, secret = signing.loads(text, salt=_SALT, max_age=settings.pending_lifetime)
+        key, state, secret, mark = signing.loads(text, salt=_SALT, max_age=settings.pending_lifetime)
     except (signing.BadSignature, ValueError, TypeError):
         raise LoginOver from None
     user = get_user_model()._default_manager.filter(pk=key).first()
@@ -60,7 +68,10 @@ def resume(request: HttpRequest, text: str) -> PendingLogin:
     )
     if proved.exists():
         raise LoginOver
-    return PendingLogin(user, client)
+    login = PendingLogin(user, client, mark)
+    if login.is_over:
+        raise LoginOver
+    return login
 
 
 def _state_of(user: Any) -> str:

@@ -10,14 +10,14 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from ...choices import Channel
-from ...web import session
-from .errors import VerificationRequired
+from ...web import access, session
+from .errors import OwnSessionRequired, VerificationRequired
 from .models import ProvedToken
 
 
 class IsVerified(BasePermission):
     """The caller passed a second factor: in this session, or for this token. Else 401 with ``verification_required``
-    and the address of the page where a person can.
+    and the address of the page where a person can; 403 with ``own_session_required`` in an impersonation.
 
     Subclasses may set ``max_age`` (seconds) and ``channels``: ``class Lately(IsVerified): max_age = 300``.
     """
@@ -29,6 +29,9 @@ class IsVerified(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user or not request.user.is_authenticated:
             return False
+        # SECURITY: who acts as the user cannot verify as that user.
+        if request.auth is None and access.acts_as_other(request._request):
+            raise OwnSessionRequired
         proof: ProvedToken | None = getattr(request._request, "twilio_verify_proof", None)
         passed = self._fits(proof) if request.auth is not None else self._in_session(request)
         if not passed:

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from rest_framework.authtoken.models import Token
 
+from ...flows import cutoffs
 from .models import ProvedToken, digest_of
 
 
@@ -15,6 +16,9 @@ def end_tokens(sender: Any, user: AbstractBaseUser, **kwargs: Any) -> None:
 
     Tokens of DRF's are deleted; those of another kind are from here on as good as the password alone.
     """
+    # SECURITY: before the list, whichever receiver comes first: a token that is given out too late for it is held
+    # against the cutoff after it was written (``views``).
+    cutoffs.cut(user)
     proved = ProvedToken.objects.filter(user_id=user.pk)
     digests = {*proved.values_list("digest", flat=True)}
     proved.delete()

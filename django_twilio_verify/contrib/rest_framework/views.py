@@ -40,6 +40,7 @@ from .errors import LoginOver
 from .handler import exception_handler
 from .models import ProvedToken, digest_of
 from .pending import PendingLogin
+from .resets import end_tokens
 from .serializers import CheckSerializer, PasswordSerializer, StartSerializer
 
 _WAITING = (CheckOutcome.WAITING, CheckOutcome.NOT_OPENED, CheckOutcome.BUSY)
@@ -169,6 +170,10 @@ class LoginCheckView(JsonView):
 
     def through(self, request: Request, login: PendingLogin, channel: str) -> Response:
         response = self.given_out(login.user, channel)
+        # SECURITY: a reset in these moments has deleted the tokens that there were. This one is given to nobody.
+        if login.is_over:
+            end_tokens(type(login.user), user=login.user)
+            raise LoginOver
         second_factor_passed.send(sender=type(login.user), request=request._request, user=login.user, channel=channel)
         return response
 

@@ -19,6 +19,7 @@ from ...flows.persons import session_fingerprints
 from ...models import Verification
 from ...recipients import Recipient
 from ...results import Checked
+from ...web import access
 from ...web.client import client_from
 from ...web.wording import sentence_for
 from ..otp.models import VerifyDevice
@@ -107,6 +108,8 @@ class Enrolment:
         self.proved_by = self._proved.channel
 
     def _guard(self) -> None:
+        # SECURITY: nobody enrolls or agrees in the name of a user as whom they act.
+        access.must_be_own_session(self.request)
         # SECURITY: the wizard turns such people away from its first page, but not from a form that is posted at once.
         if factors.has_factor(self.user) and not self.request.twilio_verify.is_verified:  # type: ignore[attr-defined]
             raise PermissionDenied
