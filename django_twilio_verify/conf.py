@@ -32,6 +32,9 @@ DEFAULT_LIMITS: Mapping[str, int] = {
     "recovery_hour": 10,
     "push_unanswered": 3,
     "passkey_ip_hour": 300,
+    "consent_person_day": 30,
+    "consent_ip_day": 300,
+    "consent_recipient_day": 30,
 }
 RESEND_SPACING = (30, 40, 60, 90, 120)
 """Seconds to wait after the first, second … send: what Twilio's own retry sample uses."""
@@ -273,7 +276,9 @@ class Settings:
     def limits(self) -> Mapping[str, int]:
         """How often in an hour, by rule: sends by ``person_hour``, ``recipient_hour``, ``ip_hour``; tries by
         ``recovery_hour``. ``push_unanswered``: prompts without a yes, of one person in ten minutes;
-        ``passkey_ip_hour``: begun sign-ins without a name, which a login page makes of its own accord.
+        ``passkey_ip_hour``: begun sign-ins without a name, which a login page makes of its own accord;
+        ``consent_person_day``, ``consent_ip_day`` (of a network), ``consent_recipient_day``: consents recorded in 24
+        hours, whether anything is sent or not.
         """
         return {**DEFAULT_LIMITS, **_mapping("LIMITS", {})}
 

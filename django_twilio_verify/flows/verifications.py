@@ -8,6 +8,7 @@ differ.
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import timedelta
 
@@ -27,13 +28,14 @@ from ..results import Checked, Progress, Redeemed, Started
 from ..signals import verification_started
 from . import answering, checking, redeeming, routing, sending
 from .checking import Answer, LinkQuestion
+from .gate import NewConsent
 from .options import GivenOptions, Payment
 from .redeeming import REDEEM_WITHIN
 from .routing import RouteRequest
 from .sending import Ask, Reserved
 
 
-@sensitive_variables("recipient", "options", "ask", "reserved")
+@sensitive_variables("recipient", "options", "ask", "reserved", "new_consent")
 def start(
     *,
     recipient: str | Recipient,
@@ -48,6 +50,7 @@ def start(
     options: GivenOptions = None,
     amount: str = "",
     payee: str = "",
+    new_consent: NewConsent | None = None,
 ) -> Started:
     """Have a code sent, or a link made, unless one of a moment ago still counts.
 
@@ -58,7 +61,8 @@ def start(
     answer. ``backend``: an alias; ``None`` asks ``TWILIO_VERIFY_ROUTER``. To send a verification again, or another way,
     name its own (``verification.backend``). ``options``: ``SendOptions``, or a dict of their names, over those of
     ``TWILIO_VERIFY_SEND_OPTIONS``. ``amount``, ``payee``: of ``purpose="payment"``, and required there: text of up to
-    32 and 128 characters, to be repeated at ``check`` and ``redeem``.
+    32 and 128 characters, to be repeated at ``check`` and ``redeem``. ``new_consent``: what the person agreed to on the
+    page that sends, recorded with the send; a refused one leaves no event.
 
     ``sna`` brings no message: the phone opens ``Started.link``, then ``check_link`` is asked; ``auto`` does that or
     sends a text message, and ``Started.channel`` says which. A custom code is kept as a salted hash and judged here;
@@ -71,11 +75,27 @@ def start(
     without its two or by a link, ``IncompatibleOptions`` (a ``ValueError``) for options that do not go together, with
     the channel or with the backend, and ``RuntimeError`` within a transaction of the caller's.
     """
-    ask = Ask(recipient, channel, client, user, purpose, factor, resend, region, backend, options, amount, payee)
+    ask = Ask(
+        recipient,
+        channel,
+        client,
+        user,
+        purpose,
+        factor,
+        resend,
+        region,
+        backend,
+        options,
+        amount,
+        payee,
+        new_consent,
+    )
     reserved = _begin(ask)
     if isinstance(reserved, Started):
         return reserved
     wanted = reserved.wanted
+    while time.monotonic() > sending.hand_over(reserved):
+        pass  # the database was slow: claim it again, so that nothing is sent after consent has ended
     try:
         sent = backends[wanted.backend].start(wanted.recipient, wanted.channel, reserved.options)
     except BackendError as error:
@@ -83,7 +103,7 @@ def start(
     return _announce_start(reserved, sending.settle_sent(reserved, sent, timezone.now()))
 
 
-@sensitive_variables("recipient", "options", "ask", "reserved")
+@sensitive_variables("recipient", "options", "ask", "reserved", "new_consent")
 async def astart(
     *,
     recipient: str | Recipient,
@@ -98,13 +118,30 @@ async def astart(
     options: GivenOptions = None,
     amount: str = "",
     payee: str = "",
+    new_consent: NewConsent | None = None,
 ) -> Started:
     """As ``start``; a slow provider holds up no other request."""
-    ask = Ask(recipient, channel, client, user, purpose, factor, resend, region, backend, options, amount, payee)
+    ask = Ask(
+        recipient,
+        channel,
+        client,
+        user,
+        purpose,
+        factor,
+        resend,
+        region,
+        backend,
+        options,
+        amount,
+        payee,
+        new_consent,
+    )
     reserved = await sync_to_async(_begin)(ask)
     if isinstance(reserved, Started):
         return reserved
     wanted = reserved.wanted
+    while time.monotonic() > await sync_to_async(sending.hand_over)(reserved):
+        pass
     try:
         sent = await backends[wanted.backend].astart(wanted.recipient, wanted.channel, reserved.options)
     except BackendError as error:
