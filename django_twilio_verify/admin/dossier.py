@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from ..choices import FOR_EVERYBODY, Channel, ConsentEventType, PersonKind
 from ..flows import ledger, retention
 from ..flows.addressees import Addressee
+from ..flows.consentlog import Position
 from ..models import AuditEvent, ConsentEvent, ConsentEvidence, ConsentSeal, Disclosure, LegalHold, VerificationAttempt
 
 EVENTS = 300
@@ -267,7 +268,9 @@ def _bears_on(event: ConsentEvent, person: str) -> bool:
 
 def _standing(history: list[Entry], person: str) -> Standing:
     """``history``: what bears on the person by one way, oldest first."""
-    newest = history[-1]
+    opt_out = Position.of(entry.event for entry in history).opt_out
+    # A grant that crossed the opt-out, or is of a time when a tick undid one, lets nothing out.
+    newest = next((entry for entry in history if entry.event == opt_out and history[-1].event.is_live), history[-1])
     named = next((entry.person for entry in history if entry.event.person_fingerprint == person), newest.person)
     way = str(_WAYS.get(Channel(newest.event.channel), newest.event.get_channel_display()))
     facts = {"way": way, "person": named, "time": moment(newest.event.occurred_at)}
@@ -305,6 +308,12 @@ _STOPPED = {
         "Stopped: the holder opted out of %(way)s on %(time)s. Nothing is sent, whoever asks (%(person)s)."
     ),
     ConsentEventType.EXPIRED: gettext_lazy("Consent to %(way)s ran out on %(time)s, for %(person)s: nothing is sent."),
+    ConsentEventType.GRANTED_ONCE: gettext_lazy(
+        "One message by %(way)s was agreed to on %(time)s, by %(person)s: nothing else is sent."
+    ),
+    ConsentEventType.RELEASED: gettext_lazy(
+        "The holder's opt-out of %(way)s was released on %(time)s: nothing is sent before %(person)s agrees again."
+    ),
     ConsentEventType.INVALIDATED: gettext_lazy(
         "Consent to %(way)s was declared void on %(time)s: nothing is sent, whoever asks (%(person)s)."
     ),

@@ -12,16 +12,18 @@ from django.db import router
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from ..choices import FOR_EVERYBODY, Channel, ConsentMedium, Purpose, RecipientKind, VerificationStatus
+from ..choices import FOR_EVERYBODY, Channel, ConsentEventType, ConsentMedium, Purpose, RecipientKind, VerificationStatus
 from ..clientinfo import ClientInfo
 from ..conf import fingerprint, fingerprints
 from ..exceptions import VerificationNotFound
 from ..models import ConsentEvent, ConsentEvidence, Disclosure, Verification
 from ..recipients import Recipient
 from ..results import Started
-from . import aliases, checking, consent, delivery, disclosures, verifications
-from .consent import Act
+from . import aliases, checking, consent, delivery, verifications
+from .consent import Act, NewConsent
+from .consentlog import Subject
 from .disclosures import DisclosureText
+from .gate import is_holder
 from .persons import Person
 
 STOP_WITHIN = timedelta(hours=1)
@@ -102,18 +104,73 @@ def ask(*, recipient: Recipient, channel: str, disclosure: DisclosureText, clien
     ``disclosure``: the words of ``disclosures.compose_once`` that were agreed to by ``act``. The answer is the same
     whether anything is on record of ``recipient`` or not. Raises as ``verifications.start``.
     """
-    verifications.validate(recipient=recipient, channel=channel, client=client)
-    consent.grant(recipient=recipient, channel=channel, client=client, disclosure=disclosure, act=act)
-    return verifications.start(recipient=recipient, channel=channel, client=client, purpose=Purpose.VERIFY)
+    # SECURITY: recorded with the send: a refused request leaves no event behind.
+    return verifications.start(
+        recipient=recipient,
+        channel=channel,
+        client=client,
+        purpose=Purpose.VERIFY,
+        new_consent=NewConsent(disclosure, act, once=True),
+    )
 
 
-def proved(verification_id: uuid.UUID, *, client: ClientInfo) -> Verification:
+def ask_to_reopen(
+    *,
+    recipient: Recipient,
+    channel: str,
+    disclosure: DisclosureText,
+    client: ClientInfo,
+    user: AbstractBaseUser,
+    act: Act,
+) -> Started:
+    """Send the one code by which ``user`` verifies again a number that has opted out.
+
+    Raises:
+        ConsentRequired: ``recipient`` is no confirmed factor of ``user``.
+        TwilioVerifyError: As ``verifications.start``.
+    """
+    return verifications.start(
+        recipient=recipient,
+        channel=channel,
+        client=client,
+        user=user,
+        purpose=Purpose.VERIFY,
+        new_consent=NewConsent(disclosure, act, once=True, reopens=True),
+    )
+
+
+def reopen(
+    verification_id: uuid.UUID, *, user: AbstractBaseUser, client: ClientInfo, button: str
+) -> ConsentEvent | None:
+    """End the opt-out that ``user`` has verified the number against, for the channel of that code.
+
+    It opens nothing by itself: the user agrees again where a page asks for it. Returns the event; ``None`` if the
+    opt-out is over already. Raises ``VerificationNotFound`` as ``proved``, and for any verification that was not made
+    by ``ask_to_reopen`` since the opt-out.
+    """
+    verification = proved(verification_id, client=client, user=user)
+    recipient = verification.recipient
+    relied_on = verification.attempts.order_by("-pk").values_list("consent_event_id", flat=True).first()
+    event = _events().filter(pk=relied_on, event=ConsentEventType.GRANTED_ONCE).first()
+    if event is None or verification.user_id != user.pk or not is_holder(user, recipient):
+        raise VerificationNotFound
+    opt_out = Subject.of_holder(recipient, event.channel, None).position().opt_out
+    # SECURITY: a code that was asked for before the holder opted out says nothing about what the holder wants since.
+    if opt_out is not None and opt_out.pk > event.pk:
+        raise VerificationNotFound
+    act = Act(ConsentMedium.WEB, control="button", final=True, button=button, origin=str(verification.pk))
+    return consent.release(recipient=recipient, channel=event.channel, act=act)
+
+
+def proved(
+    verification_id: uuid.UUID, *, client: ClientInfo, user: AbstractBaseUser | None = None
+) -> Verification:
     """A verification by which this browser session has just proved whose an address is.
 
     Raises ``VerificationNotFound`` alike for unknown ones, other sessions', unapproved ones and those older than an
     hour.
     """
-    verification = checking.load(verification_id, client, None)
+    verification = checking.load(verification_id, client, user)
     fresh = verification.approved_at is not None and verification.approved_at > timezone.now() - STOP_WITHIN
     # SECURITY: only of a visitor's own making: the proof of a sign-in stops nothing.
     if verification.purpose != Purpose.VERIFY or verification.status != VerificationStatus.APPROVED or not fresh:
@@ -129,17 +186,7 @@ def stop(verification_id: uuid.UUID, *, channels: Iterable[str], client: ClientI
     """
     verification = proved(verification_id, client=client)
     act = Act(ConsentMedium.WEB, control="button", final=True, button=button, origin=str(verification.pk))
-    made = delivery.stop(verification.recipient, channels, client=client, act=act)
-    _use_up(verification.recipient, client)
-    return made
-
-
-def _use_up(recipient: Recipient, client: ClientInfo) -> None:
-    """End what the visitor agreed to for the one code, where that way was not stopped itself."""
-    for channel in delivery.channels_to(recipient):
-        standing = consent.live(recipient=recipient, channel=channel, client=client)
-        if standing is not None and disclosures.is_once(standing.disclosure, channel):
-            consent.expire(standing)
+    return delivery.stop(verification.recipient, channels, client=client, act=act)
 
 
 def ways(recipient: Recipient) -> tuple[Channel, ...]:
@@ -148,14 +195,8 @@ def ways(recipient: Recipient) -> tuple[Channel, ...]:
 
 
 def open_ways(recipient: Recipient) -> list[Channel]:
-    """Those that its holder has not stopped, or that somebody has agreed to again since. One SELECT."""
-    latest = _last_events(recipient)
-    return [channel for channel in ways(recipient) if latest.get(channel) not in FOR_EVERYBODY]
-
-
-def _last_events(recipient: Recipient) -> dict[str, str]:
-    rows = _events().filter(recipient_fingerprint__in=aliases.of_recipient(recipient)).order_by("pk")
-    return dict(rows.values_list("channel", "event"))
+    """Those that its holder has not stopped, or that were released since."""
+    return [channel for channel in ways(recipient) if not delivery.is_opted_out(recipient, channel)]
 
 
 def _own_events(user: AbstractBaseUser, **only: int) -> list[tuple[ConsentEvent, Recipient]]:
