@@ -111,7 +111,7 @@ class ConsentRequired(TwilioVerifyError, PermissionDenied):
         # SECURITY: the same words as where the provider refuses: they do not say that somebody opted out.
         "consent_opted_out": _("We cannot send a code there right now. Try another way."),
         "consent_used_up": _("You agreed to one message, and it was sent. Start again if you need another."),
-        "fallback_opted_out": _("This may arrive as a text message, and those were stopped. Choose another way."),
+        "fallback_opted_out": _("We cannot send a code there right now. Try another way."),
     }
 
     def __init__(
@@ -119,6 +119,11 @@ class ConsentRequired(TwilioVerifyError, PermissionDenied):
     ) -> None:
         super().__init__(code, params)
         self.may_release = may_release
+
+    @property
+    def can_agree(self) -> bool:
+        """Whether a tick under the disclosure may help."""
+        return self.code not in ("consent_opted_out", "fallback_opted_out")
 
     @property
     def sentence(self) -> str:

@@ -81,10 +81,13 @@ class Position:
 
     @property
     def live(self) -> ConsentEvent | None:
-        """The consent by which messages may go out, if there is any."""
+        """The consent by which messages may go out, if there is any.
+
+        SECURITY: erasing the evidence ends the consent that it proved.
+        """
         if self.opt_out is not None or self.newest is None or not self.newest.is_live:
             return None
-        return self.newest
+        return self.newest if self.newest.has_evidence else None
 
 
 @dataclass(frozen=True, slots=True)

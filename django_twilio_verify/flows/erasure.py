@@ -1,6 +1,6 @@
 """Erasure of the personal half (GDPR Art. 17): the proof stays verifiable, and a stop stays a stop.
 
-What is removed is what says who it is, and with the proof of consent goes the consent: it is declared void first. Events stay, with keyed fingerprints only: their digests and commitments still
+What is removed is what says who it is, and with the proof of consent goes the consent (``consentlog.Position.live``). Events stay, with keyed fingerprints only: their digests and commitments still
 verify, and an opt-out among them is still found by fingerprint before every send.
 """
 
@@ -14,11 +14,10 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..choices import AGREED, FOR_EVERYBODY, Actor, AuditKind, Channel, ConsentMedium, VerificationStatus
-from ..models import ConsentEvent, ConsentEvidence, Factor, LegalHold, Verification
-from . import audit, consent, delivery, locks, recall, retention
+from ..choices import CONSENT_CHANNELS, AuditKind, VerificationStatus
+from ..models import ConsentEvidence, Factor, LegalHold, Verification
+from . import audit, locks, recall, retention
 from .addressees import Addressee, ledger_database
-from .consent import Act
 
 
 class LegallyHeld(PermissionDenied):
@@ -68,35 +67,15 @@ def _erase_locked(addressee: Addressee, reason: str, actor: str, factors: bool) 
         # SECURITY: asked inside the transaction, so that a hold set a moment ago counts.
         if hold := retention.hold_on(addressee):
             raise LegallyHeld(hold)
-        ended = _end_consent(addressee, reason, actor)
-        erased = _erase(addressee, factors, ended)
+        erased = _erase(addressee, factors)
         counts = {"evidence": erased.evidence, "verifications": erased.verifications, "factors": erased.factors}
         audit.record(AuditKind.ERASED, actor=actor, reason=reason, fingerprint=addressee.fingerprint, details=counts)
+    for channel in CONSENT_CHANNELS:
+        recall.recall(addressee.fingerprints, channel, None)
     return erased
 
 
-def _end_consent(addressee: Addressee, reason: str, actor: str) -> int:
-    """Declare void what anybody's consent still lets out; how many events that took."""
-    if addressee.recipient is None:
-        return 0  # erased before, and ended then
-    act = Act(ConsentMedium.ADMIN, actor=Actor.STAFF, actor_label=actor[:150], origin="erasure", note=reason)
-    ended = 0
-    for channel in delivery.channels_to(addressee.recipient):
-        if _is_agreed(addressee, channel):
-            ended += consent.invalidate(recipient=addressee.recipient, channel=channel, act=act) is not None
-        recall.recall(addressee.fingerprints, channel, None)
-    return ended
-
-
-def _is_agreed(addressee: Addressee, channel: Channel) -> bool:
-    """Whether anybody has agreed since consent by ``channel`` last ended for everybody."""
-    events = ConsentEvent.objects.using(ledger_database())
-    here = events.filter(recipient_fingerprint__in=addressee.fingerprints, channel=channel)
-    ended = here.filter(event__in=FOR_EVERYBODY).order_by("-id").values_list("pk", flat=True).first()
-    return here.filter(event__in=AGREED, pk__gt=ended or 0).exists()
-
-
-def _erase(addressee: Addressee, factors: bool, ended: int) -> Erased:
+def _erase(addressee: Addressee, factors: bool) -> Erased:
     prints, now = list(addressee.fingerprints), timezone.now()
     evidence = ConsentEvidence.objects.using(ledger_database()).filter(event__recipient_fingerprint__in=prints)
     named = Verification.objects.using(router.db_for_write(Verification)).filter(recipient_fingerprint__in=prints)
@@ -105,7 +84,7 @@ def _erase(addressee: Addressee, factors: bool, ended: int) -> Erased:
     is_open = Q(status=VerificationStatus.PENDING, expires_at__gt=now)
     owned = Factor.objects.using(router.db_for_write(Factor)).filter(key__in=prints)
     return Erased(
-        evidence=evidence.delete()[0] - ended,  # the personal half of what was written just now goes too
+        evidence=evidence.delete()[0],
         # The payee of a payment may be a person too.
         verifications=named.exclude(is_open).update(recipient_value="", payee=""),
         factors=owned.delete()[1].get("twilio_verify.Factor", 0) if factors else 0,

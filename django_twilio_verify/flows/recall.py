@@ -49,9 +49,7 @@ def recall(prints: Collection[str], channel: Channel, ended: Collection[str] | N
         events = set(theirs.values_list("pk", flat=True))
         reserved = {pk: event for pk, event in reserved.items() if event in events}
     if reserved:
-        unclaimed = VerificationAttempt.objects.filter(
-            pk__in=reserved, status=AttemptStatus.RESERVED, claimed_at=None
-        )
+        unclaimed = VerificationAttempt.objects.filter(pk__in=reserved, status=AttemptStatus.RESERVED, claimed_at=None)
         unclaimed.update(status=AttemptStatus.NOT_SENT, settled_at=timezone.now())
     # Within a caller's transaction only when it commits: until then the lock keeps new sends out, and the answer to
     # those under way may not be visible.

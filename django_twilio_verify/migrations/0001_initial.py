@@ -1015,7 +1015,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="consentevent",
-            index=models.Index(fields=["person_fingerprint"], name="tv_consent_person"),
+            index=models.Index(
+                fields=["person_fingerprint", "recipient_fingerprint", "channel", "-id"], name="tv_consent_person"
+            ),
         ),
         migrations.AddIndex(
             model_name="consentevent",

@@ -57,7 +57,7 @@ class ConsentEventQuerySet(models.QuerySet["ConsentEvent"]):
         """Return the events that decide whether ``channel`` may carry to a recipient for a person, newest first.
 
         The newest one of the person, and the newest one of each type that bears on everybody. Each is found by an
-        index, so the cost does not grow with the number of events.
+        index, so the cost does not grow with the number of events. ``has_evidence``: whether the personal half is kept.
 
         Args:
             persons: The person's fingerprints under every key; none for whoever holds the address.
@@ -70,7 +70,8 @@ class ConsentEventQuerySet(models.QuerySet["ConsentEvent"]):
                 found |= _newest(here.filter(person_fingerprint=person))
             for event in FOR_EVERYBODY:
                 found |= _newest(here.filter(event=event))
-        return self.filter(found).order_by("-id")
+        proof = ConsentEvidence.objects.using(self.db).filter(event=models.OuterRef("pk"))
+        return self.filter(found).annotate(has_evidence=models.Exists(proof)).order_by("-id")
 
     def newest_concerning(self, recipients: Iterable[str], channel: str) -> ConsentEventQuerySet:
         """Return the newest event of a recipient by ``channel``, whoever it is of; one for each fingerprint."""
@@ -130,6 +131,9 @@ class ConsentEvent(models.Model):
 
     objects: ClassVar[models.Manager[ConsentEvent]] = ConsentEventQuerySet.as_manager()
 
+    has_evidence = True
+    """Whether the personal half is kept, where a query asked (``ConsentEventQuerySet.deciding``)."""
+
     if TYPE_CHECKING:
         disclosure_id: int | None
         previous_id: int | None
@@ -144,7 +148,9 @@ class ConsentEvent(models.Model):
                 fields=["recipient_fingerprint", "channel", "person_fingerprint", "-id"], name="tv_consent_decides"
             ),
             models.Index(fields=["recipient_fingerprint", "channel", "event", "-id"], name="tv_consent_everybody"),
-            models.Index(fields=["person_fingerprint"], name="tv_consent_person"),
+            models.Index(
+                fields=["person_fingerprint", "recipient_fingerprint", "channel", "-id"], name="tv_consent_person"
+            ),
             # By time alone, and with all that the charts count: they read no row.
             models.Index(fields=["occurred_at", "channel", "event", "country"], name="tv_consent_time"),
             models.Index(fields=["honour_by", "honoured_at", "id"], name="tv_consent_deadline"),

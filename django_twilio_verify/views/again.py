@@ -9,9 +9,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from ..choices import Purpose
 from ..exceptions import TwilioVerifyError
-from ..flows import plan, verifications
+from ..flows import plan, verifications, withdrawal
 from ..flows.options import Payment
 from ..flows.plan import Asked
+from ..forms.recipients import ConsentForm, OnceForm
 from .address import named
 from .base import BY_LINK, FormPage, code_url
 from .code import CodeView
@@ -84,6 +85,10 @@ class OtherWayView(VerificationMixin, SendPage):
         self.factor = verification.factor
         self.backend = verification.backend
         self.payment = Payment(verification.amount, verification.payee)
+
+    def consent_form(self) -> type[ConsentForm]:
+        # Whoever stops messages is asked for one more message, and not for consent to all that follow.
+        return OnceForm if withdrawal.is_for_one_message(self.verification) else ConsentForm
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         others = [way for way in plan.other_ways(self.verification) if way != self.channel]
