@@ -131,8 +131,8 @@ class ConsentRequired(TwilioVerifyError, PermissionDenied):
 
 
 _MAY_RELEASE = _(
-    "Messages to this address were stopped. You can allow them again on the page \u201cWhat you agreed to\u201d. Until then, "
-    "use another way."
+    "Messages to this address were stopped. You can allow them again on the page “What you agreed to”. Until then, use "
+    "another way."
 )
 
 

@@ -87,7 +87,7 @@ class Position:
         """
         if self.opt_out is not None or self.newest is None or not self.newest.is_live:
             return None
-        return self.newest if self.newest.has_evidence else None
+        return self.newest if getattr(self.newest, "has_evidence", True) else None
 
 
 @dataclass(frozen=True, slots=True)

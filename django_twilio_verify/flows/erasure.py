@@ -1,7 +1,8 @@
 """Erasure of the personal half (GDPR Art. 17): the proof stays verifiable, and a stop stays a stop.
 
-What is removed is what says who it is, and with the proof of consent goes the consent (``consentlog.Position.live``). Events stay, with keyed fingerprints only: their digests and commitments still
-verify, and an opt-out among them is still found by fingerprint before every send.
+What is removed is what says who it is, and with the proof of consent goes the consent (``consentlog.Position.live``).
+Events stay, with keyed fingerprints only: their digests and commitments still verify, and an opt-out among them is
+still found by fingerprint before every send.
 """
 
 from __future__ import annotations

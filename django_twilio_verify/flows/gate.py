@@ -162,7 +162,11 @@ class Gate:
             self._refuse_opted_out(position)
         except ConsentRequired:
             return False
-        return position.live is not None or position.newest == event
+        if position.live is not None:
+            return True
+        # Consent to one message is used up by this very send, and ends with anything that came after.
+        newest = position.newest
+        return newest == event and _is_once(newest)
 
     def _write(self) -> ConsentEvent:
         assert self.new is not None
@@ -221,7 +225,7 @@ class Gate:
 
     def _is_unused(self, event: ConsentEvent | None) -> bool:
         """Return whether ``event`` is consent to one message of this purpose, and none was reserved on it."""
-        if event is None or event.event != ConsentEventType.GRANTED_ONCE or event.purpose != self.purpose:
+        if event is None or not _is_once(event) or event.purpose != self.purpose:
             return False
         return not VerificationAttempt.objects.filter(consent_event_id=event.pk).exists()
 
@@ -231,7 +235,7 @@ class Gate:
         if self.subject.person.kind == PersonKind.USER:
             theirs = open_ones.filter(user_id=self.subject.person.ref)
         else:
-            theirs = open_ones.filter(user_id=None, session__in=session_fingerprints(self.client))
+            theirs = open_ones.filter(user__isnull=True, session__in=session_fingerprints(self.client))
         channels = [channel.value for channel in Channel if channel.consent_channel == self.subject.channel]
         return theirs.filter(recipient_fingerprint__in=self.prints, channel__in=channels).exists()
 
@@ -275,6 +279,13 @@ class Gate:
                 recipient_fingerprint=self.prints[0], channel=self.subject.channel.value, first_at=now, last_at=now
             )
             OptOutAttempt.objects.bulk_create([row], ignore_conflicts=True)
+
+
+def _is_once(event: ConsentEvent | None) -> bool:
+    """Return whether ``event`` is consent to one message whose evidence was not erased."""
+    if event is None or event.event != ConsentEventType.GRANTED_ONCE:
+        return False
+    return bool(getattr(event, "has_evidence", True))
 
 
 def is_holder(user: AbstractBaseUser | None, recipient: Recipient) -> bool:

@@ -29,7 +29,7 @@ def take(prints: Iterable[str]) -> None:
     """
     # One after the other, in one order: two processes never hold one row each and wait for the other's.
     for key in sorted(prints):
-        # SECURITY: a write, not SELECT FOR UPDATE: SQLite knows none, and REPEATABLE READ would read on in its snapshot.
+        # SECURITY: a write and not SELECT FOR UPDATE, which SQLite does not know and a snapshot does not notice.
         if not RecipientLock.objects.filter(pk=key).update(turns=F("turns") + 1):
             raise Unlocked
 

@@ -316,6 +316,8 @@ def _sentence(selection: Selection, theirs: ConsentEvent, standing: ConsentEvent
         "way": Channel(standing.channel).label,
         "time": shown_time(standing.occurred_at),
     }
+    if standing.is_live and half_of(standing) is None:
+        return _("No consent of %(who)s to get codes by %(way)s: its evidence was erased. Nothing may be sent.") % facts
     return _SENTENCES[ConsentEventType(standing.event)]() % facts
 
 

@@ -1,8 +1,9 @@
 """Sends that were reserved and have not reached the provider, when the consent for them ends.
 
 A reserved send is claimed by its sender with one conditional UPDATE, right before the provider is called. Ending
-consent recalls what is not claimed yet, by another. What is claimed has ``HANDOVER`` to reach the provider, or has to be
-claimed again, for which consent is read again: so ending consent waits that long, and no longer.
+consent recalls what is not claimed yet, by another. What is claimed has ``HANDOVER`` seconds to enter the provider's
+call, or has to be claimed again, for which consent is read again: so ending consent waits that long, and no longer.
+What is already in the provider's hands cannot be taken back.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def start(
     if isinstance(reserved, Started):
         return reserved
     wanted = reserved.wanted
-    while time.monotonic() > sending.hand_over(reserved):
+    while sending.hand_over(reserved) < time.monotonic():
         pass  # the database was slow: claim it again, so that nothing is sent after consent has ended
     try:
         sent = backends[wanted.backend].start(wanted.recipient, wanted.channel, reserved.options)
@@ -140,7 +140,7 @@ async def astart(
     if isinstance(reserved, Started):
         return reserved
     wanted = reserved.wanted
-    while time.monotonic() > await sync_to_async(sending.hand_over)(reserved):
+    while await sync_to_async(sending.hand_over)(reserved) < time.monotonic():
         pass
     try:
         sent = await backends[wanted.backend].astart(wanted.recipient, wanted.channel, reserved.options)

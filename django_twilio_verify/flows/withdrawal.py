@@ -189,7 +189,7 @@ def is_for_one_message(verification: Verification) -> bool:
 def _relied_on(verification: Verification) -> ConsentEvent | None:
     """The consent that the last send of ``verification`` relied on."""
     relied_on = verification.attempts.order_by("-pk").values_list("consent_event_id", flat=True).first()
-    return _events().filter(pk=relied_on).first()
+    return None if relied_on is None else _events().filter(pk=relied_on).first()
 
 
 def proved(verification_id: uuid.UUID, *, client: ClientInfo, user: AbstractBaseUser | None = None) -> Verification:

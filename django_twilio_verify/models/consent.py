@@ -131,9 +131,6 @@ class ConsentEvent(models.Model):
 
     objects: ClassVar[models.Manager[ConsentEvent]] = ConsentEventQuerySet.as_manager()
 
-    has_evidence = True
-    """Whether the personal half is kept, where a query asked (``ConsentEventQuerySet.deciding``)."""
-
     if TYPE_CHECKING:
         disclosure_id: int | None
         previous_id: int | None
