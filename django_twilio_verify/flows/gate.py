@@ -104,6 +104,9 @@ class Gate:
         except ConsentRequired:
             if self.new is not None:
                 self._count_attempt()
+                # An opt-out whose address was erased is known by its older fingerprints from here on.
+                if position.opt_out is not None:
+                    self.subject.learn_from(position.opt_out)
             raise
         return None if self._must_write(position) else self._standing(position)
 

@@ -31,7 +31,7 @@ from ..exceptions import (
     InvalidRecipient,
     RateLimited,
 )
-from ..models import Factor, Verification, VerificationAttempt
+from ..models import ConsentEvent, Factor, Verification, VerificationAttempt
 from ..options import IncompatibleOptions, SendOptions, SendRequest
 from ..recipients import Recipient
 from ..results import ProviderSend, Started
@@ -121,13 +121,15 @@ class Wanted:
 class Reserved:
     """A send that has been counted and may now be handed to the provider, once.
 
-    ``options``: what the provider is told. ``before``: how the verification stood, ``None`` for a new one.
+    ``options``: what the provider is told. ``consent_event``: what it relies on. ``before``: how the verification stood,
+    ``None`` for a new one.
     """
 
     wanted: Wanted
     verification: Verification
     attempt: VerificationAttempt
     options: SendOptions
+    consent_event: ConsentEvent
     before: _Before | None = None
 
 
@@ -316,8 +318,7 @@ def _reserve(coded: _Coded, current: Verification | None, gate: Gate, now: datet
         consent_event_id=event.pk,
         created_at=now,
     )
-    attempt.consent_event = event
-    return Reserved(wanted, verification, attempt, _told(coded, verification), before)
+    return Reserved(wanted, verification, attempt, _told(coded, verification), event, before)
 
 
 def hand_over(reserved: Reserved) -> float:
@@ -334,7 +335,7 @@ def hand_over(reserved: Reserved) -> float:
     is_ours = recall.claim(attempt, now)
     if is_ours and is_late:
         # SECURITY: after the claim is written, so that whoever ends consent now finds the claim, or this finds the end.
-        is_ours = reserved.wanted.gate.still_stands(attempt.consent_event)
+        is_ours = reserved.wanted.gate.still_stands(reserved.consent_event)
     if not is_ours:
         short_transaction(lambda: _give_back(reserved, AttemptStatus.NOT_SENT, now, now))
         raise ConsentRequired
