@@ -5,6 +5,8 @@ Every value is stored in the database or sent to a site's code, so a value never
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -71,6 +73,13 @@ CONSENT_CHANNELS = (*CODE_CHANNELS, Channel.SNA)
 VERIFICATION_CHANNELS = (*CODE_CHANNELS, Channel.SNA, Channel.AUTO)
 """The channels of Verify's Verifications resource. ``sna`` brings a link to open instead of a code, ``auto`` a link or
 a text message.
+"""
+
+FALLBACKS: Mapping[Channel, tuple[Channel, ...]] = {Channel.WHATSAPP: (Channel.SMS,), Channel.AUTO: (Channel.SMS,)}
+"""The channels that the provider may deliver by instead, of its own accord. A channel that is not here has none.
+
+Verify's default (docs/verify/fallback-scenarios): a WhatsApp message that cannot be delivered becomes a text message
+wherever the Service has SMS enabled. No request parameter switches that off.
 """
 
 FACTOR_CHANNELS = (Channel.TOTP, Channel.PUSH, Channel.SILENT, Channel.PASSKEY)
@@ -176,19 +185,24 @@ class ConsentEventType(models.TextChoices):
     """What can happen to consent."""
 
     GRANTED = "granted", _("granted")
+    GRANTED_ONCE = "granted_once", _("granted for one message")  # of one purpose; the first send uses it up
     RENEWED = "renewed", _("renewed")
     WITHDRAWN = "withdrawn", _("withdrawn")  # by one person, for that person
     OPTED_OUT = "opted_out", _("opted out")  # by the recipient, for every person
     EXPIRED = "expired", _("expired")
     IMPORTED = "imported", _("imported")
     INVALIDATED = "invalidated", _("invalidated")
+    RELEASED = "released", _("opt-out released")  # the opt-out is over; nothing goes out before a user agrees again
 
 
-FOR_EVERYBODY = (ConsentEventType.OPTED_OUT, ConsentEventType.INVALIDATED)
-"""The events that are the recipient's and not one person's: they stop every person's sends."""
+FOR_EVERYBODY = (ConsentEventType.OPTED_OUT, ConsentEventType.INVALIDATED, ConsentEventType.RELEASED)
+"""The events that are the recipient's and not one person's: they end every person's consent."""
 
 LIVE_CONSENT = (ConsentEventType.GRANTED, ConsentEventType.RENEWED, ConsentEventType.IMPORTED)
-"""The events that, as the latest one, let a message go out. All others, and none at all, stop it."""
+"""The events that, as the latest one, let messages go out. All others, and none at all, stop them."""
+
+AGREED = (*LIVE_CONSENT, ConsentEventType.GRANTED_ONCE)
+"""The events by which somebody agreed, to messages or to a single one."""
 
 
 class ConsentMedium(models.TextChoices):
@@ -227,6 +241,7 @@ class AuditKind(models.TextChoices):
     PURGED = "purged", _("purged by retention")
     HELD = "held", _("legal hold set")
     RELEASED = "released", _("legal hold released")
+    OPT_OUT_RELEASED = "opt_released", _("opt-out released")
     ROTATED = "rotated", _("keys rotated")
     RESET_ASKED = "reset_asked", _("reset of factors requested")
     RESET_HALTED = "reset_halted", _("reset of factors canceled")

@@ -34,6 +34,9 @@ DEFAULT_LIMITS: Mapping[str, int] = {
     "push_unanswered": 3,
     "push_unanswered_day": 10,
     "passkey_ip_hour": 300,
+    "consent_person_day": 30,
+    "consent_ip_day": 300,
+    "consent_recipient_day": 30,
 }
 RESEND_SPACING = (30, 40, 60, 90, 120)
 """Seconds to wait after the first, second … send: what Twilio's own retry sample uses."""
@@ -277,7 +280,9 @@ class Settings:
         ``recovery_hour`` (of one account from one network) and ``recovery_network_hour`` (of all accounts from one
         network). ``push_unanswered``, ``push_unanswered_day``: prompts without a yes, of one person in ten minutes and
         in a day;
-        ``passkey_ip_hour``: begun sign-ins without a name, which a login page makes of its own accord.
+        ``passkey_ip_hour``: begun sign-ins without a name, which a login page makes of its own accord;
+        ``consent_person_day``, ``consent_ip_day`` (of a network), ``consent_recipient_day``: consents recorded in 24
+        hours, whether anything is sent or not.
         """
         return {**DEFAULT_LIMITS, **_mapping("LIMITS", {})}
 

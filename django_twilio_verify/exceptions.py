@@ -97,7 +97,10 @@ def _domain_of(value: Any) -> Any:
 
 
 class ConsentRequired(TwilioVerifyError, PermissionDenied):
-    """No live consent covers this person, this recipient and this channel, so nothing was sent."""
+    """No live consent covers this person, this recipient and this channel, so nothing was sent.
+
+    ``may_release``: the recipient opted out, and is a confirmed factor of this user, who may allow messages again.
+    """
 
     default_code = "consent_required"
     sentences: ClassVar[Mapping[str, Sentence]] = {
@@ -105,8 +108,32 @@ class ConsentRequired(TwilioVerifyError, PermissionDenied):
         "disclosure_changed": _(
             "The text below has changed since you opened the page. Read it and tick the box again."
         ),
-        "consent_opted_out": _("Messages to this address were stopped. Tick the box to allow them again."),
+        # SECURITY: the same words as where the provider refuses: they do not say that somebody opted out.
+        "consent_opted_out": _("We cannot send a code there right now. Try another way."),
+        "consent_used_up": _("You agreed to one message, and it was sent. Start again if you need another."),
+        "fallback_opted_out": _("We cannot send a code there right now. Try another way."),
     }
+
+    def __init__(
+        self, code: str | None = None, params: Mapping[str, Any] | None = None, *, may_release: bool = False
+    ) -> None:
+        super().__init__(code, params)
+        self.may_release = may_release
+
+    @property
+    def can_agree(self) -> bool:
+        """Whether a tick under the disclosure may help."""
+        return self.code not in ("consent_opted_out", "fallback_opted_out")
+
+    @property
+    def sentence(self) -> str:
+        return str(_MAY_RELEASE) if self.may_release else super().sentence
+
+
+_MAY_RELEASE = _(
+    "Messages to this address were stopped. You can allow them again on the page “What you agreed to”. Until then, use "
+    "another way."
+)
 
 
 class VerificationNotFound(TwilioVerifyError, Http404):
@@ -179,6 +206,9 @@ class RateLimited(TwilioVerifyError):
         "recovery_network_hour": _("Many recovery codes were tried from your network. Try again later."),
         "push_unanswered": _("Your phone was asked several times without a yes. Try again later, or try another way."),
         "passkey_ip_hour": _("Passkeys were asked for many times from your network. Try again later."),
+        "consent_person_day": _("You have agreed to messages many times today. Try again tomorrow."),
+        "consent_ip_day": _("Many people on your network have agreed to messages today. Try again tomorrow."),
+        "consent_recipient_day": _("Many requests were made for this address today. Try again tomorrow."),
         "provider": _("Too many codes were asked for. Try again later."),
     }
 

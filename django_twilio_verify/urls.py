@@ -8,7 +8,15 @@ from .views.authenticator import TotpCodeView, TotpView
 from .views.browsers import BrowserRevokeView, BrowsersRevokeView, BrowsersView
 from .views.challenge import CancelView, ChallengeView, RecoveryView
 from .views.code import CodeView
-from .views.consent import ConsentsView, OptInView, StopProvedView, StopView, WithdrawView
+from .views.consent import (
+    ConsentsView,
+    OptInView,
+    ReopenProvedView,
+    ReopenView,
+    StopProvedView,
+    StopView,
+    WithdrawView,
+)
 from .views.credentials import EnrolPasskeyOptionsView, EnrolPasskeyView, PasskeySignInOptionsView, PasskeySignInView
 from .views.enrol import EnrolRecipientView, EnrolView
 from .views.grace import GraceView
@@ -42,6 +50,8 @@ urlpatterns = [
     path("browsers/<int:browser>/revoke/", BrowserRevokeView.as_view(), name="browser_revoke"),
     path("consents/", ConsentsView.as_view(), name="consents"),
     path("consents/<int:event>/stop/", WithdrawView.as_view(), name="withdraw"),
+    path("reopen/<uuid:verification>/", ReopenProvedView.as_view(), name="reopen_proved"),
+    path("reopen/<int:factor>/<str:channel>/", ReopenView.as_view(), name="reopen"),
     path("stop/", StopView.as_view(), name="stop"),
     path("stop/<uuid:verification>/", StopProvedView.as_view(), name="stop_proved"),
     path("stop/<str:channel>/", StopView.as_view(), name="stop_way"),

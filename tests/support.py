@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from django.test import Client
 from django.utils import timezone
 
-from django_twilio_verify.choices import Channel
+from django_twilio_verify.choices import Actor, Channel, ConsentMedium
 from django_twilio_verify.clientinfo import ClientInfo
 from django_twilio_verify.conf import fingerprint
 from django_twilio_verify.flows import consent, disclosures
@@ -70,6 +70,12 @@ def agree(
         disclosure=disclosures.compose(Channel.parse(channel)),
         **values,
     )
+
+
+def release_opt_out(recipient: str = PHONE, channel: str = "sms") -> ConsentEvent | None:
+    """End the holder's opt-out, as staff would."""
+    act = consent.Act(ConsentMedium.ADMIN, actor=Actor.STAFF, note="The holder asked at the counter.")
+    return consent.release(recipient=recipient, channel=channel, act=act)
 
 
 def make_factor(user: Any, recipient: str = PHONE, *, channel: str = "sms", agreed: bool = True) -> Factor:

@@ -22,7 +22,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from .. import countries
-from ..choices import LIVE_CONSENT, Channel, ConsentEventType
+from ..choices import AGREED, Channel, ConsentEventType
 from ..models import ConsentEvent
 from .filters import period
 
@@ -150,7 +150,7 @@ def _tally(rows: Iterable[tuple[Any, str, int]]) -> Tally:
     """By key, how many consents and how many stops."""
     found: Tally = {}
     for key, event, number in rows:
-        kind = "consents" if event in LIVE_CONSENT else "stops" if event in STOPS else "others"
+        kind = "consents" if event in AGREED else "stops" if event in STOPS else "others"
         found.setdefault(key, Counter())[kind] += number
     return found
 

@@ -103,6 +103,7 @@ class ConsentEventAdmin(EvidencePages, ChartsView, ReadOnlyAdmin):
             path("evidence/<str:fingerprint>/export/", wrap(self.export_view), name=name("export")),
             path("evidence/<str:fingerprint>/erase/", wrap(self.erase_view), name=name("erase")),
             path("evidence/<str:fingerprint>/opt-out/", wrap(self.opt_out_view), name=name("opt_out")),
+            path("evidence/<str:fingerprint>/release/", wrap(self.release_view), name=name("release")),
         ]
         return [*own, *super().get_urls()]
 

@@ -14,9 +14,19 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..choices import FOR_EVERYBODY, Channel, ConsentEventType, PersonKind
-from ..flows import ledger, retention
+from ..flows import delivery, ledger, retention
 from ..flows.addressees import Addressee
-from ..models import AuditEvent, ConsentEvent, ConsentEvidence, ConsentSeal, Disclosure, LegalHold, VerificationAttempt
+from ..flows.consentlog import Position
+from ..models import (
+    AuditEvent,
+    ConsentEvent,
+    ConsentEvidence,
+    ConsentSeal,
+    Disclosure,
+    LegalHold,
+    OptOutAttempt,
+    VerificationAttempt,
+)
 
 EVENTS = 300
 SENDS = 500
@@ -79,6 +89,9 @@ class Dossier:
     hold: LegalHold | None
     is_cut: bool
     unmasked: bool
+    attempts: list[OptOutAttempt]
+    """Who ticked a box although the holder had opted out: how often, by channel."""
+    opted_out: list[Channel]
 
     @property
     def name(self) -> str:
@@ -102,7 +115,7 @@ class Dossier:
 
 
 def compile_dossier(addressee: Addressee, *, unmasked: bool = False) -> Dossier:
-    """Read what is known of ``addressee``: five SELECTs, however much it is."""
+    """Read what is known of ``addressee``: a fixed number of SELECTs, however much it is."""
     events = _events(addressee)
     is_cut, events = len(events) > EVENTS, events[:EVENTS]
     numbers = _numbers(events)
@@ -118,6 +131,10 @@ def compile_dossier(addressee: Addressee, *, unmasked: bool = False) -> Dossier:
         hold=retention.hold_on(addressee),
         is_cut=is_cut,
         unmasked=unmasked,
+        attempts=list(
+            OptOutAttempt.objects.filter(recipient_fingerprint__in=addressee.fingerprints).order_by("channel")
+        ),
+        opted_out=_opted_out(addressee),
     )
 
 
@@ -250,6 +267,13 @@ def moment(value: datetime) -> str:
     return f"{date_format(local, 'DATE_FORMAT')}, {local:%H:%M} {local:%Z}"
 
 
+def _opted_out(addressee: Addressee) -> list[Channel]:
+    """The channels that the holder has opted out of, as staff may release them: the address has to be known."""
+    if addressee.recipient is None:
+        return []
+    return [way for way in delivery.channels_to(addressee.recipient) if delivery.is_opted_out(addressee.recipient, way)]
+
+
 def _standings(entries: list[Entry]) -> Iterator[Standing]:
     """A sentence for each person and way, in the order in which they came up; for the holder where there is nobody."""
     for channel in dict.fromkeys(entry.event.channel for entry in reversed(entries)):
@@ -267,13 +291,18 @@ def _bears_on(event: ConsentEvent, person: str) -> bool:
 
 def _standing(history: list[Entry], person: str) -> Standing:
     """``history``: what bears on the person by one way, oldest first."""
-    newest = history[-1]
+    opt_out = Position.of(entry.event for entry in history).opt_out
+    # A grant that crossed the opt-out, or is of a time when a tick undid one, lets nothing out.
+    newest = next((entry for entry in history if entry.event == opt_out and history[-1].event.is_live), history[-1])
     named = next((entry.person for entry in history if entry.event.person_fingerprint == person), newest.person)
     way = str(_WAYS.get(Channel(newest.event.channel), newest.event.get_channel_display()))
     facts = {"way": way, "person": named, "time": moment(newest.event.occurred_at)}
     if not newest.event.is_live:
         return Standing(_STOPPED[ConsentEventType(newest.event.event)] % facts, is_live=False)
     facts["time"] = moment(_run_begins(history).event.occurred_at)
+    if newest.evidence is None:
+        said = _("Consent to %(way)s ended when its evidence was erased: nothing is sent to that account.") % facts
+        return Standing(said, is_live=False)
     if newest.event.person_kind == PersonKind.HOLDER:
         said = _("Consent to %(way)s is on record since %(time)s, but names no account: nothing is sent by it.") % facts
         return Standing(said, is_live=False)
@@ -305,6 +334,12 @@ _STOPPED = {
         "Stopped: the holder opted out of %(way)s on %(time)s. Nothing is sent, whoever asks (%(person)s)."
     ),
     ConsentEventType.EXPIRED: gettext_lazy("Consent to %(way)s ran out on %(time)s, for %(person)s: nothing is sent."),
+    ConsentEventType.GRANTED_ONCE: gettext_lazy(
+        "One message by %(way)s was agreed to on %(time)s, by %(person)s: nothing else is sent."
+    ),
+    ConsentEventType.RELEASED: gettext_lazy(
+        "The holder's opt-out of %(way)s was released on %(time)s: nothing is sent before %(person)s agrees again."
+    ),
     ConsentEventType.INVALIDATED: gettext_lazy(
         "Consent to %(way)s was declared void on %(time)s: nothing is sent, whoever asks (%(person)s)."
     ),

@@ -17,7 +17,7 @@ from ..choices import AuditKind
 from ..flows import audit, bundle, delivery, erasure, evidence
 from ..flows.addressees import Addressee
 from ..forms.consent import StaffOptOutForm
-from ..forms.officer import ErasureForm, KnownOptOutForm, ReasonForm
+from ..forms.officer import ErasureForm, KnownOptOutForm, ReasonForm, ReleaseForm
 from ..models import ConsentEvent
 from ..web import impersonation
 from ..web.client import client_from
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-UNMASK, EXPORT, ERASE, RECORD = (
+UNMASK, EXPORT, ERASE, RECORD, RELEASE = (
     f"twilio_verify.{codename}"
-    for codename in ("view_unmasked", "export_evidence", "erase_evidence", "add_consentevent")
+    for codename in ("view_unmasked", "export_evidence", "erase_evidence", "add_consentevent", "release_opt_out")
 )
 SPOOLED = 8 << 20
 """Bytes of a bundle that are kept in memory; a larger one goes through a temporary file."""
@@ -112,6 +112,28 @@ class EvidencePages(_Base):
         self._record(request, form)
         return HttpResponseRedirect(self.page_of(fingerprint))
 
+    def release_view(self, request: HttpRequest, fingerprint: str) -> HttpResponse:
+        """Release opt-outs of this recipient, whose holder has asked for it."""
+        self._require(request, RELEASE)
+        addressee = self._addressee(fingerprint)
+        if addressee.recipient is None:
+            raise Http404  # erased: whoever asks gives the number again
+        opted_out = [
+            way for way in delivery.channels_to(addressee.recipient) if delivery.is_opted_out(addressee.recipient, way)
+        ]
+        form = ReleaseForm(request.POST if request.method == "POST" else None, opted_out=opted_out)
+        if not form.is_valid():
+            return self._form_page(request, addressee, form, "release", _("Release an opt-out"))
+        delivery.release(
+            recipient=addressee.recipient,
+            channels=form.cleaned_data["channels"],
+            reason=form.cleaned_data["reason"],
+            staff=request.user,  # type: ignore[arg-type]
+        )
+        said = _("Released: users can agree to messages there again.")
+        self.message_user(request, said, messages.SUCCESS)
+        return HttpResponseRedirect(self.page_of(fingerprint))
+
     def stop_view(self, request: HttpRequest) -> HttpResponse:
         """Record a request to stop of anybody, on record or not."""
         self._require(request, RECORD)
@@ -181,8 +203,8 @@ class EvidencePages(_Base):
         return response
 
 
-_PAGES = ("evidence", "unmask", "export", "erase", "opt_out")
-_BUTTONS = {"unmask": UNMASK, "export": EXPORT, "erase": ERASE, "opt_out": RECORD}
+_PAGES = ("evidence", "unmask", "export", "erase", "opt_out", "release")
+_BUTTONS = {"unmask": UNMASK, "export": EXPORT, "erase": ERASE, "opt_out": RECORD, "release": RELEASE}
 
 
 def _selection(addressee: Addressee) -> evidence.Selection:

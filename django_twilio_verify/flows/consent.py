@@ -5,25 +5,26 @@ State is what the latest event that bears on person, recipient and channel says.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from datetime import datetime
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError
 
-from ..choices import FOR_EVERYBODY, Actor, Channel, ConsentEventType, ConsentMedium, PersonKind, Purpose, RecipientKind
+from ..choices import Actor, Channel, ConsentEventType, ConsentMedium, PersonKind, Purpose, RecipientKind
 from ..clientinfo import ClientInfo
-from ..conf import settings
+from ..conf import fingerprints, settings
 from ..exceptions import ConsentRequired
 from ..models import ConsentEvent, ConsentEvidence, Disclosure
 from ..recipients import Recipient
-from . import disclosures
-from .consentlog import Act, Entry, KnownPerson, Subject, database, decided, read_disclosure, write
+from . import locks, recall
+from .consentlog import Act, Entry, KnownPerson, Position, Subject, database, decided, read_disclosure, write
 from .disclosures import DisclosureText
+from .gate import Gate, NewConsent
 
 __all__ = [
     "Act",
+    "NewConsent",
     "carry_over",
     "expire",
     "grant",
@@ -31,6 +32,7 @@ __all__ = [
     "live",
     "opt_out",
     "record",
+    "release",
     "require",
     "withdraw",
 ]
@@ -46,35 +48,21 @@ def grant(
     purpose: str = Purpose.VERIFY,
     act: Act | None = None,
     region: str | None = None,
+    once: bool = False,
 ) -> ConsentEvent:
     """Record that a person agreed to get codes at ``recipient`` by ``channel``, after reading ``disclosure``.
 
-    ``disclosure``: what was shown, or the digest that its page posted back. ``user``: the account, ``None`` for the
-    visitor behind ``client``. Asked again with the same words, the event that stands is returned and none is added;
-    with other words a ``renewed`` one is. Raises ``InvalidRecipient``, and ``ConsentRequired``
-    (``disclosure_changed``) for a digest that is not today's wording.
+    A page that goes on to send gives ``verifications.start`` a ``NewConsent`` instead: then a refused send leaves no
+    event. ``disclosure``: what was shown, or the digest that its page posted back. ``user``: the account, ``None`` for
+    the visitor behind ``client``. ``once``: for one message of ``purpose`` alone, which the first send uses up.
+
+    Asked again with the same words, or with others while a code is pending, the event that stands is returned and none
+    is added; with other words a ``renewed`` one is. Raises ``InvalidRecipient``, ``RateLimited`` for too many events in
+    a day, and ``ConsentRequired``: ``disclosure_changed`` for a digest that is not today's wording,
+    ``consent_opted_out`` where the holder has opted out and nobody has released that (``release``).
     """
-    subject = Subject.of(recipient, channel, user, client, region)
-    shown = _shown(disclosure, subject.channel)
-
-    def decide() -> ConsentEvent:
-        now, known = read_disclosure(shown.digest)
-        standing = subject.events().select_related("disclosure").first()
-        if standing and standing.is_live and standing.disclosure and standing.disclosure.digest == shown.digest:
-            return standing
-        is_live = standing is not None and standing.is_live
-        entry = Entry(
-            subject=subject,
-            event=ConsentEventType.RENEWED if is_live else ConsentEventType.GRANTED,
-            purpose=Purpose(purpose),
-            act=act or Act(),
-            client=client,
-            shown=shown,
-            previous=standing,
-        )
-        return write(entry, now, known)
-
-    return decided(decide)
+    new = NewConsent(disclosure, act or Act(), once=once)
+    return Gate.of(recipient, channel, client=client, user=user, purpose=purpose, new=new, region=region).agree()
 
 
 def withdraw(
@@ -91,7 +79,7 @@ def withdraw(
     Returns the event; ``None`` if there was no live consent to take back. Raises ``InvalidRecipient``.
     """
     subject = Subject.of(recipient, channel, user, client, region)
-    return _end(subject, ConsentEventType.WITHDRAWN, client, act, _is_live)
+    return _end(subject, ConsentEventType.WITHDRAWN, client, act, _is_open)
 
 
 def opt_out(
@@ -108,7 +96,27 @@ def opt_out(
     Raises ``InvalidRecipient``.
     """
     subject = Subject.of_holder(recipient, channel, region)
-    return _end(subject, ConsentEventType.OPTED_OUT, client or ClientInfo(), act, _anything)
+    return _end(subject, ConsentEventType.OPTED_OUT, client or ClientInfo(), act, _is_not_opted_out)
+
+
+def release(*, recipient: str | Recipient, channel: str, act: Act, region: str | None = None) -> ConsentEvent | None:
+    """Record that the opt-out of ``recipient`` by ``channel`` is over: its holder verified it again, or staff say so.
+
+    It opens nothing by itself: each user has to agree again. Returns the event; ``None`` if no opt-out stands. Raises
+    ``InvalidRecipient``.
+    """
+    subject = Subject.of_holder(recipient, channel, region)
+
+    def decide() -> ConsentEvent | None:
+        position = subject.position()
+        if position.opt_out is None:
+            return None
+        purpose = Purpose(position.opt_out.purpose)
+        return write(
+            Entry(subject, ConsentEventType.RELEASED, purpose, act, ClientInfo(), None, position.newest), None, None
+        )
+
+    return locks.holding(fingerprints(subject.recipient), lambda: decided(decide))
 
 
 def invalidate(*, recipient: str | Recipient, channel: str, act: Act, region: str | None = None) -> ConsentEvent | None:
@@ -138,7 +146,7 @@ def expire(event: ConsentEvent, *, act: Act | None = None) -> ConsentEvent | Non
         ConsentEventType.EXPIRED,
         ClientInfo(),
         act,
-        lambda standing: _is_live(standing) and standing == event,
+        lambda position: _is_open(position) and position.newest == event,
     )
 
 
@@ -159,7 +167,8 @@ def record(
     ``imported`` needs ``act.origin``; ``granted`` is for ``ConsentMedium.ADMIN`` and needs ``act.note`` (the reason)
     and ``act.document_digest``. ``user``: whose consent it is; without one, that of whoever holds the address. The
     same consent recorded again returns the event that stands, and so does an import where that one is a stop.
-    Raises ``InvalidRecipient`` and ``ValueError``.
+    Raises ``InvalidRecipient``, ``ValueError``, and ``ConsentRequired`` for consent on paper where the holder has opted
+    out: staff release that first, with a reason of its own (``delivery.release``).
     """
     kind = ConsentEventType(event)
     _check_record(kind, act)
@@ -172,7 +181,12 @@ def record(
     )
 
     def decide() -> ConsentEvent:
-        standing = subject.events().select_related("disclosure").first()
+        position = subject.position()
+        standing = position.newest
+        if position.opt_out is not None:
+            if kind == ConsentEventType.IMPORTED:
+                return position.opt_out
+            raise ConsentRequired("consent_opted_out")
         same_words = (standing.disclosure.digest if standing and standing.disclosure else "") == (
             disclosure.digest if disclosure else ""
         )
@@ -206,22 +220,22 @@ def live(
     region: str | None = None,
 ) -> ConsentEvent | None:
     """The event by which ``channel`` may carry to ``recipient`` for this person now, or ``None``. One SELECT."""
-    standing = Subject.of(recipient, channel, user, client, region).events().first()
-    return standing if standing is not None and standing.is_live else None
+    return Subject.of(recipient, channel, user, client, region).position().live
 
 
 def require(
-    *, recipient: Recipient, channel: Channel, client: ClientInfo, user: AbstractBaseUser | None
+    *,
+    recipient: Recipient,
+    channel: Channel,
+    client: ClientInfo,
+    user: AbstractBaseUser | None,
+    purpose: str = Purpose.VERIFY,
 ) -> ConsentEvent:
-    """As ``live``, but raises ``ConsentRequired`` where there is none: the gate before every send."""
-    # SECURITY: promise 1. There is no argument that gets round this.
-    standing = Subject.of(recipient, channel, user, client, None).events().first()
-    if standing is None:
-        raise ConsentRequired
-    if not standing.is_live:
-        opted_out = standing.event in FOR_EVERYBODY
-        raise ConsentRequired("consent_opted_out" if opted_out else None)
-    return standing
+    """As ``live``, but raises ``ConsentRequired`` where nothing may be sent: a look before a send is prepared.
+
+    The gate itself is asked again behind the recipient's lock, by ``verifications.start``.
+    """
+    return Gate.of(recipient, channel, client=client, user=user, purpose=purpose).settle(counted=False)
 
 
 def carry_over(
@@ -236,11 +250,10 @@ def carry_over(
     for channel in dict.fromkeys(channel.consent_channel for channel in settings.channels):
         if channel.recipient_kind != recipient.kind:
             continue
-        theirs = Subject.of(recipient, channel, None, visitor, None).events().select_related("disclosure").first()
-        if theirs is None or not theirs.is_live or theirs.disclosure is None:
+        # SECURITY: agreed to one message only is no consent to more, and is never live.
+        theirs = Subject.of(recipient, channel, None, visitor, None).position().live
+        if theirs is None or theirs.disclosure is None:
             continue
-        if disclosures.is_once(theirs.disclosure, channel):
-            continue  # SECURITY: agreed to one code only, to stop messages: that is no consent to more
         subject = Subject.of(recipient, channel, user, visitor, None)
         now, known = read_disclosure(theirs.disclosure.digest)
         act = Act(
@@ -273,43 +286,52 @@ def _carried(entry: Entry, now: datetime | None, known: Disclosure | None) -> li
         return []
 
 
-def _shown(disclosure: DisclosureText | str, channel: Channel) -> DisclosureText:
-    if isinstance(disclosure, DisclosureText):
-        if disclosure.channel != channel:
-            raise ValueError("The disclosure is of another channel than the consent.")
-        return disclosure
-    current = disclosures.compose(channel)
-    if not secrets.compare_digest(disclosure.encode(), current.digest.encode()):
-        raise ConsentRequired("disclosure_changed")
-    return current
-
-
 def _end(
     subject: Subject,
     event: ConsentEventType,
     client: ClientInfo,
     act: Act | None,
-    ends: Callable[[ConsentEvent | None], bool],
+    ends: Callable[[Position], bool],
 ) -> ConsentEvent | None:
-    """Write ``event``, unless it stands already or there is nothing that it ``ends``."""
+    """Write ``event``, unless it stands already or there is nothing that it ``ends``; nothing is sent after that.
+
+    A send that is reserved and not yet with the provider is recalled.
+    """
+    prints = fingerprints(subject.recipient)
+    everybodys = subject.person.kind == PersonKind.HOLDER
 
     def decide() -> ConsentEvent | None:
-        standing = subject.events().first()
-        if standing is not None and standing.event == event and not standing.is_live:
+        position = subject.position()
+        standing = position.newest
+        if standing is not None and standing.event == event:
             subject.learn_from(standing)
             return None
-        if not ends(standing):
+        if not ends(position):
             return None
         purpose = Purpose(standing.purpose) if standing else Purpose.VERIFY
         return write(Entry(subject, event, purpose, act or Act(), client, None, standing), None, None)
 
-    return decided(decide)
+    def work() -> ConsentEvent | None:
+        made = decided(decide)
+        # SECURITY: also where nothing was left to end: another call's event is not announced as over before its sends
+        # are.
+        recall.recall(prints, subject.channel, None if everybodys else subject.person.fingerprints)
+        return made
+
+    return locks.holding(prints, work)
 
 
-def _is_live(standing: ConsentEvent | None) -> bool:
-    return standing is not None and standing.is_live
+def _is_open(position: Position) -> bool:
+    """Return whether the user has agreed to something that can be taken back."""
+    newest = position.newest
+    return newest is not None and (newest.is_live or newest.event == ConsentEventType.GRANTED_ONCE)
 
 
-def _anything(standing: ConsentEvent | None) -> bool:
+def _is_not_opted_out(position: Position) -> bool:
+    """Return whether the holder may opt out, which takes no consent on record."""
+    return position.opt_out is None
+
+
+def _anything(position: Position) -> bool:
     """Also the silence of a recipient of whom nothing is on record."""
     return True

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, OperationalError, router, transaction
-from django.db.models import QuerySet
 
 from ..choices import Actor, Channel, ConsentEventType, ConsentMedium, PersonKind, Purpose
 from ..clientinfo import ClientInfo
@@ -59,6 +58,39 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """Where consent stands. ``newest``: the latest event that bears on it. ``opt_out``: the holder's, unless released.
+
+    Where ``opt_out`` is set, nothing goes out, whatever a user agreed to since.
+    """
+
+    newest: ConsentEvent | None
+    opt_out: ConsentEvent | None
+
+    @classmethod
+    def of(cls, events: Iterable[ConsentEvent]) -> Position:
+        """Read it off the events that ``ConsentEventQuerySet.deciding`` found."""
+        newest: ConsentEvent | None = None
+        barrier: ConsentEvent | None = None
+        for event in sorted(events, key=lambda event: event.pk):
+            newest = event
+            if event.event in (ConsentEventType.OPTED_OUT, ConsentEventType.RELEASED):
+                barrier = event
+        stands = barrier is not None and barrier.event == ConsentEventType.OPTED_OUT
+        return cls(newest, barrier if stands else None)
+
+    @property
+    def live(self) -> ConsentEvent | None:
+        """The consent by which messages may go out, if there is any.
+
+        SECURITY: erasing the evidence ends the consent that it proved.
+        """
+        if self.opt_out is not None or self.newest is None or not self.newest.is_live:
+            return None
+        return self.newest if getattr(self.newest, "has_evidence", True) else None
+
+
+@dataclass(frozen=True, slots=True)
 class KnownPerson:
     """A person of whom only the fingerprint on record is known."""
 
@@ -98,14 +130,19 @@ class Subject:
         parsed = Recipient.parse(recipient, region=region or settings.default_region or None)
         return cls(parsed, Channel.parse(channel).consent_channel, Person(PersonKind.HOLDER, "holder"))
 
-    def events(self) -> QuerySet[ConsentEvent]:
+    def position(self) -> Position:
+        """Return where consent stands. One SELECT, whose cost does not grow with the number of events."""
         # From the writing database: a replica that lags must not hide an opt-out.
-        ledger_rows = ConsentEvent.objects.using(database())
+        ledger_rows = ConsentEvent.objects.using(database()).select_related("disclosure")
         if self.person.kind == PersonKind.HOLDER:
             # What anybody agreed to since bears on whether the holder's word must be written again.
-            return ledger_rows.concerning(aliases.of_recipient(self.recipient), self.channel.value)
-        persons, recipients = aliases.widened(self.person.fingerprints, fingerprints(self.recipient))
-        return ledger_rows.bearing_on(persons, recipients, self.channel.value)
+            recipients = aliases.of_recipient(self.recipient)
+            deciding = ledger_rows.deciding([], recipients, self.channel.value)
+            found = [*deciding, *ledger_rows.newest_concerning(recipients, self.channel.value)]
+        else:
+            persons, recipients = aliases.widened(self.person.fingerprints, fingerprints(self.recipient))
+            found = list(ledger_rows.deciding(persons, recipients, self.channel.value))
+        return Position.of(found)
 
     def learn_from(self, standing: ConsentEvent) -> None:
         """Keep the older fingerprints that ``standing`` was found by: its key may be retired one day, and where the

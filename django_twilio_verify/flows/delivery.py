@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 
-from ..choices import CONSENT_CHANNELS, Actor, Channel, ConsentMedium
+from ..choices import CONSENT_CHANNELS, Actor, AuditKind, Channel, ConsentMedium
 from ..clientinfo import ClientInfo
-from ..conf import settings
+from ..conf import fingerprint, settings
 from ..models import ConsentEvent
 from ..recipients import Recipient
-from . import consent
+from . import audit, consent
 from .consent import Act
+from .consentlog import Subject
 
 
 def channels_to(recipient: Recipient) -> tuple[Channel, ...]:
@@ -86,12 +87,71 @@ def stop(recipient: Recipient, channels: Iterable[str], *, client: ClientInfo, a
 
     Returns the new events. Raises ``ValueError`` for a channel that does not lead there.
     """
+    wanted = _fitting(recipient, channels)
+    made = [consent.opt_out(recipient=recipient, channel=channel, client=client, act=act) for channel in wanted]
+    return [event for event in made if event is not None]
+
+
+def _fitting(recipient: Recipient, channels: Iterable[str]) -> Sequence[Channel]:
+    """Return the channels that are named, or all to ``recipient``. Raises ``ValueError`` for one that does not fit."""
     fitting = channels_to(recipient)
     wanted = [Channel.parse(channel) for channel in channels] or fitting
     if strange := [channel.value for channel in wanted if channel not in fitting]:
         raise ValueError(f"{strange[0]!r} does not lead to this kind of address.")
-    made = [consent.opt_out(recipient=recipient, channel=channel, client=client, act=act) for channel in wanted]
+    return wanted
+
+
+def release(
+    *,
+    recipient: str | Recipient,
+    reason: str,
+    staff: AbstractBaseUser,
+    channels: Iterable[str] = (),
+    region: str | None = None,
+) -> list[ConsentEvent]:
+    """Record that the opt-out of ``recipient`` is over, as its holder has asked staff. Users have to agree again.
+
+    Leaves an audit event if anything was released.
+
+    Args:
+        reason: Who asked for it and how that was checked.
+        staff: Who releases it. The caller checks the permission ``release_opt_out``.
+        channels: The channels to release, all to that recipient if empty.
+
+    Returns:
+        The new events, one for each channel that was opted out.
+
+    Raises:
+        InvalidRecipient: It is no recipient.
+        ValueError: There is no reason, or a channel does not fit the recipient.
+    """
+    if not audit.cleaned(reason):
+        raise ValueError("Say why the opt-out is released.")
+    parsed = Recipient.parse(recipient, region=region or settings.default_region or None)
+    act = Act(
+        medium=ConsentMedium.ADMIN,
+        actor=Actor.STAFF,
+        actor_ref=str(staff.pk),
+        actor_label=staff.get_username(),
+        note=reason,
+    )
+    # Before the events: what cannot be audited is not done.
+    opted_out = [channel for channel in _fitting(parsed, channels) if is_opted_out(parsed, channel)]
+    if opted_out:
+        audit.record(
+            AuditKind.OPT_OUT_RELEASED,
+            actor=staff.get_username(),
+            reason=reason,
+            fingerprint=fingerprint(parsed),
+            details={"channels": [channel.value for channel in opted_out]},
+        )
+    made = [consent.release(recipient=parsed, channel=channel, act=act) for channel in opted_out]
     return [event for event in made if event is not None]
+
+
+def is_opted_out(recipient: Recipient, channel: Channel) -> bool:
+    """Return whether the holder of ``recipient`` has opted out of ``channel`` and nobody has released that."""
+    return Subject.of_holder(recipient, channel, None).position().opt_out is not None
 
 
 def _check_request(words: str, received_at: datetime) -> None:

@@ -129,11 +129,6 @@ def holds(disclosure: Disclosure) -> bool:
     return shown.digest == disclosure.digest
 
 
-def is_once(disclosure: Disclosure | None, channel: Channel) -> bool:
-    """Whether ``disclosure`` has the words of ``compose_once``, in the active language."""
-    return disclosure is not None and disclosure.digest == compose_once(channel).digest
-
-
 def _once_often(channel: Channel) -> str:
     if channel == Channel.SNA:
         return _("One check.")

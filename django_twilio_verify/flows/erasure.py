@@ -1,7 +1,8 @@
 """Erasure of the personal half (GDPR Art. 17): the proof stays verifiable, and a stop stays a stop.
 
-What is removed is what says who it is. Events stay, with keyed fingerprints only: their digests and commitments still
-verify, and an opt-out among them is still found by fingerprint before every send.
+What is removed is what says who it is, and with the proof of consent goes the consent (``consentlog.Position.live``).
+Events stay, with keyed fingerprints only: their digests and commitments still verify, and an opt-out among them is
+still found by fingerprint before every send.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..choices import AuditKind, VerificationStatus
+from ..choices import CONSENT_CHANNELS, AuditKind, VerificationStatus
 from ..models import ConsentEvidence, Factor, LegalHold, Verification
-from . import audit, retention
+from . import audit, locks, recall, retention
 from .addressees import Addressee, ledger_database
 
 
@@ -54,6 +55,11 @@ def erase(addressee: Addressee, *, reason: str, actor: str, factors: bool = Fals
     """
     if not audit.cleaned(reason):
         raise ValueError("Say why it is erased.")
+    # SECURITY: locked as withdrawal is, so that no send is reserved on consent whose proof is going.
+    return locks.holding(addressee.fingerprints, lambda: _erase_locked(addressee, reason, actor, factors))
+
+
+def _erase_locked(addressee: Addressee, reason: str, actor: str, factors: bool) -> Erased:
     with (
         transaction.atomic(using=ledger_database()),
         transaction.atomic(using=router.db_for_write(Verification)),
@@ -65,6 +71,8 @@ def erase(addressee: Addressee, *, reason: str, actor: str, factors: bool = Fals
         erased = _erase(addressee, factors)
         counts = {"evidence": erased.evidence, "verifications": erased.verifications, "factors": erased.factors}
         audit.record(AuditKind.ERASED, actor=actor, reason=reason, fingerprint=addressee.fingerprint, details=counts)
+    for channel in CONSENT_CHANNELS:
+        recall.recall(addressee.fingerprints, channel, None)
     return erased
 
 

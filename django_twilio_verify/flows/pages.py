@@ -27,6 +27,7 @@ from ..choices import (
 from ..models import ConsentEvent, ConsentEvidence, Disclosure, VerificationAttempt
 from ..recipients import Recipient
 from . import aliases
+from .consentlog import Position
 from .evidence import Selection, chunks, half_of, sends
 from .proofs import Proof, Prover
 
@@ -287,7 +288,10 @@ def _standings(selection: Selection, events: list[ConsentEvent]) -> Iterator[str
         for_all = [event for event in concerned if event.event in FOR_EVERYBODY]
         people = _people([event for event in concerned if event.event not in FOR_EVERYBODY])
         for theirs in people:
-            yield _sentence(selection, theirs[-1], max([*theirs, *for_all], key=lambda event: event.pk))
+            position = Position.of([*theirs, *for_all])
+            newest = position.newest or theirs[-1]
+            # A grant that crossed the opt-out, or is of a time when a tick undid one, lets nothing out.
+            yield _sentence(selection, theirs[-1], (newest.is_live and position.opt_out) or newest)
         if not people:
             yield _sentence(selection, for_all[-1], for_all[-1])
 
@@ -312,6 +316,8 @@ def _sentence(selection: Selection, theirs: ConsentEvent, standing: ConsentEvent
         "way": Channel(standing.channel).label,
         "time": shown_time(standing.occurred_at),
     }
+    if standing.is_live and half_of(standing) is None:
+        return _("No consent of %(who)s to get codes by %(way)s: its evidence was erased. Nothing may be sent.") % facts
     return _SENTENCES[ConsentEventType(standing.event)]() % facts
 
 
@@ -331,6 +337,13 @@ _SENTENCES: dict[ConsentEventType, Callable[[], str]] = {
     ),
     ConsentEventType.EXPIRED: lambda: _(
         "No consent of %(who)s to get codes by %(way)s: it ran out on %(time)s. Nothing may be sent."
+    ),
+    ConsentEventType.GRANTED_ONCE: lambda: _(
+        "%(who)s agreed on %(time)s to one message by %(way)s, and to no other. Nothing else may be sent."
+    ),
+    ConsentEventType.RELEASED: lambda: _(
+        "No consent of %(who)s to get codes by %(way)s: the holder's opt-out was released on %(time)s, and nobody has "
+        "agreed since. Nothing may be sent."
     ),
     ConsentEventType.INVALIDATED: lambda: _(
         "No consent of %(who)s to get codes by %(way)s: declared void on %(time)s. Nothing may be sent."

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from .. import __version__
-from ..choices import LIVE_CONSENT, Actor, Channel, ConsentEventType, ConsentMedium, RecipientKind
+from ..choices import AGREED, Actor, Channel, ConsentEventType, ConsentMedium, RecipientKind
 from ..conf import settings
 from ..models import ConsentEvent
 from . import ledger
@@ -64,6 +64,8 @@ _SOURCES = {
 
 
 def _is_for_twilio(selection: Selection, event: ConsentEvent) -> bool:
+    if event.event in (ConsentEventType.GRANTED_ONCE, ConsentEventType.RELEASED):
+        return False  # neither a standing opt-in nor an opt-out, the two words that the list knows
     is_text = event.channel == Channel.SMS and event.recipient_kind == RecipientKind.PHONE
     return is_text and half_of(event) is not None and not selection.withholds(event)
 
@@ -89,11 +91,13 @@ SCHEMA = "ISO/IEC TS 27560:2023"
 _STATES = {
     ConsentEventType.GRANTED: "consent given",
     ConsentEventType.RENEWED: "consent given",
+    ConsentEventType.GRANTED_ONCE: "consent given",
     ConsentEventType.IMPORTED: "consent given",
     ConsentEventType.WITHDRAWN: "consent withdrawn",
     ConsentEventType.OPTED_OUT: "consent withdrawn",
     ConsentEventType.EXPIRED: "consent expired",
     ConsentEventType.INVALIDATED: "consent invalidated",
+    ConsentEventType.RELEASED: "opt-out released",
 }
 _ENTITIES = {
     Actor.PERSON: "pii_principal",
@@ -104,7 +108,7 @@ _ENTITIES = {
 
 
 def _receipts(selection: Selection, events: Sequence[ConsentEvent]) -> Iterator[Mapping[str, Any]]:
-    given = [event for event in events if event.event in LIVE_CONSENT]
+    given = [event for event in events if event.event in AGREED]
     followed = _followed(selection, [event.pk for event in given])
     return (_receipt(event, followed.get(event.pk, [])) for event in given)
 

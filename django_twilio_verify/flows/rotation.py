@@ -19,7 +19,7 @@ from django.db import IntegrityError, models, router
 from django.db.models import Case, Exists, F, Q, QuerySet, Value, When
 from django.utils import timezone
 
-from ..choices import LIVE_CONSENT, AuditKind, PersonKind, RecipientKind
+from ..choices import AGREED, AuditKind, PersonKind, RecipientKind
 from ..conf import fingerprints, retired_key_ids, settings
 from ..models import ConsentEvidence, Factor, LegalHold, Verification
 from ..recipients import Recipient
@@ -291,7 +291,7 @@ def _leftover(key_id: str, newest: str) -> Leftover:
     recipients = ledgerkeys.unmatched(key_id, "recipient_fingerprint", [newest])
     gone = recipients.filter(evidence__isnull=True)
     known = recipients.filter(evidence__isnull=False)
-    stopped = gone.exclude(event__in=LIVE_CONSENT)
+    stopped = gone.exclude(event__in=AGREED)
     neither = ~Q(recipient_fingerprint__in=known.values("recipient_fingerprint"))
     neither &= ~Q(recipient_fingerprint__in=stopped.values("recipient_fingerprint"))
     persons = ledgerkeys.unmatched(key_id, "person_fingerprint", [newest])
@@ -318,7 +318,7 @@ def _only_through(key_id: str, newest: str) -> int:
     """Stops under still older keys whose only alias is under ``key_id``."""
     newer = ledgerkeys.aliased("earlier", [newest])
     links = aliases.rows().filter(~Exists(newer), current__startswith=f"{key_id}.")
-    stops = sealbook.events().exclude(event__in=LIVE_CONSENT)
+    stops = sealbook.events().exclude(event__in=AGREED)
     return _distinct(stops.filter(recipient_fingerprint__in=links.values("earlier")))
 
 

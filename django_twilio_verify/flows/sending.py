@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,6 +15,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import IntegrityError
 from django.db.models import F
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from ..backends.handler import backends
@@ -25,6 +27,7 @@ from ..exceptions import (
     BackendError,
     BackendRejected,
     BackendUnavailable,
+    ConsentRequired,
     FactorNotFound,
     InvalidRecipient,
     RateLimited,
@@ -34,7 +37,8 @@ from ..models import ConsentEvent, Factor, Verification, VerificationAttempt
 from ..options import IncompatibleOptions, SendOptions, SendRequest
 from ..recipients import Recipient
 from ..results import ProviderSend, Started
-from . import assurance, consent, delivery, factorgate, guesses, limits, outages, plan, routing
+from . import assurance, delivery, factorgate, guesses, limits, locks, outages, plan, recall, routing
+from .gate import Gate, NewConsent, Uncounted
 from .options import GivenOptions, Payment, gather, tagged
 from .persons import Person, session_fingerprint
 from .places import places
@@ -69,6 +73,7 @@ class Ask:
     options: GivenOptions = field(repr=False)  # SECURITY: may hold a code
     amount: str
     payee: str
+    new_consent: NewConsent | None = None
     again: Verification | None = None
     """The verification that is sent once more, and no other one: ``verifications.resend``."""
 
@@ -92,6 +97,19 @@ class Wanted:
     insists: bool
     payment: Payment
     again: Verification | None = None
+    new_consent: NewConsent | None = None
+
+    @property
+    def gate(self) -> Gate:
+        """The consent that the send needs."""
+        return Gate.of(
+            self.recipient,
+            self.channel,
+            client=self.client,
+            user=self.user,
+            purpose=self.purpose,
+            new=self.new_consent,
+        )
 
     @property
     def places(self) -> list[str]:
@@ -108,13 +126,15 @@ class Wanted:
 class Reserved:
     """A send that has been counted and may now be handed to the provider, once.
 
-    ``options``: what the provider is told. ``before``: how the verification stood, ``None`` for a new one.
+    ``options``: what the provider is told. ``consent_event``: what it relies on. ``before``: how the verification
+    stood, ``None`` for a new one.
     """
 
     wanted: Wanted
     verification: Verification
     attempt: VerificationAttempt
     options: SendOptions
+    consent_event: ConsentEvent
     before: _Before | None = None
 
 
@@ -161,6 +181,7 @@ def wanted(ask: Ask) -> Wanted:
         insists=gathered.insists,
         payment=payment,
         again=ask.again,
+        new_consent=ask.new_consent,
     )
 
 
@@ -202,22 +223,31 @@ def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
     be sent again is over, and ``IncompatibleOptions`` for a custom code that is not the pending one. Of simultaneous
     calls for one place exactly one is given ``Reserved``.
     """
-    event = consent.require(
-        recipient=wanted.recipient, channel=wanted.channel.consent_channel, client=wanted.client, user=wanted.user
-    )
-    subjects = _subjects(wanted)
+    gate = wanted.gate
+    consented = gate.foresee()
+    subjects, is_counted = _subjects(wanted), consented is None
+    if is_counted:
+        subjects |= gate.budget()
     for _ in range(_TRIES):
         current = _pending(wanted)
         if wanted.again is not None and not _is_open(wanted.again, current, now):
             # SECURITY: a page of days ago has a button too: what is over is begun anew, where that is asked for.
             raise VerificationNotFound("verification_closed")
         if current is not None and (standing := _standing(current, wanted, now)):
+            # No message goes out now. What is agreed to, other than to this one message, is recorded all the same.
+            if consented is None and wanted.new_consent is not None and not wanted.new_consent.once:
+                gate.agree()
             return standing
         if wanted.factor is not None:
             guesses.require(wanted.factor, wanted.client, now)
         try:
             coded = _coded(wanted, current, now)
-            return limits.within(subjects, now, partial(_reserve, coded, current, event, now))
+            return limits.within(subjects, now, partial(_reserve, coded, current, gate, now, is_counted))
+        except locks.Unlocked:
+            locks.make(gate.prints)
+        except Uncounted:
+            subjects |= gate.budget()
+            is_counted = True
         except (_Lost, IntegrityError):
             continue  # SECURITY: somebody was first; look again, never send beside them
     raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
@@ -287,12 +317,17 @@ def _custom(options: SendOptions) -> str:
     return TypedCode.parse_custom(options.custom_code).digits if options.custom_code else ""
 
 
-def _reserve(coded: _Coded, current: Verification | None, event: ConsentEvent, now: datetime) -> Reserved:
+def _reserve(coded: _Coded, current: Verification | None, gate: Gate, now: datetime, is_counted: bool) -> Reserved:
     wanted, before = coded.wanted, None
-    # SECURITY: promise 3. Once removing a factor has returned, no code leaves for it.
+    # SECURITY: promise 3. Once removing a factor has returned, no code leaves for it. Before the lock of the recipient,
+    # in the order in which a removal, which also withdraws consent, takes the two.
     if wanted.user is not None and not factorgate.hold(wanted.user.pk, wanted.recipient, wanted.purpose):
         raise FactorNotFound
-    # The first statement writes, so that SQLite takes its lock at once and waits its turn.
+    # SECURITY: consent is read behind the lock that withdrawal, opt-out and erasure take too, and before anything else
+    # is read: what ended it is seen, or it waits until this send can be recalled. The counters' UPDATE came first, so
+    # that SQLite takes its lock at once and waits its turn.
+    locks.take(gate.prints)
+    event = gate.settle(counted=is_counted)
     if current is not None and current.expires_at > now:
         before = _Before(current.channel, current.link)
         verification = _again(current, wanted, now)
@@ -305,7 +340,28 @@ def _reserve(coded: _Coded, current: Verification | None, event: ConsentEvent, n
         consent_event_id=event.pk,
         created_at=now,
     )
-    return Reserved(wanted, verification, attempt, _told(coded, verification), before)
+    return Reserved(wanted, verification, attempt, _told(coded, verification), event, before)
+
+
+def hand_over(reserved: Reserved) -> float:
+    """Claim the send, right before the provider is called; the ``time.monotonic()`` until which the call may begin.
+
+    Whoever is later calls this again: consent may have ended meanwhile.
+
+    Raises:
+        ConsentRequired: Consent has ended since the send was reserved. Nothing was sent.
+    """
+    until = time.monotonic() + recall.HANDOVER
+    attempt, now = reserved.attempt, timezone.now()
+    is_late = attempt.claimed_at is not None
+    is_ours = recall.claim(attempt, now)
+    if is_ours and is_late:
+        # SECURITY: after the claim is written, so that whoever ends consent now finds the claim, or this finds the end.
+        is_ours = reserved.wanted.gate.still_stands(reserved.consent_event)
+    if not is_ours:
+        short_transaction(lambda: _give_back(reserved, AttemptStatus.NOT_SENT, now, now))
+        raise ConsentRequired
+    return until
 
 
 def _told(coded: _Coded, verification: Verification) -> SendOptions:
@@ -423,7 +479,9 @@ def settle_failed(reserved: Reserved, error: BackendError, now: datetime) -> Sta
             "provider",
             retry_at=reserved.verification.expires_at if used_up else now + PROVIDER_PAUSE,
         )
-    short_transaction(lambda: _give_back(reserved, error, now, told.retry_at if told else now))
+    status = AttemptStatus.REFUSED if isinstance(error, BackendRejected) else AttemptStatus.NOT_SENT
+    code = error.provider_code or None
+    short_transaction(lambda: _give_back(reserved, status, now, told.retry_at if told else now, code))
     if isinstance(error, BackendRejected):
         _learn(reserved, error, now)
     raise told or error
@@ -453,7 +511,9 @@ def _note_opt_out(reserved: Reserved) -> None:
     delivery.opted_out(recipient=wanted.recipient, channel=wanted.channel, origin=origin)
 
 
-def _give_back(reserved: Reserved, error: BackendError, now: datetime, resend_at: datetime) -> None:
+def _give_back(
+    reserved: Reserved, status: AttemptStatus, now: datetime, resend_at: datetime, error_code: int | None = None
+) -> None:
     """Nothing was sent: the verification keeps its sends; one that was never sent fails. The hour's counters stay."""
     row = Verification.objects.filter(pk=reserved.verification.pk, status=VerificationStatus.PENDING)
     if reserved.before is None:
@@ -462,9 +522,7 @@ def _give_back(reserved: Reserved, error: BackendError, now: datetime, resend_at
         # What was sent before still counts, by the way that it went.
         before = reserved.before
         row.update(sends=F("sends") - 1, resend_at=resend_at, channel=before.channel, link=before.link)
-    refused = isinstance(error, BackendRejected)
-    status = AttemptStatus.REFUSED if refused else AttemptStatus.NOT_SENT
-    _settle_attempt(reserved.attempt, status, now, error_code=error.provider_code or None)
+    _settle_attempt(reserved.attempt, status, now, error_code=error_code)
 
 
 def _settle_attempt(

@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.models import Exists, Max, OuterRef, Q
 
-from ..choices import LIVE_CONSENT, RecipientKind
+from ..choices import AGREED, RecipientKind
 from ..conf import fingerprints, retired_key_ids, settings
 from ..merkle import Tree
 from ..models import ConsentEvent, ConsentEvidence, ConsentSeal, Disclosure, FingerprintAlias
@@ -223,7 +223,7 @@ def _aliases() -> Iterator[Finding]:
     listed = [key.id for key in settings.fingerprint_keys]
     for key_id in retired_key_ids():
         unmatched = ledgerkeys.unmatched(key_id, "recipient_fingerprint", listed)
-        needed = unmatched.filter(Q(evidence__isnull=False) | ~Q(event__in=LIVE_CONSENT))
+        needed = unmatched.filter(Q(evidence__isnull=False) | ~Q(event__in=AGREED))
         if count := needed.order_by().values("recipient_fingerprint").distinct().count():
             text = f"{count} recipients are not found any more: key {key_id!r} is retired, and they have no alias."
             yield Finding("alias_missing", text)

@@ -40,6 +40,18 @@ def short_transaction(work: Callable[[], T], *, using: str | None = None) -> T:
     raise AssertionError  # pragma: no cover  the loop returns or raises
 
 
+def joined_transaction(work: Callable[[], T], *, using: str | None = None) -> T:
+    """Run ``work`` as ``short_transaction`` does, or within the caller's transaction if one is open.
+
+    Rolled back to where it began if ``work`` raises. What it locks then stays locked until the caller commits.
+    """
+    alias = using or router.db_for_write(Verification)
+    if not transaction.get_connection(alias).in_atomic_block:
+        return short_transaction(work, using=alias)
+    with transaction.atomic(using=alias):
+        return work()
+
+
 def deleting(work: Callable[[], T]) -> T:
     """As ``short_transaction``, for ``work`` that deletes a factor: again if something has come to point to it since.
 

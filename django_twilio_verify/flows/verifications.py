@@ -8,6 +8,7 @@ differ.
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import timedelta
 
@@ -27,13 +28,14 @@ from ..results import Checked, Progress, Redeemed, Started
 from ..signals import verification_started
 from . import answering, checking, redeeming, routing, sending
 from .checking import Answer, LinkQuestion
+from .gate import NewConsent
 from .options import GivenOptions, Payment
 from .redeeming import REDEEM_WITHIN
 from .routing import RouteRequest
 from .sending import Ask, Reserved
 
 
-@sensitive_variables("recipient", "options", "ask", "reserved")
+@sensitive_variables("recipient", "options", "ask", "reserved", "new_consent")
 def start(
     *,
     recipient: str | Recipient,
@@ -48,6 +50,7 @@ def start(
     options: GivenOptions = None,
     amount: str = "",
     payee: str = "",
+    new_consent: NewConsent | None = None,
 ) -> Started:
     """Have a code sent, or a link made, unless one of a moment ago still counts.
 
@@ -59,7 +62,8 @@ def start(
     answer. ``backend``: an alias; ``None`` asks ``TWILIO_VERIFY_ROUTER``. To send a verification again, or another way,
     name its own (``verification.backend``). ``options``: ``SendOptions``, or a dict of their names, over those of
     ``TWILIO_VERIFY_SEND_OPTIONS``. ``amount``, ``payee``: of ``purpose="payment"``, and required there: text of up to
-    32 and 128 characters, to be repeated at ``check`` and ``redeem``.
+    32 and 128 characters, to be repeated at ``check`` and ``redeem``. ``new_consent``: what the person agreed to on the
+    page that sends, recorded with the send; a refused one leaves no event.
 
     ``sna`` brings no message: the phone opens ``Started.link``, then ``check_link`` is asked; ``auto`` does that or
     sends a text message, and ``Started.channel`` says which. A custom code is kept as a salted hash and judged here;
@@ -73,7 +77,21 @@ def start(
     without its two or by a link, ``IncompatibleOptions`` (a ``ValueError``) for options that do not go together, with
     the channel or with the backend, and ``RuntimeError`` within a transaction of the caller's.
     """
-    ask = Ask(recipient, channel, client, user, purpose, factor, resend, region, backend, options, amount, payee)
+    ask = Ask(
+        recipient,
+        channel,
+        client,
+        user,
+        purpose,
+        factor,
+        resend,
+        region,
+        backend,
+        options,
+        amount,
+        payee,
+        new_consent,
+    )
     return _sent(ask)
 
 
@@ -83,6 +101,8 @@ def _sent(ask: Ask) -> Started:
     if isinstance(reserved, Started):
         return reserved
     wanted = reserved.wanted
+    while sending.hand_over(reserved) < time.monotonic():
+        pass  # the database was slow: claim it again, so that nothing is sent after consent has ended
     try:
         sent = backends[wanted.backend].start(wanted.recipient, wanted.channel, reserved.options)
     except BackendError as error:
@@ -90,7 +110,7 @@ def _sent(ask: Ask) -> Started:
     return _announce_start(reserved, sending.settle_sent(reserved, sent, timezone.now()))
 
 
-@sensitive_variables("recipient", "options", "ask", "reserved")
+@sensitive_variables("recipient", "options", "ask", "reserved", "new_consent")
 async def astart(
     *,
     recipient: str | Recipient,
@@ -105,9 +125,24 @@ async def astart(
     options: GivenOptions = None,
     amount: str = "",
     payee: str = "",
+    new_consent: NewConsent | None = None,
 ) -> Started:
     """As ``start``; a slow provider holds up no other request."""
-    ask = Ask(recipient, channel, client, user, purpose, factor, resend, region, backend, options, amount, payee)
+    ask = Ask(
+        recipient,
+        channel,
+        client,
+        user,
+        purpose,
+        factor,
+        resend,
+        region,
+        backend,
+        options,
+        amount,
+        payee,
+        new_consent,
+    )
     return await _asent(ask)
 
 
@@ -117,6 +152,8 @@ async def _asent(ask: Ask) -> Started:
     if isinstance(reserved, Started):
         return reserved
     wanted = reserved.wanted
+    while await sync_to_async(sending.hand_over)(reserved) < time.monotonic():
+        pass
     try:
         sent = await backends[wanted.backend].astart(wanted.recipient, wanted.channel, reserved.options)
     except BackendError as error:
@@ -132,6 +169,7 @@ def resend(
     client: ClientInfo,
     user: AbstractBaseUser | None = None,
     channel: str | None = None,
+    new_consent: NewConsent | None = None,
 ) -> Started:
     """Send an open verification once more, to the same recipient, for the same purpose and by the same backend.
 
@@ -140,6 +178,7 @@ def resend(
         client: The session that started it.
         user: The user it was started for; required unless it was started for a visitor.
         channel: Another channel to go on by; without it the one that was used last.
+        new_consent: What the user agreed to on the page that sends, recorded with the send or not at all.
 
     Raises:
         VerificationNotFound: It is not the caller's; or, with the code ``verification_closed``, it has expired or is
@@ -148,7 +187,7 @@ def resend(
 
     Everything else as ``start`` raises it.
     """
-    return _sent(_again(_id(verification), client, user, channel))
+    return _sent(_again(_id(verification), client, user, channel, new_consent))
 
 
 async def aresend(
@@ -157,12 +196,19 @@ async def aresend(
     client: ClientInfo,
     user: AbstractBaseUser | None = None,
     channel: str | None = None,
+    new_consent: NewConsent | None = None,
 ) -> Started:
     """Async twin of ``resend``; a slow provider holds up no other request."""
-    return await _asent(await sync_to_async(_again)(_id(verification), client, user, channel))
+    return await _asent(await sync_to_async(_again)(_id(verification), client, user, channel, new_consent))
 
 
-def _again(verification_id: uuid.UUID, client: ClientInfo, user: AbstractBaseUser | None, channel: str | None) -> Ask:
+def _again(
+    verification_id: uuid.UUID,
+    client: ClientInfo,
+    user: AbstractBaseUser | None,
+    channel: str | None,
+    new_consent: NewConsent | None,
+) -> Ask:
     found = checking.load(verification_id, client, user)
     if found.is_challenge or (found.user_id is not None and user is None):
         # SECURITY: a session alone may change hands: what is for a user is sent again for that user.
@@ -182,6 +228,7 @@ def _again(verification_id: uuid.UUID, client: ClientInfo, user: AbstractBaseUse
         options=None,
         amount=found.amount,
         payee=found.payee,
+        new_consent=new_consent,
         again=found,
     )
 

@@ -14,7 +14,6 @@ from ..choices import CONSENT_CHANNELS, Channel
 from ..conf import settings
 from ..exceptions import InvalidRecipient
 from ..flows.delivery import channels_to
-from ..flows.disclosures import DisclosureText, compose_once
 from ..recipients import Recipient
 from .recipients import EmailForm, PhoneForm
 
@@ -30,15 +29,13 @@ WAY_PLURALS: Mapping[str, Any] = {
 class StopPhoneForm(PhoneForm):
     """A phone number, with consent to the one code that proves it."""
 
-    def words(self, channel: Channel) -> DisclosureText:
-        return compose_once(channel)
+    once = True
 
 
 class StopEmailForm(EmailForm):
     """An email address, with consent to the one code that proves it."""
 
-    def words(self, channel: Channel) -> DisclosureText:
-        return compose_once(channel)
+    once = True
 
 
 def stop_form(channel: Channel) -> type[StopPhoneForm] | type[StopEmailForm]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from ..choices import Channel
 from ..flows.delivery import channels_to
 from ..recipients import Recipient
 from .consent import WAY_PLURALS, StaffOptOutForm
@@ -47,3 +49,20 @@ class KnownOptOutForm(StaffOptOutForm):
 
     def clean(self) -> dict[str, Any]:
         return super().clean() | {"recipient": self.known}
+
+
+class ReleaseForm(ReasonForm):
+    """Which opt-outs to release, and why."""
+
+    channels = forms.MultipleChoiceField(
+        label=_("Allow again"),
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Nothing is sent before a user agrees again."),
+    )
+    field_order = ("channels", "reason")
+
+    def __init__(self, *args: Any, opted_out: Iterable[Channel], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        channels = self.fields["channels"]
+        assert isinstance(channels, forms.MultipleChoiceField)
+        channels.choices = [(channel.value, WAY_PLURALS[channel]) for channel in opted_out]

@@ -11,7 +11,7 @@ from .. import countries
 from ..choices import Channel
 from ..conf import settings
 from ..exceptions import InvalidRecipient
-from ..flows.disclosures import DisclosureText, compose
+from ..flows.disclosures import DisclosureText, compose, compose_once
 from ..recipients import Recipient
 
 
@@ -19,9 +19,10 @@ class ConsentForm(forms.Form):
     """The unticked box under a disclosure, for one channel; of ``auto``, for the text message that it may end in.
 
     ``disclosure`` carries the digest of the words that the page showed: other words on posting mean that the person
-    has not read what would be recorded.
+    has not read what would be recorded. ``once``: the words are about one message.
     """
 
+    once = False
     disclosure = forms.CharField(widget=forms.HiddenInput, max_length=64)
     consent = forms.BooleanField(error_messages={"required": _("Tick the box to agree, or choose another way.")})
 
@@ -34,7 +35,7 @@ class ConsentForm(forms.Form):
 
     def words(self, channel: Channel) -> DisclosureText:
         """What is to be agreed to."""
-        return compose(channel)
+        return compose_once(channel) if self.once else compose(channel)
 
     def clean_disclosure(self) -> str:
         digest = str(self.cleaned_data["disclosure"])
@@ -52,6 +53,12 @@ class ConsentForm(forms.Form):
 
 
 WORDS_CHANGED = _("The text below has changed since you opened the page. Read it and tick the box again.")
+
+
+class OnceForm(ConsentForm):
+    """The box for one message."""
+
+    once = True
 
 
 class PhoneForm(ConsentForm):

@@ -48,6 +48,7 @@ class Migration(migrations.Migration):
                             ("purged", "purged by retention"),
                             ("held", "legal hold set"),
                             ("released", "legal hold released"),
+                            ("opt_released", "opt-out released"),
                             ("rotated", "keys rotated"),
                             ("reset_asked", "reset of factors requested"),
                             ("reset_halted", "reset of factors canceled"),
@@ -82,12 +83,14 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("granted", "granted"),
+                            ("granted_once", "granted for one message"),
                             ("renewed", "renewed"),
                             ("withdrawn", "withdrawn"),
                             ("opted_out", "opted out"),
                             ("expired", "expired"),
                             ("imported", "imported"),
                             ("invalidated", "invalidated"),
+                            ("released", "opt-out released"),
                         ],
                         max_length=12,
                         verbose_name="event",
@@ -211,6 +214,7 @@ class Migration(migrations.Migration):
                     ("view_unmasked", "Can see evidence unmasked"),
                     ("export_evidence", "Can export evidence"),
                     ("erase_evidence", "Can erase evidence"),
+                    ("release_opt_out", "Can release opt-outs"),
                 ],
             },
         ),
@@ -606,6 +610,52 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="RecipientLock",
+            fields=[
+                ("key", models.CharField(max_length=56, primary_key=True, serialize=False)),
+                ("turns", models.PositiveBigIntegerField(default=0)),
+            ],
+            options={
+                "verbose_name": "recipient lock",
+            },
+        ),
+        migrations.CreateModel(
+            name="OptOutAttempt",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("recipient_fingerprint", models.CharField(max_length=56)),
+                (
+                    "channel",
+                    models.CharField(
+                        choices=[
+                            ("sms", "text message"),
+                            ("call", "phone call"),
+                            ("whatsapp", "WhatsApp message"),
+                            ("email", "email"),
+                            ("sna", "silent network authentication"),
+                            ("auto", "automatic"),
+                            ("totp", "authenticator app"),
+                            ("push", "push approval"),
+                            ("silent", "silent device approval"),
+                            ("passkey", "passkey"),
+                            ("recovery", "recovery code"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("count", models.PositiveIntegerField(default=1)),
+                ("first_at", models.DateTimeField()),
+                ("last_at", models.DateTimeField()),
+            ],
+            options={
+                "verbose_name": "attempt against an opt-out",
+                "verbose_name_plural": "attempts against opt-outs",
+                "constraints": [
+                    models.UniqueConstraint(fields=("recipient_fingerprint", "channel"), name="tv_opt_out_attempt_once")
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="OfferRefusal",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -873,6 +923,7 @@ class Migration(migrations.Migration):
                 ("sid", models.CharField(blank=True, db_index=True, max_length=34, verbose_name="attempt SID")),
                 ("error_code", models.PositiveIntegerField(null=True, verbose_name="provider's error")),
                 ("created_at", models.DateTimeField(verbose_name="reserved")),
+                ("claimed_at", models.DateTimeField(null=True, verbose_name="handed to the provider")),
                 ("settled_at", models.DateTimeField(null=True, verbose_name="settled")),
                 ("delivery", models.CharField(blank=True, max_length=24, verbose_name="delivery")),
                 ("delivery_at", models.DateTimeField(null=True, verbose_name="delivery known")),
@@ -959,7 +1010,21 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="consentevent",
-            index=models.Index(fields=["person_fingerprint"], name="tv_consent_person"),
+            index=models.Index(
+                fields=["recipient_fingerprint", "channel", "person_fingerprint", "-id"], name="tv_consent_decides"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="consentevent",
+            index=models.Index(
+                fields=["recipient_fingerprint", "channel", "event", "-id"], name="tv_consent_everybody"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="consentevent",
+            index=models.Index(
+                fields=["person_fingerprint", "recipient_fingerprint", "channel", "-id"], name="tv_consent_person"
+            ),
         ),
         migrations.AddIndex(
             model_name="consentevent",

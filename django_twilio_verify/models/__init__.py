@@ -5,7 +5,7 @@ from .audit import AuditEvent, LegalHold
 from .consent import ConsentEvent, ConsentEvidence, Disclosure
 from .entity import Entity, OfferRefusal, ProviderRemoval
 from .factor import Factor, RecoveryCode
-from .limits import LimitCounter
+from .limits import LimitCounter, OptOutAttempt, RecipientLock
 from .policy import EnrolmentGrace, FactorReset, SessionCutoff
 from .provider import AttemptSync, ChannelOutage, ProviderEvent
 from .seal import ConsentSeal
@@ -28,8 +28,10 @@ __all__ = [
     "LegalHold",
     "LimitCounter",
     "OfferRefusal",
+    "OptOutAttempt",
     "ProviderEvent",
     "ProviderRemoval",
+    "RecipientLock",
     "RecoveryCode",
     "SessionCutoff",
     "TrustedBrowser",

@@ -53,19 +53,38 @@ class Disclosure(models.Model):
 class ConsentEventQuerySet(models.QuerySet["ConsentEvent"]):
     """Filters on consent."""
 
-    def bearing_on(self, persons: Iterable[str], recipients: Iterable[str], channel: str) -> ConsentEventQuerySet:
-        """The events that decide whether ``channel`` may carry to a recipient for a person, newest first.
+    def deciding(self, persons: Iterable[str], recipients: Iterable[str], channel: str) -> ConsentEventQuerySet:
+        """Return the events that decide whether ``channel`` may carry to a recipient for a person, newest first.
 
-        ``persons`` and ``recipients``: fingerprints under every key. An opt-out by the recipient bears on every
-        person; anything else only on the person it is of.
+        The newest one of the person, and the newest one of each type that bears on everybody. Each is found by an
+        index, so the cost does not grow with the number of events. ``has_evidence``: whether the personal half is kept.
+
+        Args:
+            persons: The person's fingerprints under every key; none for whoever holds the address.
+            recipients: The recipient's fingerprints under every key.
         """
-        mine = Q(person_fingerprint__in=list(persons))
-        anybodys = Q(event__in=FOR_EVERYBODY)
-        return self.concerning(recipients, channel).filter(mine | anybodys)
+        found = Q(pk__in=())
+        for recipient in recipients:
+            here = self.model.objects.using(self.db).filter(recipient_fingerprint=recipient, channel=channel)
+            for person in persons:
+                found |= _newest(here.filter(person_fingerprint=person))
+            for event in FOR_EVERYBODY:
+                found |= _newest(here.filter(event=event))
+        proof = ConsentEvidence.objects.using(self.db).filter(event=models.OuterRef("pk"))
+        return self.filter(found).annotate(has_evidence=models.Exists(proof)).order_by("-id")
 
-    def concerning(self, recipients: Iterable[str], channel: str) -> ConsentEventQuerySet:
-        """All events of a recipient by ``channel``, newest first. ``recipients``: its fingerprints under every key."""
-        return self.filter(recipient_fingerprint__in=list(recipients), channel=channel).order_by("-id")
+    def newest_concerning(self, recipients: Iterable[str], channel: str) -> ConsentEventQuerySet:
+        """Return the newest event of a recipient by ``channel``, whoever it is of; one for each fingerprint."""
+        found = Q(pk__in=())
+        for recipient in recipients:
+            found |= _newest(self.model.objects.using(self.db).filter(recipient_fingerprint=recipient, channel=channel))
+        return self.filter(found).order_by("-id")
+
+
+def _newest(events: models.QuerySet[ConsentEvent]) -> Q:
+    # One equality for each column of an index and LIMIT 1: every database reads a single entry. With IN, or with OR
+    # over two columns, it would read every event of the recipient and sort them.
+    return Q(pk=models.Subquery(events.order_by("-id").values("pk")[:1]))
 
 
 class ConsentEvent(models.Model):
@@ -122,7 +141,13 @@ class ConsentEvent(models.Model):
         verbose_name_plural = _("consent events")
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["recipient_fingerprint", "channel", "-id"], name="tv_consent_recipient"),
-            models.Index(fields=["person_fingerprint"], name="tv_consent_person"),
+            models.Index(
+                fields=["recipient_fingerprint", "channel", "person_fingerprint", "-id"], name="tv_consent_decides"
+            ),
+            models.Index(fields=["recipient_fingerprint", "channel", "event", "-id"], name="tv_consent_everybody"),
+            models.Index(
+                fields=["person_fingerprint", "recipient_fingerprint", "channel", "-id"], name="tv_consent_person"
+            ),
             # By time alone, and with all that the charts count: they read no row.
             models.Index(fields=["occurred_at", "channel", "event", "country"], name="tv_consent_time"),
             models.Index(fields=["honour_by", "honoured_at", "id"], name="tv_consent_deadline"),
@@ -134,6 +159,7 @@ class ConsentEvent(models.Model):
             ("view_unmasked", "Can see evidence unmasked"),
             ("export_evidence", "Can export evidence"),
             ("erase_evidence", "Can erase evidence"),
+            ("release_opt_out", "Can release opt-outs"),
         ]
 
     def __str__(self) -> str:

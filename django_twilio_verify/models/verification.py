@@ -146,6 +146,8 @@ class VerificationAttempt(models.Model):
         verbose_name=_("consent relied on"),
     )
     created_at = models.DateTimeField(_("reserved"))
+    claimed_at = models.DateTimeField(_("handed to the provider"), null=True)
+    """When the sender last claimed it, right before the provider is called. Until then it can be recalled."""
     settled_at = models.DateTimeField(_("settled"), null=True)
     delivery = models.CharField(_("delivery"), max_length=24, blank=True)
     delivery_at = models.DateTimeField(_("delivery known"), null=True)

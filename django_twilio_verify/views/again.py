@@ -9,9 +9,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from ..choices import Purpose, VerificationStatus
 from ..exceptions import FactorNotFound, TwilioVerifyError, VerificationNotFound
-from ..flows import factorgate, plan, verifications
+from ..flows import factorgate, plan, verifications, withdrawal
+from ..flows.consent import NewConsent
 from ..flows.options import Payment
 from ..flows.plan import Asked
+from ..forms.recipients import ConsentForm, OnceForm
 from ..results import Started
 from .address import named
 from .base import BY_LINK, FormPage, code_url
@@ -93,9 +95,13 @@ class OtherWayView(VerificationMixin, SendPage):
         self.backend = verification.backend
         self.payment = Payment(verification.amount, verification.payee)
 
-    def send(self) -> Started:
+    def send(self, new_consent: NewConsent | None) -> Started:
         return verifications.resend(
-            self.verification, client=self.client, user=self.sending_for(), channel=self.channel
+            self.verification,
+            client=self.client,
+            user=self.sending_for(),
+            channel=self.channel,
+            new_consent=new_consent,
         )
 
     def gone(self) -> HttpResponse:
@@ -105,6 +111,10 @@ class OtherWayView(VerificationMixin, SendPage):
         if isinstance(error, VerificationNotFound):  # it ended while this page was shown
             return refused(self, error)
         return super().refuse(form, error)
+
+    def consent_form(self) -> type[ConsentForm]:
+        # Whoever stops messages is asked for one more message, and not for consent to all that follow.
+        return OnceForm if withdrawal.is_for_one_message(self.verification) else ConsentForm
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         others = [way for way in plan.other_ways(self.verification) if way != self.channel]

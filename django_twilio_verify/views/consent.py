@@ -6,20 +6,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
-from ..choices import CODE_CHANNELS, Channel
+from ..choices import CODE_CHANNELS, Channel, Purpose
 from ..conf import settings
 from ..exceptions import TwilioVerifyError
-from ..flows import withdrawal
+from ..flows import factors, withdrawal
 from ..forms.consent import ChannelsForm, StopEmailForm, StopPhoneForm, stop_form
-from ..forms.recipients import recipient_form
+from ..forms.recipients import ConsentForm, OnceForm, recipient_form
 from ..models import Verification
 from ..web import access, session
-from .address import AddressPage, act, offered
-from .base import FormPage, PersonMixin, TemplatePage
+from .address import AddressPage, act, button_of, named, offered
+from .base import BY_LINK, FormPage, PersonMixin, TemplatePage
+from .ways import SendPage
+
+ON_A_PAGE = 50
+"""Entries of a list of consents."""
 
 
 class ConsentsView(PersonMixin, TemplatePage):
@@ -28,10 +33,12 @@ class ConsentsView(PersonMixin, TemplatePage):
     template_name = "twilio_verify/consents.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        found = withdrawal.consents(self.person)
+        found = sorted(withdrawal.consents(self.person), key=lambda standing: not standing.is_live)
+        page = Paginator(found, ON_A_PAGE).get_page(request.GET.get("page"))
         context = self.get_context_data(
-            consents=[standing for standing in found if standing.is_live],
-            ended=[standing for standing in found if not standing.is_live],
+            consents=[standing for standing in page if standing.is_live],
+            ended=[standing for standing in page if not standing.is_live],
+            page_obj=page,
         )
         return self.render_to_response(context)
 
@@ -52,6 +59,76 @@ class WithdrawView(PersonMixin):
         except LookupError as error:
             raise Http404 from error
         return HttpResponseRedirect(self.next)
+
+
+class ReopenView(PersonMixin, SendPage):
+    """Ask for the one code by which a person verifies again a number that has opted out.
+
+    SECURITY: only for a factor of the person's own: the number was verified before, by this very account.
+    """
+
+    template_name = "twilio_verify/reopen.html"
+    purpose = Purpose.VERIFY
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        person = self.access.acting_user
+        if person is not None:
+            owned = [one for one in factors.enrolled(person) if one.pk == kwargs["factor"] and one.recipient_value]
+            if not owned:
+                raise Http404
+            self.recipient = owned[0].recipient
+            self.channel = named(kwargs["channel"], withdrawal.ways(self.recipient))
+        return super().dispatch(request, *args, **kwargs)
+
+    def is_agreed(self) -> bool:
+        return False
+
+    def consent_form(self) -> type[ConsentForm]:
+        return OnceForm
+
+    def get_form(self, form_class: type[forms.Form] | None = None) -> forms.Form:
+        return OnceForm(channel=self.channel, **self.get_form_kwargs())
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        assert isinstance(form, OnceForm)
+        try:
+            started = withdrawal.ask_to_reopen(
+                recipient=self.recipient,
+                channel=self.channel,
+                disclosure=form.shown,
+                client=self.client,
+                user=self.person,
+                act=act(button_of(self.channel)),
+            )
+        except TwilioVerifyError as error:
+            return self.refuse(form, error)
+        proved = reverse("twilio_verify:reopen_proved", args=[started.verification.pk])
+        name = "link" if started.verification.channel in BY_LINK else "code"
+        return HttpResponseRedirect(
+            access.with_next(reverse(f"twilio_verify:{name}", args=[started.verification.pk]), proved)
+        )
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(factor_id=self.kwargs["factor"], **kwargs)
+
+
+class ReopenProvedView(PersonMixin, FormPage):
+    """The number is verified again: end the opt-out. Nothing is sent before the person agrees where a page asks."""
+
+    template_name = "twilio_verify/reopen_proved.html"
+    form_class = forms.Form
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        verification = withdrawal.proved(kwargs["verification"], client=self.client, user=self.person)
+        return self.render_to_response(
+            self.get_context_data(form=forms.Form(), recipient=verification.recipient, verification=verification)
+        )
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        withdrawal.reopen(
+            self.kwargs["verification"], user=self.person, client=self.client, button="Allow messages again"
+        )
+        return self.go("consents")
 
 
 class StopView(AddressPage):

@@ -10,7 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from ..choices import Channel, Purpose
 from ..exceptions import TwilioVerifyError
-from ..flows import consent, verifications
+from ..flows import verifications
+from ..flows.consent import NewConsent
 from ..forms.recipients import EmailForm, PhoneForm, recipient_form
 from ..results import Started
 from ..web import session
@@ -67,24 +68,13 @@ class EnrolRecipientView(StepUpMixin, AddressPage):
     def form_valid(self, form: forms.Form) -> HttpResponse:
         client, recipient = self.client, form.cleaned_data["recipient"]
         try:
-            verifications.validate(
-                recipient=recipient, channel=self.channel, purpose=Purpose.ENROL, client=client, user=self.person
-            )
-            consent.grant(
-                recipient=recipient,
-                channel=self.channel,
-                client=client,
-                user=self.person,
-                disclosure=form.cleaned_data["disclosure"],
-                purpose=Purpose.ENROL,
-                act=act(button_of(self.channel)),
-            )
             started = verifications.start(
                 recipient=recipient,
                 channel=self.channel,
                 client=client,
                 user=self.person,
                 purpose=Purpose.ENROL,
+                new_consent=NewConsent(form.cleaned_data["disclosure"], act(button_of(self.channel))),
             )
         except TwilioVerifyError as error:
             self.call_instead = error.code in ("landline", "phone_no_text")

@@ -11,6 +11,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from ..choices import Channel, Purpose
 from ..exceptions import ConsentRequired, FactorNotFound, TwilioVerifyError
 from ..flows import consent, verifications
+from ..flows.consent import NewConsent
 from ..flows.options import Payment
 from ..forms.recipients import ConsentForm
 from ..models import Factor
@@ -55,23 +56,26 @@ class SendPage(FormPage):
         """
         is_plain = "disclosure" not in self.request.POST if self.request.method == "POST" else self.is_agreed()
         kwargs = self.get_form_kwargs()
-        return forms.Form(**kwargs) if is_plain else ConsentForm(channel=self.channel, **kwargs)
+        return forms.Form(**kwargs) if is_plain else self.consent_form()(channel=self.channel, **kwargs)
+
+    def consent_form(self) -> type[ConsentForm]:
+        """The box that is shown where consent is missing."""
+        return ConsentForm
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
         try:
-            if isinstance(form, ConsentForm):
-                self._grant(form)
-            started = self.send()
+            started = self.send(self.agreed_to(form) if isinstance(form, ConsentForm) else None)
         except ConsentRequired as error:
-            return self.refuse(form if isinstance(form, ConsentForm) else ConsentForm(channel=self.channel), error)
+            asks = error.can_agree and not isinstance(form, ConsentForm)
+            return self.refuse(self.consent_form()(channel=self.channel) if asks else form, error)
         except FactorNotFound:
             return self.gone()
         except TwilioVerifyError as error:
             return self.refuse(form, error)
         return HttpResponseRedirect(code_url(self, started))
 
-    def send(self) -> Started:
-        """Have the code sent. Raises as ``verifications.start``."""
+    def send(self, new_consent: NewConsent | None) -> Started:
+        """Have the code sent. ``new_consent``: what the user agrees to with it. Raises as ``verifications.start``."""
         return verifications.start(
             recipient=self.recipient,
             channel=self.channel,
@@ -82,22 +86,16 @@ class SendPage(FormPage):
             backend=self.backend,
             amount=self.payment.amount,
             payee=self.payment.payee,
+            new_consent=new_consent,
         )
 
     def gone(self) -> HttpResponse:
         """The answer where the factor was removed or replaced since the page was shown."""
         raise FactorNotFound
 
-    def _grant(self, form: ConsentForm) -> None:
-        consent.grant(
-            recipient=self.recipient,
-            channel=self.channel,
-            client=self.client,
-            user=self.sending_for(),
-            disclosure=form.cleaned_data["disclosure"],
-            purpose=self.purpose,
-            act=act(button_of(self.channel)),
-        )
+    def agreed_to(self, form: ConsentForm) -> NewConsent:
+        """What the person agrees to with ``form``: recorded with the send, or not at all."""
+        return NewConsent(form.cleaned_data["disclosure"], act(button_of(self.channel)), once=form.once)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         if "recipient" not in kwargs and hasattr(self, "recipient"):  # a device has none

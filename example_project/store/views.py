@@ -18,8 +18,8 @@ from django_twilio_verify.choices import Channel, ConsentMedium, VerificationSta
 from django_twilio_verify.clientinfo import ClientInfo
 from django_twilio_verify.decorators import verification_exempt, verification_required
 from django_twilio_verify.exceptions import InvalidRecipient, TwilioVerifyError, VerificationNotFound
-from django_twilio_verify.flows import consent, factors, recovery, verifications
-from django_twilio_verify.flows.consent import Act
+from django_twilio_verify.flows import factors, recovery, verifications
+from django_twilio_verify.flows.consent import Act, NewConsent
 from django_twilio_verify.forms.recipients import PhoneForm
 from django_twilio_verify.models import Verification
 from django_twilio_verify.results import Started
@@ -112,16 +112,14 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 
 
 def _send_code(client: ClientInfo, form: PhoneForm) -> Started:
-    recipient = form.cleaned_data["recipient"]
-    verifications.validate(recipient=recipient, channel=Channel.SMS)
-    consent.grant(
-        recipient=recipient,
+    # What the visitor agreed to is recorded with the send: a send that is refused leaves nothing behind.
+    act = Act(ConsentMedium.WEB, control="checkbox", final=True, button="Send code")
+    return verifications.start(
+        recipient=form.cleaned_data["recipient"],
         channel=Channel.SMS,
         client=client,
-        disclosure=form.cleaned_data["disclosure"],
-        act=Act(ConsentMedium.WEB, control="checkbox", final=True, button="Send code"),
+        new_consent=NewConsent(form.cleaned_data["disclosure"], act),
     )
-    return verifications.start(recipient=recipient, channel=Channel.SMS, client=client)
 
 
 def sign_up_finish(request: HttpRequest) -> HttpResponse:

@@ -33,6 +33,7 @@ from tests.support import (
     make_client,
     make_factor,
     make_user,
+    release_opt_out,
 )
 
 pytestmark = pytest.mark.django_db
@@ -99,7 +100,10 @@ def test_an_erased_opt_out_still_stops_every_send() -> None:
         with pytest.raises(ConsentRequired) as refused:
             verifications.start(recipient=PHONE, channel="sms", user=person, client=make_client())
         assert refused.value.code == "consent_opted_out"
-    agree(user=user)  # a fresh grant is the way back
+    with pytest.raises(ConsentRequired):
+        agree(user=user)
+    release_opt_out()
+    agree(user=user)  # a release, and a fresh grant, are the way back
     assert verifications.start(recipient=PHONE, channel="sms", user=user, client=make_client())
 
 

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 
 from django_twilio_verify.conf import settings as ours
-from django_twilio_verify.flows import consent, consentlog, ledger, retention
+from django_twilio_verify.flows import consent, consentlog, gate, ledger, retention
 from django_twilio_verify.flows.addressees import Addressee
 from django_twilio_verify.models import AuditEvent, ConsentEvent, ConsentEvidence
 from tests.support import OTHER_PHONE, PHONE, agree, make_client, make_user
@@ -38,7 +38,8 @@ def clock(monkeypatch: Any) -> Any:
     for module in (consentlog, retention):
         monkeypatch.setattr(module, "database_now", clock)
     # With words on record the time comes with them, from the database itself.
-    monkeypatch.setattr(consent, "read_disclosure", _without_time(consentlog.read_disclosure))
+    for module in (consent, gate):
+        monkeypatch.setattr(module, "read_disclosure", _without_time(consentlog.read_disclosure))
     return clock
 
 

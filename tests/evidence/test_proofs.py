@@ -16,7 +16,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def ids(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def ids(monkeypatch: pytest.MonkeyPatch, settings: Any) -> list[int]:
+    settings.TWILIO_VERIFY_LIMITS = {"consent_person_day": 1000}
     monkeypatch.setattr(proofs, "BLOCK", 4)
     ann = make_user()
     for size in (1, 4, 21, 8):

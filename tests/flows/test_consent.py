@@ -17,7 +17,7 @@ from django_twilio_verify.flows.consent import Act
 from django_twilio_verify.models import ConsentEvent, ConsentEvidence, Disclosure, VerificationAttempt
 from django_twilio_verify.signals import consent_changed
 from django_twilio_verify.testing import outbox
-from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, make_client, make_user
+from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, make_client, make_user, release_opt_out
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -85,7 +85,7 @@ def test_withdrawal_by_one_person_leaves_the_others():
     assert consent.live(recipient=PHONE, channel="sms", client=make_client(), user=bob) is not None
 
 
-def test_opt_out_by_the_recipient_stops_everybody_until_a_fresh_grant():
+def test_opt_out_by_the_recipient_stops_everybody_until_it_is_released_and_agreed_anew():
     ann, bob = make_user("ann"), make_user("bob")
     agree(user=ann)
     agree(user=bob)
@@ -94,6 +94,12 @@ def test_opt_out_by_the_recipient_stops_everybody_until_a_fresh_grant():
         with pytest.raises(ConsentRequired) as refused:
             start(user=user)
         assert refused.value.code == "consent_opted_out"
+    with pytest.raises(ConsentRequired) as refused:
+        agree(user=ann)
+    assert refused.value.code == "consent_opted_out"
+    release_opt_out()
+    with pytest.raises(ConsentRequired):
+        start(user=ann)
     agree(user=ann)
     assert start(user=ann).channel == Channel.SMS
     with pytest.raises(ConsentRequired):

@@ -15,7 +15,7 @@ from django_twilio_verify.flows.consent import Act
 from django_twilio_verify.models import ConsentEvent, ConsentEvidence, VerificationAttempt
 from django_twilio_verify.signals import consent_changed
 from django_twilio_verify.testing import outbox
-from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, last_code, make_client, make_user, race
+from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, last_code, make_client, make_user, race, release_opt_out
 
 pytestmark = pytest.mark.django_db(transaction=True)
 THREADS = 20
@@ -110,7 +110,9 @@ def test_grants_withdrawals_and_opt_outs_together_leave_one_chain():
     ann = make_user()
     agree(user=ann)
     work = [lambda: agree(user=ann), lambda: withdraw(ann), opt_out]
-    written(race(THREADS, lambda index: work[index % 3]()))
+    # An agreement that comes after the opt-out is refused.
+    results = race(THREADS, lambda index: work[index % 3]())
+    written([result for result in results if getattr(result, "code", "") != "consent_opted_out"])
     places = ConsentEvent.objects.values_list("place", flat=True)
     assert len(set(places)) == len(places) and all_hold()
     # Whatever came last, the gate and the ledger say the same.
@@ -129,13 +131,15 @@ def test_a_clash_within_a_transaction_of_the_sites_leaves_it_whole():
 # ----------------------------------------------------------------------------------------------------- who is stopped
 
 
-def test_a_grant_after_an_opt_out_serves_who_gave_it_and_a_second_opt_out_is_written_again():
+def test_a_grant_after_a_released_opt_out_serves_who_gave_it_and_a_second_opt_out_is_written_again():
     ann, bob = make_user("ann"), make_user("bob")
     agree(user=ann)
     agree(user=bob)
     first = opt_out()
+    released = release_opt_out()
+    assert released.previous == first and live(ann) is None
     again = agree(user=ann)
-    assert again.previous == first
+    assert again.previous == released
     assert live(ann) == again and live(bob) is None
     second = opt_out()
     assert second is not None and second.previous == again
@@ -158,7 +162,7 @@ def test_an_invalidation_stops_everybody_and_says_why():
     for user in (ann, bob):
         with pytest.raises(ConsentRequired) as refused:
             verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=user)
-        assert refused.value.code == "consent_opted_out"
+        assert refused.value.code == "consent_required"  # nobody opted out: each may agree anew
     assert event.received_at is None and event.honour_by is None
     assert consent.invalidate(recipient=PHONE, channel="sms", act=REASON) is None
     assert live(agree(user=ann) and ann) is not None
@@ -293,13 +297,14 @@ def test_a_stop_that_the_provider_knows_of_is_put_on_record_and_stops_everybody(
     assert server.count == 1
 
 
-def test_it_is_written_once_and_again_after_a_fresh_grant(server):
+def test_it_is_written_once_and_again_after_a_release(server):
     agree()
     refused_send(server)
     assert delivery.opted_out(recipient=PHONE, channel="sms", origin="webhook-1") is None
+    release_opt_out()
     agree()
     refused_send(server)
-    assert kinds() == ["granted", "opted_out", "granted", "opted_out"]
+    assert kinds() == ["granted", "opted_out", "released", "granted", "opted_out"]
 
 
 def test_another_refusal_is_no_opt_out(server):
@@ -417,10 +422,12 @@ def disclosures_of(recipient: str):
     return ConsentEvent.objects.get(evidence__recipient=recipient).disclosure
 
 
-def test_two_spellings_of_an_address_are_one_and_an_agreement_after_an_opt_out_is_live():
+def test_two_spellings_of_an_address_are_one_and_an_agreement_after_a_release_is_live():
     ann = make_user()
     agree("Ann@example.org", "email", user=ann)
     consent.opt_out(recipient="ANN@example.org", channel="email")
+    assert [one.is_live for one in withdrawal.consents(ann)] == [False]
+    release_opt_out("ann@example.org", "email")
     assert [one.is_live for one in withdrawal.consents(ann)] == [False]
     agree("ann@example.org", "email", user=ann)
     assert [one.is_live for one in withdrawal.consents(ann)] == [True]
@@ -435,11 +442,11 @@ def test_what_was_erased_is_not_on_the_list():
         withdrawal.withdraw(event.pk, user=ann, client=make_client(), button="Stop")
 
 
-def test_the_list_costs_three_statements_however_long(django_assert_num_queries):
+def test_the_list_costs_four_statements_however_long(django_assert_num_queries):
     ann = make_user()
     for index in range(5):
         agree(f"+1501712270{index}", user=ann)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         assert len(withdrawal.consents(ann)) == 5
 
 
@@ -451,6 +458,7 @@ def test_the_list_survives_a_change_of_keys(settings):
     consent.opt_out(recipient=PHONE, channel="sms")
     settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [new, old]
     assert [one.is_live for one in withdrawal.consents(ann)] == [False]
+    release_opt_out()
     agree(user=ann)
     assert [one.is_live for one in withdrawal.consents(ann)] == [True]
 
@@ -476,7 +484,7 @@ def test_agreeing_to_one_code_is_no_agreement_to_more():
     made = withdrawal.stop(verification.pk, channels=["call"], client=make_client(), button="Stop")
     assert [event.channel for event in made] == ["call"]
     assert live() is None  # the one code was sent; the way was not stopped, but nobody agreed to more
-    assert kinds() == ["granted", "opted_out", "expired"]
+    assert kinds() == ["granted_once", "opted_out"]
 
 
 def test_the_proof_for_stopping_brings_an_account_no_consent():

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from django_twilio_verify import checks, conf
 from django_twilio_verify.admin import search
-from django_twilio_verify.exceptions import RateLimited
+from django_twilio_verify.exceptions import ConsentRequired, RateLimited
 from django_twilio_verify.flows import (
     aliases,
     audit,
@@ -43,7 +43,17 @@ from django_twilio_verify.models import (
     Verification,
 )
 from django_twilio_verify.recipients import Recipient
-from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, last_code, make_client, make_factor, make_user
+from tests.support import (
+    EMAIL,
+    OTHER_PHONE,
+    PHONE,
+    agree,
+    last_code,
+    make_client,
+    make_factor,
+    make_user,
+    release_opt_out,
+)
 
 from .conftest import GONE1, GONE2, K1, K2, K3, erase, keys, opt_out, rotate, state, withdraw
 
@@ -86,8 +96,14 @@ def stopped_without_consent(user: Any) -> None:
     opt_out()
 
 
+def try_to_agree(user: Any) -> None:
+    with pytest.raises(ConsentRequired):
+        agree(user=user)
+
+
 def stopped_and_agreed_again(user: Any) -> None:
     stopped_by_the_holder(user)
+    release_opt_out()
     agree(user=user)
 
 
@@ -184,6 +200,10 @@ def test_what_comes_after_follows_from_what_the_old_key_wrote(case: Callable[[An
     with keys(K2, K1):
         rotate()
     with keys(K2, GONE1):
+        if case is stopped_by_the_holder:
+            released = release_opt_out()
+            assert released is not None and released.previous == stop
+            stop = released
         again = agree(user=user)
         assert again.previous == stop
         assert again.recipient_fingerprint.startswith("k2.")
@@ -418,7 +438,7 @@ def test_an_erased_suppression_is_learned_when_its_address_comes_again() -> None
         erase()
     with keys(K2, K1):
         assert state(user=user) == "consent_opted_out"
-        agree(user=user)  # to text messages: it says whose the fingerprint is
+        try_to_agree(user)  # to text messages: refused, but it says whose the fingerprint is
         assert rotate()[0] == 0
     with keys(K2, GONE1):
         assert state(channel="call", user=user) == "consent_opted_out"
@@ -496,7 +516,7 @@ def test_an_address_that_comes_again_links_every_older_key() -> None:
         rotate()
         erase()
     with keys(K3, K2, GONE1):
-        agree(user=user)
+        try_to_agree(user)
         assert rotate()[0] == 0
     with keys(K3, GONE2, GONE1):
         assert state(channel="call", user=user) == "consent_opted_out"
@@ -565,7 +585,7 @@ def retired_ledger() -> Any:
 def test_evidence_is_found_by_recipient_and_by_account() -> None:
     user = retired_ledger()
     with keys(K2, GONE1):
-        agree(user=user)
+        release_opt_out()
         by_recipient = evidence.Selection(recipients=(Recipient.parse(PHONE),))
         for selection in (by_recipient, evidence.Selection.of_user(user)):
             assert sum(len(chunk) for chunk in evidence.chunks(selection)) == 3

@@ -28,7 +28,7 @@ from ...choices import Channel, ConsentMedium, Purpose, VerificationStatus
 from ...conf import settings
 from ...exceptions import BackendUnavailable, ConsentRequired, InvalidRecipient, TwilioVerifyError
 from ...flows import consent, disclosures, factors, phonebook, verifications
-from ...flows.consent import Act
+from ...flows.consent import Act, NewConsent
 from ...recipients import Recipient
 from ...web import access, stepup
 from ...web.client import client_from
@@ -164,16 +164,8 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
 
     def _send(self, request: HttpRequest, user: Any, recipient: Recipient, code: str) -> None:
         client = client_from(request)
-        if digest := _agreed(request):
-            consent.grant(
-                recipient=recipient,
-                channel=self.phone_channel,
-                client=client,
-                user=user,
-                disclosure=digest,
-                purpose=Purpose.ENROL,
-                act=Act(ConsentMedium.WEB, control="checkbox", default=False, final=True, button="Send code"),
-            )
+        act = Act(ConsentMedium.WEB, control="checkbox", default=False, final=True, button="Send code")
+        digest = _agreed(request)
         started = verifications.start(
             recipient=recipient,
             channel=self.phone_channel,
@@ -182,6 +174,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
             purpose=Purpose.VERIFY,
             options={"custom_code": code} if code else None,
             resend=session.verification_of(request) is not None,
+            new_consent=NewConsent(digest, act, purpose=Purpose.ENROL) if digest else None,
         )
         session.remember(request, verification=str(started.verification.pk))
 

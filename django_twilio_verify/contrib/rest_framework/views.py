@@ -27,8 +27,8 @@ from rest_framework.views import APIView
 
 from ...choices import FACTOR_CHANNELS, Channel, CheckOutcome, ConsentMedium, Purpose
 from ...exceptions import ConsentRequired
-from ...flows import challenges, consent, disclosures, factors, recovery, verifications
-from ...flows.consent import Act
+from ...flows import challenges, disclosures, factors, recovery, verifications
+from ...flows.consent import Act, NewConsent
 from ...flows.factors import Way
 from ...models import Verification
 from ...results import Challenged, Checked, Started
@@ -124,10 +124,11 @@ class LoginStartView(JsonView):
         if way.channel in FACTOR_CHANNELS:
             return Response(_asked(challenges.start(**_ask(login, way))))
         try:
-            if digest := given.validated_data.get("disclosure"):
-                _agree(login, way, digest)
             started = verifications.start(
-                **_ask(login, way), recipient=way.factor.recipient, resend=given.validated_data["resend"]
+                **_ask(login, way),
+                recipient=way.factor.recipient,
+                resend=given.validated_data["resend"],
+                new_consent=_agreed(given.validated_data.get("disclosure")),
             )
         except ConsentRequired as error:
             return _asks_consent(way, error)
@@ -213,20 +214,16 @@ def _ask(login: PendingLogin, way: Way) -> dict[str, Any]:
     }
 
 
-def _agree(login: PendingLogin, way: Way, digest: str) -> None:
-    consent.grant(
-        recipient=way.factor.recipient,
-        channel=way.channel,
-        client=login.client,
-        user=login.user,
-        disclosure=digest,
-        purpose=Purpose.LOGIN,
-        act=Act(ConsentMedium.API, control="checkbox", default=False, final=True, button="Send code"),
-    )
+def _agreed(digest: str | None) -> NewConsent | None:
+    """What the person agrees to with the send."""
+    act = Act(ConsentMedium.API, control="checkbox", default=False, final=True, button="Send code")
+    return NewConsent(digest, act) if digest else None
 
 
 def _asks_consent(way: Way, error: ConsentRequired) -> Response:
     """The wording to show with an unticked box; its digest comes back with the next ``LoginStartView``."""
+    if not error.can_agree:
+        return Response({"code": error.code, "detail": error.sentence}, status=403)
     shown = disclosures.compose(way.channel.consent_channel)
     words = {"digest": shown.digest, "text": shown.text, "label": shown.checkbox_label}
     return Response({"code": error.code, "detail": error.sentence, "disclosure": words}, status=403)

@@ -13,8 +13,8 @@ from ...choices import Channel, ConsentMedium, Purpose, VerificationStatus
 from ...clientinfo import ClientInfo
 from ...conf import fingerprints
 from ...exceptions import TwilioVerifyError, VerificationNotFound
-from ...flows import consent, factors, verifications
-from ...flows.consent import Act
+from ...flows import factors, verifications
+from ...flows.consent import Act, NewConsent
 from ...flows.persons import session_fingerprints
 from ...models import Verification
 from ...recipients import Recipient
@@ -54,7 +54,7 @@ class Enrolment:
         return self.device.persistent_id if self.device is not None else ""
 
     def generate_challenge(self) -> None:
-        """Put consent on record and have a code sent. Raises what ``consent.grant`` and ``verifications.start`` do, and
+        """Have a code sent, and put consent on record with it. Raises what ``verifications.start`` does, and
         ``PermissionDenied`` for somebody who has not proved the factor that they have.
         """
         self._guard()
@@ -62,17 +62,14 @@ class Enrolment:
         recipient, digest = Recipient.parse(given["address"]), given["disclosure"]
 
         def work() -> None:
-            consent.grant(
+            act = Act(ConsentMedium.WEB, control="checkbox", default=False, final=True, button="Next")
+            verifications.start(
                 recipient=recipient,
                 channel=self.channel,
                 client=client,
                 user=self.user,
-                disclosure=digest,
                 purpose=Purpose.ENROL,
-                act=Act(ConsentMedium.WEB, control="checkbox", default=False, final=True, button="Next"),
-            )
-            verifications.start(
-                recipient=recipient, channel=self.channel, client=client, user=self.user, purpose=Purpose.ENROL
+                new_consent=NewConsent(digest, act),
             )
 
         outside(work)
