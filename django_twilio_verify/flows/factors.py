@@ -92,7 +92,8 @@ def ways(
     One SELECT.
     """
     out = outages.current()
-    asked = {one.pk: _asked(one, Purpose(purpose), user, client) for one in factors if one.recipient_value}
+    usable = [one for one in factors if one.recipient_value and one.lost_at is None]
+    asked = {one.pk: _asked(one, Purpose(purpose), user, client) for one in usable}
     found = _ways(factors, asked, Purpose(purpose), out) or _ways(factors, asked, Purpose(purpose), frozenset())
     least = assurance.minimum(user, purpose, client or ClientInfo())
     return [way for way in found if assurance.level(way.channel) >= least]
