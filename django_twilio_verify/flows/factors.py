@@ -94,7 +94,8 @@ def ways(
     held = {one.pk for one in guesses.held(factors)}
     factors = [one for one in factors if one.pk not in held]
     out = outages.current()
-    asked = {one.pk: _asked(one, Purpose(purpose), user, client) for one in factors if one.recipient_value}
+    usable = [one for one in factors if one.recipient_value and one.lost_at is None]
+    asked = {one.pk: _asked(one, Purpose(purpose), user, client) for one in usable}
     found = _ways(factors, asked, Purpose(purpose), out) or _ways(factors, asked, Purpose(purpose), frozenset())
     least = assurance.minimum(user, purpose, client or ClientInfo())
     return [way for way in found if assurance.level(way.channel) >= least]

@@ -194,8 +194,12 @@ def test_what_is_not_there_is_not_an_error(browser: Client) -> None:
 
 
 def test_no_page_shows_a_whole_address(browser: Client, person: Person) -> None:
-    for url in every_page():
-        shown = browser.get(url).content.decode()
+    urls = every_page()
+    assert len(urls) > 10
+    for url in urls:
+        answer = browser.get(url)
+        assert answer.status_code == 200, (url, answer.status_code, answer.get("Location"))
+        shown = answer.content.decode()
         for hidden in (*person.hidden, *SECRETS):
             assert hidden not in shown, (url, hidden)
 

@@ -26,6 +26,7 @@ from django_twilio_verify.testing.factor_contract import ORIGIN
 from tests.factorflows.conftest import World
 from tests.support import EMAIL, PHONE, agree, last_code, make_factor, make_user, one_moment, sign_in
 
+NOON = "2026-11-20T12:00:00Z"
 NEW_PHONE = "+15017122669"
 BEFORE, AFTER = 500, 160
 """Seconds from the proof to the beginning of the stage, and from there to the request: together more than the
