@@ -18,12 +18,13 @@ from django.views.decorators.debug import sensitive_variables
 
 from ..backends.handler import backends
 from ..choices import CheckOutcome
+from ..clientinfo import ClientInfo
 from ..conf import settings
 from ..exceptions import BackendError
 from ..models import Verification
 from ..results import Checked
 from ..signals import verification_approved, verification_refused
-from . import checking
+from . import checking, claims
 from .checking import Answer, Claimed, LinkClaimed, LinkQuestion
 
 T = TypeVar("T", Claimed, LinkClaimed)
@@ -46,13 +47,13 @@ def answered(answer: Answer) -> Checked:
         settled = checking.settle(claimed, checking.judge(claimed), timezone.now())
         if settled.approved:
             checking.report(settled.verification)
-        return announced(settled)
+        return remembered(announced(settled), answer.client)
     asked = claimed.verification
     try:
-        judged = backends[asked.backend].check(asked.recipient, claimed.code.digits, sid=asked.sid, **_payment(asked))
+        judged = backends[asked.backend].check(asked.recipient, claimed.code.digits, sid=claimed.sid, **_payment(asked))
     except BackendError as error:
         return announced(checking.settle_failed(claimed, error, timezone.now()))
-    return announced(checking.settle(claimed, judged, timezone.now()))
+    return remembered(announced(checking.settle(claimed, judged, timezone.now())), answer.client)
 
 
 @sensitive_variables("answer", "claimed")
@@ -65,27 +66,27 @@ async def aanswered(answer: Answer) -> Checked:
         found = await sync_to_async(checking.load)(answer.verification_id, answer.client, answer.user)
         return checking.busy(found)
     if claimed.is_own:
-        return await _ajudged_here(claimed)
+        return await _ajudged_here(claimed, answer.client)
     asked = claimed.verification
     try:
         judged = await backends[asked.backend].acheck(
-            asked.recipient, claimed.code.digits, sid=asked.sid, **_payment(asked)
+            asked.recipient, claimed.code.digits, sid=claimed.sid, **_payment(asked)
         )
     except BackendError as error:
         settled = await sync_to_async(checking.settle_failed)(claimed, error, timezone.now())
     else:
         settled = await sync_to_async(checking.settle)(claimed, judged, timezone.now())
-    return await sync_to_async(announced)(settled)
+    return await sync_to_async(_announced_and_remembered)(settled, answer.client)
 
 
 @sensitive_variables("claimed")
-async def _ajudged_here(claimed: Claimed) -> Checked:
+async def _ajudged_here(claimed: Claimed, client: ClientInfo) -> Checked:
     # A slow hash and a call to the provider: neither in the one thread that all requests share.
     judged = await sync_to_async(checking.judge, thread_sensitive=False)(claimed)
     settled = await sync_to_async(checking.settle)(claimed, judged, timezone.now())
     if settled.approved:
         await sync_to_async(checking.report, thread_sensitive=False)(settled.verification)
-    return await sync_to_async(announced)(settled)
+    return await sync_to_async(_announced_and_remembered)(settled, client)
 
 
 @sensitive_variables("question", "claimed")
@@ -98,10 +99,10 @@ def link_checked(question: LinkQuestion) -> Checked:
         return checking.busy(checking.asked_about(question))
     asked = claimed.verification
     try:
-        judged = backends[asked.backend].check(asked.recipient, "", sid=asked.sid, sna_client_token=claimed.token)
+        judged = backends[asked.backend].check(asked.recipient, "", sid=claimed.sid, sna_client_token=claimed.token)
     except BackendError as error:
         return announced(checking.settle_link_failed(claimed, error, timezone.now()))
-    return announced(checking.settle_link(claimed, judged, timezone.now()))
+    return remembered(announced(checking.settle_link(claimed, judged, timezone.now())), question.client)
 
 
 @sensitive_variables("question", "claimed")
@@ -115,13 +116,24 @@ async def alink_checked(question: LinkQuestion) -> Checked:
     asked = claimed.verification
     try:
         judged = await backends[asked.backend].acheck(
-            asked.recipient, "", sid=asked.sid, sna_client_token=claimed.token
+            asked.recipient, "", sid=claimed.sid, sna_client_token=claimed.token
         )
     except BackendError as error:
         settled = await sync_to_async(checking.settle_link_failed)(claimed, error, timezone.now())
     else:
         settled = await sync_to_async(checking.settle_link)(claimed, judged, timezone.now())
-    return await sync_to_async(announced)(settled)
+    return await sync_to_async(_announced_and_remembered)(settled, question.client)
+
+
+def remembered(checked: Checked, client: ClientInfo | None) -> Checked:
+    """``checked``, once the network of ``client`` is known as one from which the account passed a second factor."""
+    if checked.approved:
+        claims.remember(checked.verification, client, timezone.now())
+    return checked
+
+
+def _announced_and_remembered(checked: Checked, client: ClientInfo | None) -> Checked:
+    return remembered(announced(checked), client)
 
 
 def announced(checked: Checked) -> Checked:

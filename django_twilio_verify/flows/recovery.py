@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 from ..clientinfo import ClientInfo
 from ..models import RecoveryCode
 from ..signals import recovery_code_used
-from . import limits, notices
+from . import claims, limits, notices
 from .notices import Notice
 
 COUNT = 10
@@ -86,6 +86,7 @@ def redeem(user: AbstractBaseUser, typed: str, client: ClientInfo | None = None)
     # SECURITY: one conditional UPDATE: of simultaneous calls with one code, one spends it.
     if not RecoveryCode.objects.filter(pk=row.pk, used_at=None).update(used_at=now):
         return False
+    claims.remember_user(user.pk, client, now)
     left = remaining(user)
     recovery_code_used.send(sender=RecoveryCode, user=user, remaining=left)
     notices.send(Notice.RECOVERY_CODE_USED, user, client=client, values={"remaining": left})

@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import check_password, make_password
@@ -17,7 +18,15 @@ from django.db.models import F
 from django.views.decorators.debug import sensitive_variables
 
 from ..backends.handler import backends
-from ..choices import VERIFICATION_CHANNELS, AttemptStatus, Channel, Feature, Purpose, VerificationStatus
+from ..choices import (
+    VERIFICATION_CHANNELS,
+    AttemptStatus,
+    Channel,
+    Feature,
+    Precedence,
+    Purpose,
+    VerificationStatus,
+)
 from ..clientinfo import ClientInfo
 from ..codes import TypedCode
 from ..conf import MAX_SENDS, fingerprint, settings
@@ -31,8 +40,9 @@ from ..exceptions import (
 from ..models import ConsentEvent, Factor, Verification, VerificationAttempt
 from ..options import IncompatibleOptions, SendOptions, SendRequest
 from ..recipients import Recipient
-from ..results import ProviderSend, Started
-from . import assurance, consent, delivery, limits, outages, plan, routing
+from ..results import ProviderSend, ProviderStatus, Started
+from . import assurance, claims, consent, delivery, limits, outages, plan, routing
+from .claims import Rivals
 from .options import GivenOptions, Payment, gather, tagged
 from .persons import Person, session_fingerprint
 from .places import places
@@ -74,6 +84,7 @@ class Wanted:
     """A send that somebody asked for, of which ``check_sendable`` was asked.
 
     ``options``: to be told to the provider, but for our tag; ``insists``: their custom code was named by the call.
+    ``owns``: whether the recipient is a confirmed factor of ``user``.
     """
 
     recipient: Recipient
@@ -87,6 +98,7 @@ class Wanted:
     options: SendOptions
     insists: bool
     payment: Payment
+    owns: bool
 
     @property
     def places(self) -> list[str]:
@@ -104,6 +116,7 @@ class Reserved:
     """A send that has been counted and may now be handed to the provider, once.
 
     ``options``: what the provider is told. ``before``: how the verification stood, ``None`` for a new one.
+    ``rivals``: what is under way to the same recipient in other sessions.
     """
 
     wanted: Wanted
@@ -111,6 +124,17 @@ class Reserved:
     attempt: VerificationAttempt
     options: SendOptions
     before: _Before | None = None
+    rivals: Rivals = field(default_factory=Rivals)
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether nothing is sent, and nobody told so."""
+        return self.verification.withheld
+
+    @property
+    def needs_way(self) -> bool:
+        """Whether ``make_way`` has anything to do."""
+        return self.is_withheld or bool(self.rivals.sids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +158,8 @@ def wanted(ask: Ask) -> Wanted:
     Person.of(ask.user, ask.client)  # raises where nobody is given
     recipient = Recipient.parse(ask.recipient, region=ask.region or settings.default_region or None)
     channel, purpose = Channel.parse(ask.channel), Purpose(ask.purpose)
-    alias = ask.backend or routing.choose(RouteRequest(recipient, channel, purpose, ask.user, ask.client))
+    owns = claims.is_owner(ask.user, recipient)
+    alias = ask.backend or _route(RouteRequest(recipient, channel, purpose, ask.user, ask.client), owns=owns)
     check_sendable(recipient, channel, alias)
     assurance.require(channel, user=ask.user, purpose=purpose, client=ask.client)
     payment = payment_of(purpose, ask.amount, ask.payee)
@@ -154,7 +179,20 @@ def wanted(ask: Ask) -> Wanted:
         options=gathered.options,
         insists=gathered.insists,
         payment=payment,
+        owns=owns,
     )
+
+
+def route(request: RouteRequest) -> str:
+    """The alias of a send whose caller names none. One SELECT where claimants have a backend of their own."""
+    owns = bool(settings.claimant_backend and request.recipient) and claims.is_owner(request.user, request.recipient)
+    return _route(request, owns=owns)
+
+
+def _route(request: RouteRequest, *, owns: bool) -> str:
+    alias = routing.choose(request)
+    # What a router names, another brand or country, it names for claimants as well.
+    return settings.claimant_backend or alias if alias == routing.DEFAULT and not owns else alias
 
 
 def payment_of(purpose: Purpose, amount: str, payee: str) -> Payment:
@@ -197,17 +235,58 @@ def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
     event = consent.require(
         recipient=wanted.recipient, channel=wanted.channel.consent_channel, client=wanted.client, user=wanted.user
     )
-    subjects = _subjects(wanted)
     for _ in range(_TRIES):
         current = _pending(wanted)
         if current is not None and (standing := _standing(current, wanted, now)):
             return standing
+        again = current if current is not None and current.expires_at > now else None
+        rank = _rank(wanted, again)
+        rivals = claims.rivals(rank, wanted.recipient, wanted.backend, wanted.client, now, again)
+        if rank == Precedence.NEW_NETWORK and rivals.outranked_until is not None:
+            # SECURITY: whoever knows the password alone must not use up the answers to the owner's code.
+            raise RateLimited("resend_too_early", retry_at=rivals.outranked_until)
+        subjects = claims.send_subjects(rank, wanted.user, wanted.client, wanted.recipient)
         try:
             coded = _coded(wanted, current, now)
-            return limits.within(subjects, now, partial(_reserve, coded, current, event, now))
+            reserved = limits.within(subjects, now, partial(_reserve, coded, current, event, now, rank, rivals))
         except (_Lost, IntegrityError):
             continue  # SECURITY: somebody was first; look again, never send beside them
+        if rivals.giving_way:
+            claims.withhold(rivals.giving_way)
+        return reserved
     raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
+
+
+def _rank(wanted: Wanted, again: Verification | None) -> Precedence:
+    """The precedence of a send: that with which its verification began, wherever the person has moved since."""
+    if again is not None:
+        return Precedence(again.precedence)
+    return claims.precedence(wanted.user, wanted.purpose, wanted.client, owns=wanted.owns)
+
+
+def make_way(reserved: Reserved) -> ProviderSend | None:
+    """Cancel at the provider what gives way to ``reserved``; for one that is withheld, the answer instead of a send.
+
+    Calls the provider, and nothing else. Raises ``BackendError`` for one that is withheld, as its send would.
+    """
+    backend = backends[reserved.wanted.backend]
+    if reserved.is_withheld:
+        # SECURITY: a claimant may not tell by the time it takes, nor by an outage, that nothing is sent.
+        backend.fetch(reserved.verification.no_sid)
+        return ProviderSend("", ProviderStatus.PENDING, reserved.wanted.channel.value)
+    for sid in reserved.rivals.sids:
+        try:
+            backend.cancel(sid)
+        except BackendError as error:
+            # Perhaps it is pending still, and the provider sends its code again, with the answers that are left of it.
+            # Claimants have used three of five at most (claim_check_ten_minutes), so the owner goes on.
+            logger.warning(
+                "Cancel failed: verification=%s error=%s provider_code=%s",
+                reserved.verification.pk,
+                error.code,
+                error.provider_code,
+            )
+    return None
 
 
 def _pending(wanted: Wanted) -> Verification | None:
@@ -269,14 +348,21 @@ def _custom(options: SendOptions) -> str:
     return TypedCode.parse_custom(options.custom_code).digits if options.custom_code else ""
 
 
-def _reserve(coded: _Coded, current: Verification | None, event: ConsentEvent, now: datetime) -> Reserved:
+def _reserve(
+    coded: _Coded,
+    current: Verification | None,
+    event: ConsentEvent,
+    now: datetime,
+    rank: Precedence,
+    rivals: Rivals,
+) -> Reserved:
     wanted, before = coded.wanted, None
     # The first statement writes, so that SQLite takes its lock at once and waits its turn.
     if current is not None and current.expires_at > now:
         before = _Before(current.channel, current.link)
-        verification = _again(current, wanted, now)
+        verification = _again(current, wanted, now, withheld=_is_withheld(wanted, rank, rivals, current))
     else:
-        verification = _open(coded, current, now)
+        verification = _open(coded, current, now, rank, withheld=_is_withheld(wanted, rank, rivals))
     attempt = VerificationAttempt.objects.create(
         # By id: the ledger may be in another database, and Django relates no objects across two.
         verification=verification,
@@ -284,7 +370,19 @@ def _reserve(coded: _Coded, current: Verification | None, event: ConsentEvent, n
         consent_event_id=event.pk,
         created_at=now,
     )
-    return Reserved(wanted, verification, attempt, _told(coded, verification), before)
+    return Reserved(wanted, verification, attempt, _told(coded, verification), before, rivals)
+
+
+def _is_withheld(wanted: Wanted, rank: Precedence, rivals: Rivals, current: Verification | None = None) -> bool:
+    """Whether the send stays here, because the provider would take it for one more of the owner's.
+
+    SECURITY: a link is made all the same, since without one the asking page would tell. Nobody but the phone itself can
+    answer it, so that it uses up no answer to the owner's code.
+    """
+    if wanted.channel in _BY_LINK:
+        return False
+    outranked = rank == Precedence.CLAIMANT and rivals.outranked_until is not None
+    return outranked or (current is not None and current.withheld)
 
 
 def _told(coded: _Coded, verification: Verification) -> SendOptions:
@@ -293,16 +391,7 @@ def _told(coded: _Coded, verification: Verification) -> SendOptions:
     return tagged(coded.options, verification.pk) if takes_tags else coded.options
 
 
-def _subjects(wanted: Wanted) -> dict[str, str]:
-    """Whom the send counts for, by the rule that counts it."""
-    return {
-        "person_hour": Person.of(wanted.user, wanted.client).fingerprint,
-        "recipient_hour": fingerprint(wanted.recipient),
-        "ip_hour": wanted.client.ip,
-    }
-
-
-def _open(coded: _Coded, over: Verification | None, now: datetime) -> Verification:
+def _open(coded: _Coded, over: Verification | None, now: datetime, rank: Precedence, *, withheld: bool) -> Verification:
     """A new row in the place that ``over``, if any, has left. Raises ``IntegrityError`` if somebody took it first."""
     wanted = coded.wanted
     if over is not None:
@@ -321,6 +410,8 @@ def _open(coded: _Coded, over: Verification | None, now: datetime) -> Verificati
         channel=wanted.channel.value,
         factor=wanted.factor,
         backend=wanted.backend,
+        precedence=rank.value,
+        withheld=withheld,
         pending_key=wanted.places[0],
         amount=wanted.payment.amount,
         payee=wanted.payment.payee,
@@ -332,7 +423,7 @@ def _open(coded: _Coded, over: Verification | None, now: datetime) -> Verificati
     )
 
 
-def _again(current: Verification, wanted: Wanted, now: datetime) -> Verification:
+def _again(current: Verification, wanted: Wanted, now: datetime, *, withheld: bool) -> Verification:
     """One more send of a pending verification; raises ``_Lost`` if it is not as we read it any more."""
     sends = current.sends + 1
     resend_at = limits.resend_at(sends, now=now, expires_at=current.expires_at)
@@ -340,7 +431,8 @@ def _again(current: Verification, wanted: Wanted, now: datetime) -> Verification
         pk=current.pk, sends=current.sends, resend_at=current.resend_at
     )
     # The link of before is over: this send brings its own, or goes another way.
-    values = {"sends": sends, "resend_at": resend_at, "channel": wanted.channel.value, "link": ""}
+    values: dict[str, Any] = {"sends": sends, "resend_at": resend_at, "channel": wanted.channel.value, "link": ""}
+    values["withheld"] = withheld
     if not unchanged.update(**values):
         raise _Lost
     for name, value in values.items():
@@ -352,7 +444,7 @@ def settle_sent(reserved: Reserved, sent: ProviderSend, now: datetime) -> Starte
     """The provider took it."""
     verification, attempt = reserved.verification, reserved.attempt
     values = {
-        "sid": sent.sid,
+        "sid": sent.sid or verification.sid,
         "channel": _came_by(reserved.wanted.channel, sent).value,
         "link": sent.link,
         "line_type": sent.line_type[:20] or verification.line_type,
@@ -362,8 +454,9 @@ def settle_sent(reserved: Reserved, sent: ProviderSend, now: datetime) -> Starte
         row = Verification.objects.filter(pk=verification.pk)
         # SECURITY: a link is not written beside a verification that is over meanwhile.
         if not row.filter(status=VerificationStatus.PENDING).update(**values):
-            row.update(sid=sent.sid)
-        _settle_attempt(attempt, AttemptStatus.SENT, now, sid=sent.attempt_sid, channel_used=sent.channel)
+            row.update(sid=values["sid"])
+        status = AttemptStatus.WITHHELD if reserved.is_withheld else AttemptStatus.SENT
+        _settle_attempt(attempt, status, now, sid=sent.attempt_sid, channel_used=sent.channel)
 
     short_transaction(write)
     for name, value in values.items():
