@@ -30,7 +30,7 @@ def register_all() -> None:
     for check in (check_middleware, check_policy, check_limits, check_signing, check_webhook):
         register(check, Tags.security)
     register(check_ledger_keys, Tags.database)
-    for check in (check_plan, check_send_options):
+    for check in (check_plan, check_send_options, check_claimants):
         register(check, "twilio_verify")
     for check in (check_backends, check_routing, check_channels, check_program, check_disclosures, check_countries):
         register(check, "twilio_verify")
@@ -223,6 +223,34 @@ def check_ledger_keys(databases: Sequence[str] | None = None, **kwargs: Any) -> 
             id="twilio_verify.E021" if problem.is_lost else "twilio_verify.E022",
         )
         for problem in ledgerkeys.problems()
+    ]
+
+
+def check_claimants(**kwargs: Any) -> list[CheckMessage]:
+    """E035: ``TWILIO_VERIFY_CLAIMANT_BACKEND`` is no alias, or ``default``. W035: it is the same Service as it."""
+    alias = settings.claimant_backend
+    if not alias or _error_of(lambda: settings.backends, "twilio_verify.E006"):
+        return []
+    if alias == routing.DEFAULT or alias not in settings.backends:
+        return [
+            Error(
+                "TWILIO_VERIFY_CLAIMANT_BACKEND must be an alias of TWILIO_VERIFY_BACKENDS other than 'default'.",
+                hint=f"Aliases: {', '.join(settings.backends)}.",
+                id="twilio_verify.E035",
+            )
+        ]
+    try:
+        services = {backends[one].service_sid for one in (alias, routing.DEFAULT)}
+    except ImproperlyConfigured:  # reported by check_backends
+        return []
+    if len(services) > 1 or services == {""}:
+        return []
+    return [
+        Warning(
+            f"TWILIO_VERIFY_CLAIMANT_BACKEND: {alias!r} has the same Verify Service as 'default'.",
+            hint="A number has one pending verification in a Service: make another Service for claimants.",
+            id="twilio_verify.W035",
+        )
     ]
 
 

@@ -118,6 +118,18 @@ class Purpose(models.TextChoices):
     PAYMENT = "payment", _("approve a payment")
 
 
+class Precedence(models.IntegerChoices):
+    """Whose verification goes first where the provider has one for a recipient: the higher number.
+
+    An owner has confirmed this very recipient as a factor of the account. A sign-in from a network where the account
+    has never passed a second factor may be anybody's who knows the password. All others are claimants.
+    """
+
+    CLAIMANT = 1, _("claimant")
+    NEW_NETWORK = 2, _("owner, from a new network")
+    OWNER = 3, _("owner")
+
+
 class FactorKind(models.TextChoices):
     """What a person can have enrolled."""
 
@@ -155,6 +167,7 @@ class AttemptStatus(models.TextChoices):
     PERHAPS_SENT = "perhaps_sent", _("perhaps sent")  # no answer: it may or may not have been taken
     REFUSED = "refused", _("refused")  # the provider said no; nothing was sent
     NOT_SENT = "not_sent", _("not sent")  # the provider was never reached; nothing was sent
+    WITHHELD = "withheld", _("withheld")  # a claimant's, while the owner's code was under way; nothing was sent
 
 
 class CheckOutcome(models.TextChoices):

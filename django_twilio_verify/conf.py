@@ -25,19 +25,53 @@ from .signing import SigningKey
 CONSOLE_BACKENDS: Mapping[str, Mapping[str, Any]] = {
     "default": {"BACKEND": "django_twilio_verify.backends.console.ConsoleBackend"}
 }
-DEFAULT_LIMITS: Mapping[str, int] = {
-    "person_hour": 10,
-    "recipient_hour": 10,
-    "ip_hour": 60,
-    "recovery_hour": 10,
-    "recovery_network_hour": 100,
-    "push_unanswered": 3,
-    "push_unanswered_day": 10,
-    "passkey_ip_hour": 300,
-    "consent_person_day": 30,
-    "consent_ip_day": 300,
-    "consent_recipient_day": 30,
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRule:
+    """One rule of ``TWILIO_VERIFY_LIMITS``.
+
+    ``default``: events allowed within ``window`` seconds. ``exact``: never more than that in any window, whatever its
+    edges; the price is a wait of up to two windows. Without it the events of the window before fade out evenly.
+    """
+
+    default: int
+    window: int
+    exact: bool = False
+
+
+_TEN_MINUTES, _HOUR, _DAY = 600, 3600, 86400
+
+LIMIT_RULES: Mapping[str, LimitRule] = {
+    # Sends: of an account or a visitor's session, and of an address. Owners and claimants have counters of their own.
+    "person_hour": LimitRule(10, _HOUR),
+    "ip_hour": LimitRule(60, _HOUR),
+    # Sends to a number or inbox for the account that has confirmed it.
+    "owner_hour": LimitRule(10, _HOUR),
+    "owner_day": LimitRule(20, _DAY),
+    # Everybody else's sends to a number or inbox, and their answers, all claimants together.
+    "claim_ten_minutes": LimitRule(2, _TEN_MINUTES, exact=True),
+    "claim_hour": LimitRule(4, _HOUR),
+    "claim_day": LimitRule(8, _DAY),
+    "claim_check_ten_minutes": LimitRule(3, _TEN_MINUTES, exact=True),
+    "claim_check_hour": LimitRule(6, _HOUR),
+    "claim_check_day": LimitRule(12, _DAY),
+    # Sign-ins with the right password from networks where the account has never passed a second factor.
+    "login_network_hour": LimitRule(5, _HOUR),
+    "login_new_hour": LimitRule(6, _HOUR),
+    "login_new_day": LimitRule(12, _DAY),
+    "login_app_hour": LimitRule(10, _HOUR),
+    "recovery_hour": LimitRule(10, _HOUR),
+    "recovery_network_hour": LimitRule(100, _HOUR),
+    "push_unanswered": LimitRule(3, _TEN_MINUTES, exact=True),
+    "push_unanswered_day": LimitRule(10, _DAY, exact=True),
+    "passkey_ip_hour": LimitRule(300, _HOUR),
+    # Consents recorded, whether anything is sent or not.
+    "consent_person_day": LimitRule(30, _DAY),
+    "consent_ip_day": LimitRule(300, _DAY),
+    "consent_recipient_day": LimitRule(30, _DAY),
 }
+DEFAULT_LIMITS: Mapping[str, int] = {name: rule.default for name, rule in LIMIT_RULES.items()}
 RESEND_SPACING = (30, 40, 60, 90, 120)
 """Seconds to wait after the first, second … send: what Twilio's own retry sample uses."""
 MAX_SENDS = 5
@@ -218,6 +252,15 @@ class Settings:
         return _callable("ROUTER")
 
     @property
+    def claimant_backend(self) -> str:
+        """Alias of the backend for verifications that nobody owns yet, ``""`` where they share ``default``.
+
+        SECURITY: a Service of their own is what keeps strangers' sends and guesses apart from the owner's at the
+        provider, which has one pending verification for a number and Service.
+        """
+        return str(_get("CLAIMANT_BACKEND", ""))
+
+    @property
     def tenant(self) -> Callable[..., object] | None:
         """What names the tenant of a request: a callable ``(request) -> str``, or ``None`` if unset.
 
@@ -276,14 +319,7 @@ class Settings:
 
     @property
     def limits(self) -> Mapping[str, int]:
-        """How often in an hour, by rule: sends by ``person_hour``, ``recipient_hour``, ``ip_hour``; tries by
-        ``recovery_hour`` (of one account from one network) and ``recovery_network_hour`` (of all accounts from one
-        network). ``push_unanswered``, ``push_unanswered_day``: prompts without a yes, of one person in ten minutes and
-        in a day;
-        ``passkey_ip_hour``: begun sign-ins without a name, which a login page makes of its own accord;
-        ``consent_person_day``, ``consent_ip_day`` (of a network), ``consent_recipient_day``: consents recorded in 24
-        hours, whether anything is sent or not.
-        """
+        """How often, by rule: the defaults of ``LIMIT_RULES``, which says in what time, under the site's numbers."""
         return {**DEFAULT_LIMITS, **_mapping("LIMITS", {})}
 
     @property

@@ -24,7 +24,7 @@ from ..exceptions import BackendError
 from ..models import Verification
 from ..results import Checked
 from ..signals import verification_approved, verification_refused
-from . import checking, guesses
+from . import checking, claims, guesses
 from .checking import Answer, Claimed, LinkClaimed, LinkQuestion
 
 T = TypeVar("T", Claimed, LinkClaimed)
@@ -47,13 +47,14 @@ def answered(answer: Answer) -> Checked:
         settled = checking.settle(claimed, checking.judge(claimed), timezone.now())
         if settled.approved:
             checking.report(settled.verification)
-        return announced(settled, answer.client)
+        return remembered(announced(settled, answer.client), answer.client)
     asked = claimed.verification
     try:
-        judged = backends[asked.backend].check(asked.recipient, claimed.code.digits, sid=asked.sid, **_payment(asked))
+        judged = backends[asked.backend].check(asked.recipient, claimed.code.digits, sid=claimed.sid, **_payment(asked))
     except BackendError as error:
         return announced(checking.settle_failed(claimed, error, timezone.now()), answer.client)
-    return announced(checking.settle(claimed, judged, timezone.now()), answer.client)
+    settled = announced(checking.settle(claimed, judged, timezone.now()), answer.client)
+    return remembered(settled, answer.client)
 
 
 @sensitive_variables("answer", "claimed")
@@ -70,13 +71,13 @@ async def aanswered(answer: Answer) -> Checked:
     asked = claimed.verification
     try:
         judged = await backends[asked.backend].acheck(
-            asked.recipient, claimed.code.digits, sid=asked.sid, **_payment(asked)
+            asked.recipient, claimed.code.digits, sid=claimed.sid, **_payment(asked)
         )
     except BackendError as error:
         settled = await sync_to_async(checking.settle_failed)(claimed, error, timezone.now())
     else:
         settled = await sync_to_async(checking.settle)(claimed, judged, timezone.now())
-    return await sync_to_async(announced)(settled, answer.client)
+    return await sync_to_async(_announced_and_remembered)(settled, answer.client)
 
 
 @sensitive_variables("claimed")
@@ -86,7 +87,7 @@ async def _ajudged_here(claimed: Claimed, client: ClientInfo) -> Checked:
     settled = await sync_to_async(checking.settle)(claimed, judged, timezone.now())
     if settled.approved:
         await sync_to_async(checking.report, thread_sensitive=False)(settled.verification)
-    return await sync_to_async(announced)(settled, client)
+    return await sync_to_async(_announced_and_remembered)(settled, client)
 
 
 @sensitive_variables("question", "claimed")
@@ -99,10 +100,10 @@ def link_checked(question: LinkQuestion) -> Checked:
         return checking.busy(checking.asked_about(question))
     asked = claimed.verification
     try:
-        judged = backends[asked.backend].check(asked.recipient, "", sid=asked.sid, sna_client_token=claimed.token)
+        judged = backends[asked.backend].check(asked.recipient, "", sid=claimed.sid, sna_client_token=claimed.token)
     except BackendError as error:
         return announced(checking.settle_link_failed(claimed, error, timezone.now()))
-    return announced(checking.settle_link(claimed, judged, timezone.now()))
+    return remembered(announced(checking.settle_link(claimed, judged, timezone.now())), question.client)
 
 
 @sensitive_variables("question", "claimed")
@@ -116,13 +117,24 @@ async def alink_checked(question: LinkQuestion) -> Checked:
     asked = claimed.verification
     try:
         judged = await backends[asked.backend].acheck(
-            asked.recipient, "", sid=asked.sid, sna_client_token=claimed.token
+            asked.recipient, "", sid=claimed.sid, sna_client_token=claimed.token
         )
     except BackendError as error:
         settled = await sync_to_async(checking.settle_link_failed)(claimed, error, timezone.now())
     else:
         settled = await sync_to_async(checking.settle_link)(claimed, judged, timezone.now())
-    return await sync_to_async(announced)(settled)
+    return await sync_to_async(_announced_and_remembered)(settled, question.client)
+
+
+def remembered(checked: Checked, client: ClientInfo | None) -> Checked:
+    """``checked``, once the network of ``client`` is known as one from which the account passed a second factor."""
+    if checked.approved:
+        claims.remember(checked.verification, client, timezone.now())
+    return checked
+
+
+def _announced_and_remembered(checked: Checked, client: ClientInfo | None) -> Checked:
+    return remembered(announced(checked, client), client)
 
 
 def announced(checked: Checked, client: ClientInfo | None = None) -> Checked:

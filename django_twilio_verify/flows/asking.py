@@ -27,7 +27,7 @@ from ..factor_options import NO_DETAILS, ChallengeDetails
 from ..factor_results import ChallengeStatus, ProviderChallenge
 from ..models import Entity, Factor, Verification
 from ..results import Challenged
-from . import assurance, checking, guesses, limits, routing
+from . import assurance, checking, claims, guesses, limits, routing
 from .options import Payment
 from .persons import Person, session_fingerprint
 from .places import places
@@ -190,7 +190,7 @@ def reserve(wanted: Wanted, now: datetime) -> Challenged | Verification:
 
     Raises ``RateLimited``. Of simultaneous calls for one place exactly one is given a ``Verification``, to ask with.
     """
-    subjects = _subjects(wanted)
+    subjects = claims.challenge_subjects(wanted.user, wanted.client, wanted.channel, wanted.purpose)
     for _ in range(_TRIES):
         current = Verification.objects.filter(pending_key__in=wanted.places).order_by("-created_at").first()
         if current is not None and (standing := _standing(current, now)):
@@ -202,12 +202,6 @@ def reserve(wanted: Wanted, now: datetime) -> Challenged | Verification:
         except IntegrityError:
             continue  # SECURITY: somebody was first; look again, never ask beside them
     raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
-
-
-def _subjects(wanted: Wanted) -> dict[str, str]:
-    if wanted.user is None:
-        return {"passkey_ip_hour": wanted.client.ip}
-    return {"person_hour": Person.of(wanted.user, wanted.client).fingerprint, "ip_hour": wanted.client.ip}
 
 
 def _standing(current: Verification, now: datetime) -> Challenged | None:

@@ -223,9 +223,8 @@ def answering_(given: Given) -> Steps[Checked]:
         return checking.checked(verification, CheckOutcome.NOT_THIS_WAY)
     if given.number is not None:
         return (yield from _numbered(given))
-    if given.code is not None:
-        return (yield from _coded(given))
-    return (yield from signed(given))
+    checked = yield from (_coded(given) if given.code is not None else signed(given))
+    return answering.remembered(checked, given.client)
 
 
 def _fits(given: Given, verification: Verification) -> bool:
@@ -464,7 +463,7 @@ def polling(given: Given) -> Steps[Checked]:
     if not may_ask(verification, now):
         return _waiting(verification)
     told = yield from _polled(verification, factor)
-    return _settle_pushed(verification, factor, told, timezone.now())
+    return answering.remembered(_settle_pushed(verification, factor, told, timezone.now()), given.client)
 
 
 def _still_denied(verification: Verification, over: CheckOutcome, now: datetime) -> Steps[Checked]:

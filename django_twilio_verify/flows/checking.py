@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -22,7 +22,7 @@ from ..backends.handler import backends
 from ..choices import Channel, CheckOutcome, Purpose, VerificationStatus
 from ..clientinfo import ClientInfo
 from ..codes import TypedCode
-from ..conf import MAX_CHECKS, settings
+from ..conf import settings
 from ..exceptions import (
     BackendError,
     BackendRejected,
@@ -33,7 +33,7 @@ from ..exceptions import (
 )
 from ..models import Verification, VerificationCheck
 from ..results import Checked, ProviderCheck, ProviderStatus
-from . import factorgate, guesses, plan
+from . import claims, factorgate, guesses, limits, plan
 from .options import Payment
 from .persons import session_matches
 from .transactions import short_transaction
@@ -91,10 +91,19 @@ class Claimed:
 
     verification: Verification
     code: TypedCode
+    withheld: bool = False
 
     @property
     def is_own(self) -> bool:
         return bool(self.verification.code_digest)
+
+    @property
+    def sid(self) -> str:
+        """By which the provider is asked: of one that is withheld, by one that it does not know.
+
+        SECURITY: the question takes as long as any other, and uses up no answer to the owner's code.
+        """
+        return self.verification.no_sid if self.withheld else self.verification.sid
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,11 @@ class LinkClaimed:
 
     verification: Verification
     token: str = field(repr=False)
+
+    @property
+    def sid(self) -> str:
+        """By which the provider is asked, as of ``Claimed``."""
+        return self.verification.no_sid if self.verification.withheld else self.verification.sid
 
 
 def load(verification_id: uuid.UUID, client: ClientInfo, user: AbstractBaseUser | None) -> Verification:
@@ -133,8 +147,9 @@ def claim(answer: Answer, now: datetime) -> Checked | Claimed | None:
     typed = read_code(answer.code, verification)
     if typed.problem is not None:
         return checked(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
+    withheld = claims.is_outranked(verification, now)
     taken = take(verification, answer.client, now)
-    return Claimed(verification, typed) if taken is True else taken
+    return Claimed(verification, typed, withheld) if taken is True else taken
 
 
 def take(verification: Verification, client: ClientInfo, now: datetime) -> Checked | Literal[True] | None:
@@ -143,7 +158,7 @@ def take(verification: Verification, client: ClientInfo, now: datetime) -> Check
     """
     if verification.checking_until is not None and verification.checking_until > now:
         return None
-    if verification.checks >= MAX_CHECKS:  # the last answer was cut short and counted
+    if verification.checks >= claims.most_checks(verification):  # the last answer was cut short and counted
         close(verification, VerificationStatus.MAX_ATTEMPTS_REACHED)
         return checked(verification, CheckOutcome.USED_UP)
     try:
@@ -152,9 +167,15 @@ def take(verification: Verification, client: ClientInfo, now: datetime) -> Check
         return checked(verification, CheckOutcome.HELD)
     except RateLimited as limit:
         return checked(verification, CheckOutcome.TOO_SOON, retry_at=limit.retry_at)
-    if not count_answer(verification, "checks", now):
+    try:
+        if not count_answer(verification, "checks", now):
+            guesses.give_back(verification)
+            return None
+    except RateLimited as limited:
+        # All claimants' answers together are used up: the same is told as of this one's own.
         guesses.give_back(verification)
-        return None
+        used_up = settle_as(verification, CheckOutcome.USED_UP, now)
+        return replace(used_up, checks_left=0, retry_at=max(limited.retry_at, verification.expires_at))
     verification.checks += 1
     return True
 
@@ -173,8 +194,11 @@ def claim_link(question: LinkQuestion, now: datetime) -> Checked | LinkClaimed |
         return None
     if verification.link_checks >= MAX_LINK_CHECKS:  # the last question was cut short and counted
         return _end_link(verification, now)
-    if not count_answer(verification, "link_checks", now):
-        return None
+    try:
+        if not count_answer(verification, "link_checks", now):
+            return None
+    except RateLimited:
+        return _end_link(verification, now)
     verification.link_checks += 1
     return LinkClaimed(verification, question.token)
 
@@ -211,6 +235,10 @@ def ended_as(verification: Verification, now: datetime) -> CheckOutcome | None:
     return _OVER.get(VerificationStatus(verification.status), CheckOutcome.CLOSED)
 
 
+class _NotFree(Exception):
+    """Another answer is being judged, or was, since the verification was read."""
+
+
 def count_answer(verification: Verification, counter: str, now: datetime) -> bool:
     """Count an answer that is about to be judged, and hold the place while it is; whether this call did."""
     # SECURITY: one conditional UPDATE on the count that was read (less than its bound): never more answers judged,
@@ -221,8 +249,19 @@ def count_answer(verification: Verification, counter: str, now: datetime) -> boo
     read = {counter: getattr(verification, counter)}
     row = Verification.objects.open_at(now).filter(free, pk=verification.pk, **read)
     counted = {counter: F(counter) + 1}
+
+    def write() -> bool:
+        if not row.update(checking_until=now + lease, **counted):
+            raise _NotFree
+        return True
+
     # In a transaction of its own, so that a caller's transaction is refused before the provider is asked, not after.
-    return bool(short_transaction(lambda: row.update(checking_until=now + lease, **counted)))
+    try:
+        # SECURITY: a claimant's answers count with those of all other claimants to the same recipient, in the same
+        # transaction and before the provider is asked. With nobody to count, this is a short transaction.
+        return limits.within(claims.check_subjects(verification), now, write)
+    except _NotFree:
+        return False
 
 
 def judge(claimed: Claimed) -> ProviderCheck:
@@ -258,10 +297,10 @@ def settle(claimed: Claimed, judged: ProviderCheck, now: datetime) -> Checked:
     verification = claimed.verification
     if judged.status == ProviderStatus.APPROVED:
         return approve(verification, now)
-    if over := _ended(verification, judged):
+    if over := _ended(claimed, judged):
         return settle_as(verification, over, now, judged.provider_code)
     # SECURITY: pending, and any word that we do not know, is a wrong code.
-    used_up = verification.checks >= MAX_CHECKS
+    used_up = verification.checks >= claims.most_checks(verification)
     return settle_as(verification, CheckOutcome.USED_UP if used_up else CheckOutcome.WRONG, now)
 
 
@@ -270,7 +309,7 @@ def settle_link(claimed: LinkClaimed, judged: ProviderCheck, now: datetime) -> C
     verification = claimed.verification
     if judged.status == ProviderStatus.APPROVED:  # whatever failed before
         return approve(verification, now)
-    if over := _ended(verification, judged):
+    if over := _ended(claimed, judged):
         return settle_as(verification, over, now, judged.provider_code)
     # SECURITY: pending, and any word that we do not know, proves nothing.
     opened = bool(judged.link_errors) and _LINK_PENDING not in judged.link_errors
@@ -279,8 +318,11 @@ def settle_link(claimed: LinkClaimed, judged: ProviderCheck, now: datetime) -> C
     return settle_as(verification, CheckOutcome.NOT_OPENED, now)
 
 
-def _ended(verification: Verification, judged: ProviderCheck) -> CheckOutcome | None:
+def _ended(claimed: Claimed | LinkClaimed, judged: ProviderCheck) -> CheckOutcome | None:
     """How it ended at the provider's side, ``None`` if it did not."""
+    verification = claimed.verification
+    if claimed.sid == verification.no_sid:
+        return None  # SECURITY: what was asked about is not there; told is a wrong code
     if judged.status == ProviderStatus.GONE:
         return _why_gone(verification)
     ends = {ProviderStatus.EXHAUSTED: CheckOutcome.USED_UP, ProviderStatus.CANCELED: CheckOutcome.CLOSED}
@@ -491,7 +533,7 @@ def checked(
     return Checked(
         verification=verification,
         outcome=outcome,
-        checks_left=max(MAX_CHECKS - verification.checks, 0),
+        checks_left=max(claims.most_checks(verification) - verification.checks, 0),
         retry_at=verification.expires_at if used_up else retry_at,
         problem=problem,
         next_way=next_way,

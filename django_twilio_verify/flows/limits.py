@@ -1,30 +1,34 @@
 """How often: counted in the database, decided before the provider is called.
 
-Each rule counts in windows of an hour, or as ``WINDOWS`` says, that begin with the first event in them.
+Each rule counts in windows of its own length (``conf.LIMIT_RULES``) that begin at whole multiples of it. What was
+counted in the window before still counts in part: as much of it as of that window lies within one length from now; or,
+for an ``exact`` rule, all of it. Windows that begin with the first event in them would let twice the limit through
+around their edge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models.lookups import LessThanOrEqual
 
-from ..conf import RESEND_SPACING, settings
+from ..conf import LIMIT_RULES, RESEND_SPACING, settings
 from ..exceptions import RateLimited
 from ..models import LimitCounter
 from .transactions import joined_transaction, short_transaction
 
 T = TypeVar("T")
 
-WINDOW = timedelta(hours=1)
-WINDOWS: Mapping[str, timedelta] = {
-    "consent_person_day": timedelta(days=1),
-    "consent_ip_day": timedelta(days=1),
-    "consent_recipient_day": timedelta(days=1),
-}
-"""The rules that count in another window than ``WINDOW``."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WHOLE = 1000
+"""Parts that an event is counted in, so that the database can weigh the window before without fractions."""
+KEPT = timedelta(days=2)
+"""How old a counter may be and still matter: two of the longest windows."""
 
 
 def resend_at(sends: int, *, now: datetime, expires_at: datetime) -> datetime:
@@ -41,6 +45,49 @@ class _Uncounted(Exception):
     """Not every counter had room, or was there."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The window of a rule at one moment. ``share``: of an event of the window before, in parts of ``_WHOLE``."""
+
+    start: datetime
+    length: timedelta
+    share: int
+
+    @classmethod
+    def of(cls, rule: str, now: datetime) -> _Window:
+        known = LIMIT_RULES[rule]
+        length = timedelta(seconds=known.window)
+        start = _EPOCH + (now - _EPOCH) // length * length
+        # Rounded up: rather a moment too late than one too many.
+        share = _WHOLE if known.exact else math.ceil(_WHOLE * (1 - (now - start) / length))
+        return cls(start, length, share)
+
+    def room_at(self, counter: LimitCounter, limit: int, *, exact: bool) -> datetime:
+        """From when ``counter`` has room for one more."""
+        count, previous = self._seen(counter)
+        if count >= limit:  # not in this window any more
+            return _faded(count, limit - 1, self.start + self.length, self.length, exact=exact)
+        return _faded(previous, limit - 1 - count, self.start, self.length, exact=exact)
+
+    def _seen(self, counter: LimitCounter) -> tuple[int, int]:
+        if counter.since >= self.start:
+            return counter.count, counter.previous
+        return 0, counter.count if counter.since >= self.start - self.length else 0
+
+    def has_room(self, counter: LimitCounter, limit: int) -> bool:
+        count, previous = self._seen(counter)
+        return count * _WHOLE + previous * self.share <= (limit - 1) * _WHOLE
+
+
+def _faded(previous: int, room: int, start: datetime, length: timedelta, *, exact: bool) -> datetime:
+    """When no more than ``room`` is left of ``previous`` events, in the window that begins at ``start`` or after it."""
+    if previous <= room:
+        return start
+    if exact:
+        return start + length
+    return start + length * (1 - room / previous) + length / _WHOLE  # what is weighed is rounded up
+
+
 def within(subjects: Mapping[str, str], now: datetime, work: Callable[[], T], *, durable: bool = True) -> T:
     """Do ``work`` and count one more event for each of ``subjects``, all in one short transaction; or none of it.
 
@@ -50,72 +97,92 @@ def within(subjects: Mapping[str, str], now: datetime, work: Callable[[], T], *,
     """
     limits = settings.limits
     keys = {key(rule, subject): rule for rule, subject in subjects.items() if subject}
+    run = short_transaction if durable else joined_transaction
+    if not keys:
+        return run(work)
     for rule in keys.values():
         if limits[rule] <= 0:
-            raise RateLimited(rule, retry_at=now + _window(rule))
+            raise RateLimited(rule, retry_at=now + timedelta(seconds=LIMIT_RULES[rule].window))
 
     def counted() -> T:
         if _count(keys, limits, now) < len(keys):
             raise _Uncounted
         return work()
 
-    in_transaction = short_transaction if durable else joined_transaction
     try:
-        return in_transaction(counted)
+        return run(counted)
     except _Uncounted:
         # The first time for somebody, or a limit. Rows are made outside of the transaction: InnoDB would deadlock two
         # that insert the same one. With all rows there, the next try tells for certain.
         _make_rows(keys, now)
     try:
-        return in_transaction(counted)
+        return run(counted)
     except _Uncounted:
         raise _reached(keys, limits, now) from None
 
 
+def purge(now: datetime) -> int:
+    """Delete the counters that no rule asks any more. How many."""
+    deleted: int = LimitCounter.objects.filter(since__lt=now - KEPT).delete()[0]
+    return deleted
+
+
 def _count(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime) -> int:
     """Add one to each of ``keys`` that has room; how many had. One conditional UPDATE."""
-    over = _over(keys, now)
-    return _with_room(keys, limits, over).update(
-        count=Case(When(over, then=1), default=F("count") + 1),
-        since=Case(When(over, then=now), default=F("since")),
+    windows = [(window, Q(key__in=own)) for window, own in _by_window(keys, now)]
+    current = Q(pk__in=[])
+    before = Q(pk__in=[])
+    for window, own in windows:
+        current |= own & Q(since__gte=window.start)
+        before |= own & Q(since__gte=window.start - window.length)
+    # Each ``When`` is asked after the ones above it. MariaDB assigns from left to right: ``since`` has to be the last.
+    return _with_room(keys, limits, now).update(
+        previous=Case(When(current, then=F("previous")), When(before, then=F("count")), default=Value(0)),
+        count=Case(When(current, then=F("count") + 1), default=Value(1)),
+        since=Case(When(current, then=F("since")), *(When(own, then=Value(window.start)) for window, own in windows)),
     )
 
 
-def _window(rule: str) -> timedelta:
-    return WINDOWS.get(rule, WINDOW)
+def _by_window(keys: Mapping[str, str], now: datetime) -> Iterable[tuple[_Window, list[str]]]:
+    found: dict[_Window, list[str]] = {}
+    for key, rule in keys.items():
+        found.setdefault(_Window.of(rule, now), []).append(key)
+    return found.items()
 
 
-def _over(keys: Mapping[str, str], now: datetime) -> Q:
-    """The counters whose window is over."""
-    over = Q(pk__in=())
-    for window in {_window(rule) for rule in keys.values()}:
-        timed = [key for key, rule in keys.items() if _window(rule) == window]
-        over |= Q(key__in=timed, since__lte=now - window)
-    return over
-
-
-def _with_room(keys: Mapping[str, str], limits: Mapping[str, int], over: Q) -> QuerySet[LimitCounter]:
+def _with_room(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime) -> QuerySet[LimitCounter]:
     room = Q(pk__in=[])
     for key, rule in keys.items():
-        room |= Q(key=key) & (over | Q(count__lt=limits[rule]))
+        window, most = _Window.of(rule, now), (limits[rule] - 1) * _WHOLE
+        last = window.start - window.length
+        fits = Q(LessThanOrEqual(F("count") * _WHOLE + F("previous") * window.share, most))
+        faded = Q(LessThanOrEqual(F("count") * window.share, most))
+        current, before = Q(since__gte=window.start), Q(since__gte=last, since__lt=window.start)
+        room |= Q(key=key) & (current & fits | before & faded | Q(since__lt=last))
     return LimitCounter.objects.filter(room)
 
 
 def _make_rows(keys: Mapping[str, str], now: datetime) -> None:
     known = set(LimitCounter.objects.filter(key__in=keys).values_list("key", flat=True))
-    missing = [LimitCounter(key=key, count=0, since=now) for key in sorted(keys.keys() - known)]
+    missing = [
+        LimitCounter(key=key, since=_Window.of(keys[key], now).start, count=0) for key in sorted(keys.keys() - known)
+    ]
     if missing:
         LimitCounter.objects.bulk_create(missing, ignore_conflicts=True)
 
 
 def _reached(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime) -> RateLimited:
     """The answer for the rule that was reached; of several, the one that lasts longest."""
-    counters = LimitCounter.objects.filter(key__in=keys).exclude(_over(keys, now))
-    full = [counter for counter in counters if counter.count >= limits[keys[counter.key]]]
-    last = max(full, key=lambda counter: counter.since + _window(keys[counter.key]), default=None)
-    if last is None:  # it was, a moment ago
+    full: list[tuple[datetime, str]] = []
+    for counter in LimitCounter.objects.filter(key__in=keys):
+        rule = keys[counter.key]
+        window = _Window.of(rule, now)
+        if not window.has_room(counter, limits[rule]):
+            full.append((window.room_at(counter, limits[rule], exact=LIMIT_RULES[rule].exact), rule))
+    if not full:  # it was, a moment ago
         return RateLimited(retry_at=now + timedelta(seconds=1))
-    return RateLimited(keys[last.key], retry_at=last.since + _window(keys[last.key]))
+    until, rule = max(full)
+    return RateLimited(rule, retry_at=max(until, now + timedelta(seconds=1)))
 
 
 def key(rule: str, subject: str) -> str:

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import check_password, make_password
@@ -19,7 +20,15 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from ..backends.handler import backends
-from ..choices import VERIFICATION_CHANNELS, AttemptStatus, Channel, Feature, Purpose, VerificationStatus
+from ..choices import (
+    VERIFICATION_CHANNELS,
+    AttemptStatus,
+    Channel,
+    Feature,
+    Precedence,
+    Purpose,
+    VerificationStatus,
+)
 from ..clientinfo import ClientInfo
 from ..codes import TypedCode
 from ..conf import MAX_SENDS, fingerprint, settings
@@ -36,8 +45,9 @@ from ..exceptions import (
 from ..models import ConsentEvent, Factor, Verification, VerificationAttempt
 from ..options import IncompatibleOptions, SendOptions, SendRequest
 from ..recipients import Recipient
-from ..results import ProviderSend, Started
-from . import assurance, delivery, factorgate, guesses, limits, locks, outages, plan, recall, routing
+from ..results import ProviderSend, ProviderStatus, Started
+from . import assurance, claims, delivery, factorgate, guesses, limits, locks, outages, plan, recall, routing
+from .claims import Rivals
 from .gate import Gate, NewConsent, Uncounted
 from .options import GivenOptions, Payment, gather, tagged
 from .persons import Person, session_fingerprint
@@ -83,6 +93,7 @@ class Wanted:
     """A send that somebody asked for, of which ``check_sendable`` was asked.
 
     ``options``: to be told to the provider, but for our tag; ``insists``: their custom code was named by the call.
+    ``owns``: whether the recipient is a confirmed factor of ``user``.
     """
 
     recipient: Recipient
@@ -96,6 +107,7 @@ class Wanted:
     options: SendOptions
     insists: bool
     payment: Payment
+    owns: bool
     again: Verification | None = None
     new_consent: NewConsent | None = None
 
@@ -127,7 +139,7 @@ class Reserved:
     """A send that has been counted and may now be handed to the provider, once.
 
     ``options``: what the provider is told. ``consent_event``: what it relies on. ``before``: how the verification
-    stood, ``None`` for a new one.
+    stood, ``None`` for a new one. ``rivals``: what is under way to the same recipient in other sessions.
     """
 
     wanted: Wanted
@@ -136,6 +148,17 @@ class Reserved:
     options: SendOptions
     consent_event: ConsentEvent
     before: _Before | None = None
+    rivals: Rivals = field(default_factory=Rivals)
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether nothing is sent, and nobody told so."""
+        return self.verification.withheld
+
+    @property
+    def needs_way(self) -> bool:
+        """Whether ``make_way`` has anything to do."""
+        return self.is_withheld or bool(self.rivals.sids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +182,15 @@ def wanted(ask: Ask) -> Wanted:
     Person.of(ask.user, ask.client)  # raises where nobody is given
     recipient = Recipient.parse(ask.recipient, region=ask.region or settings.default_region or None)
     channel, purpose = Channel.parse(ask.channel), Purpose(ask.purpose)
-    alias = ask.backend or routing.choose(RouteRequest(recipient, channel, purpose, ask.user, ask.client))
+    factor = factorgate.require(ask.user, recipient, purpose)
+    owns = factor is not None or claims.is_owner(ask.user, recipient)
+    alias = ask.backend or _route(RouteRequest(recipient, channel, purpose, ask.user, ask.client), owns=owns)
     check_sendable(recipient, channel, alias)
     assurance.require(channel, user=ask.user, purpose=purpose, client=ask.client)
     payment = payment_of(purpose, ask.amount, ask.payee)
     if purpose == Purpose.PAYMENT and channel in _BY_LINK:
         # SECURITY: whoever opens a link approves no amount. Verify refuses it with PSD2 too (60329).
         raise ValueError("A payment is approved by a code: a link shows nobody what is paid to whom.")
-    factor = factorgate.require(ask.user, recipient, purpose) or ask.factor
     gathered = gather(SendRequest(recipient, channel, purpose, ask.user, ask.client, alias), ask.options, payment)
     return Wanted(
         recipient=recipient,
@@ -174,15 +198,28 @@ def wanted(ask: Ask) -> Wanted:
         client=ask.client,
         user=ask.user,
         purpose=purpose,
-        factor=factor,
+        factor=factor or ask.factor,
         backend=alias,
         resend=ask.resend,
         options=gathered.options,
         insists=gathered.insists,
         payment=payment,
+        owns=owns,
         again=ask.again,
         new_consent=ask.new_consent,
     )
+
+
+def route(request: RouteRequest) -> str:
+    """The alias of a send whose caller names none. One SELECT where claimants have a backend of their own."""
+    owns = bool(settings.claimant_backend and request.recipient) and claims.is_owner(request.user, request.recipient)
+    return _route(request, owns=owns)
+
+
+def _route(request: RouteRequest, *, owns: bool) -> str:
+    alias = routing.choose(request)
+    # What a router names, another brand or country, it names for claimants as well.
+    return settings.claimant_backend or alias if alias == routing.DEFAULT and not owns else alias
 
 
 def payment_of(purpose: Purpose, amount: str, payee: str) -> Payment:
@@ -225,9 +262,7 @@ def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
     """
     gate = wanted.gate
     consented = gate.foresee()
-    subjects, is_counted = _subjects(wanted), consented is None
-    if is_counted:
-        subjects |= gate.budget()
+    is_counted = consented is None
     for _ in range(_TRIES):
         current = _pending(wanted)
         if wanted.again is not None and not _is_open(wanted.again, current, now):
@@ -240,22 +275,68 @@ def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
             return standing
         if wanted.factor is not None:
             guesses.require(wanted.factor, wanted.client, now)
+        again = current if current is not None and current.expires_at > now else None
+        rank = _rank(wanted, again)
+        rivals = claims.rivals(rank, wanted.recipient, wanted.backend, wanted.client, now, again)
+        if rank == Precedence.NEW_NETWORK and rivals.outranked_until is not None:
+            # SECURITY: whoever knows the password alone must not use up the answers to the owner's code.
+            raise RateLimited("resend_too_early", retry_at=rivals.outranked_until)
+        subjects = claims.send_subjects(rank, wanted.user, wanted.client, wanted.recipient)
+        if is_counted:
+            subjects |= gate.budget()
         try:
             coded = _coded(wanted, current, now)
-            return limits.within(subjects, now, partial(_reserve, coded, current, gate, now, is_counted))
+            work = partial(_reserve, coded, current, gate, now, rank, rivals, is_counted=is_counted)
+            reserved = limits.within(subjects, now, work)
         except locks.Unlocked:
             locks.make(gate.prints)
+            continue
         except Uncounted:
-            subjects |= gate.budget()
             is_counted = True
+            continue
         except (_Lost, IntegrityError):
             continue  # SECURITY: somebody was first; look again, never send beside them
+        if rivals.giving_way:
+            claims.withhold(rivals.giving_way)
+        return reserved
     raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
 
 
 def _is_open(again: Verification, current: Verification | None, now: datetime) -> bool:
     """Whether ``again`` is what is pending in its place. Used up is still there: it says itself when to come again."""
     return current is not None and current.pk == again.pk and current.expires_at > now
+
+
+def _rank(wanted: Wanted, again: Verification | None) -> Precedence:
+    """The precedence of a send: that with which its verification began, wherever the person has moved since."""
+    if again is not None:
+        return Precedence(again.precedence)
+    return claims.precedence(wanted.user, wanted.purpose, wanted.client, owns=wanted.owns)
+
+
+def make_way(reserved: Reserved) -> ProviderSend | None:
+    """Cancel at the provider what gives way to ``reserved``; for one that is withheld, the answer instead of a send.
+
+    Calls the provider, and nothing else. Raises ``BackendError`` for one that is withheld, as its send would.
+    """
+    backend = backends[reserved.wanted.backend]
+    if reserved.is_withheld:
+        # SECURITY: a claimant may not tell by the time it takes, nor by an outage, that nothing is sent.
+        backend.fetch(reserved.verification.no_sid)
+        return ProviderSend("", ProviderStatus.PENDING, reserved.wanted.channel.value)
+    for sid in reserved.rivals.sids:
+        try:
+            backend.cancel(sid)
+        except BackendError as error:
+            # Perhaps it is pending still, and the provider sends its code again, with the answers that are left of it.
+            # Claimants have used three of five at most (claim_check_ten_minutes), so the owner goes on.
+            logger.warning(
+                "Cancel failed: verification=%s error=%s provider_code=%s",
+                reserved.verification.pk,
+                error.code,
+                error.provider_code,
+            )
+    return None
 
 
 def _pending(wanted: Wanted) -> Verification | None:
@@ -317,7 +398,16 @@ def _custom(options: SendOptions) -> str:
     return TypedCode.parse_custom(options.custom_code).digits if options.custom_code else ""
 
 
-def _reserve(coded: _Coded, current: Verification | None, gate: Gate, now: datetime, is_counted: bool) -> Reserved:
+def _reserve(
+    coded: _Coded,
+    current: Verification | None,
+    gate: Gate,
+    now: datetime,
+    rank: Precedence,
+    rivals: Rivals,
+    *,
+    is_counted: bool,
+) -> Reserved:
     wanted, before = coded.wanted, None
     # SECURITY: promise 3. Once removing a factor has returned, no code leaves for it. Before the lock of the recipient,
     # in the order in which a removal, which also withdraws consent, takes the two.
@@ -330,9 +420,9 @@ def _reserve(coded: _Coded, current: Verification | None, gate: Gate, now: datet
     event = gate.settle(counted=is_counted)
     if current is not None and current.expires_at > now:
         before = _Before(current.channel, current.link)
-        verification = _again(current, wanted, now)
+        verification = _again(current, wanted, now, withheld=_is_withheld(wanted, rank, rivals, current))
     else:
-        verification = _open(coded, current, now)
+        verification = _open(coded, current, now, rank, withheld=_is_withheld(wanted, rank, rivals))
     attempt = VerificationAttempt.objects.create(
         # By id: the ledger may be in another database, and Django relates no objects across two.
         verification=verification,
@@ -340,7 +430,7 @@ def _reserve(coded: _Coded, current: Verification | None, gate: Gate, now: datet
         consent_event_id=event.pk,
         created_at=now,
     )
-    return Reserved(wanted, verification, attempt, _told(coded, verification), event, before)
+    return Reserved(wanted, verification, attempt, _told(coded, verification), event, before, rivals)
 
 
 def hand_over(reserved: Reserved) -> float:
@@ -364,22 +454,25 @@ def hand_over(reserved: Reserved) -> float:
     return until
 
 
+def _is_withheld(wanted: Wanted, rank: Precedence, rivals: Rivals, current: Verification | None = None) -> bool:
+    """Whether the send stays here, because the provider would take it for one more of the owner's.
+
+    SECURITY: a link is made all the same, since without one the asking page would tell. Nobody but the phone itself can
+    answer it, so that it uses up no answer to the owner's code.
+    """
+    if wanted.channel in _BY_LINK:
+        return False
+    outranked = rank == Precedence.CLAIMANT and rivals.outranked_until is not None
+    return outranked or (current is not None and current.withheld)
+
+
 def _told(coded: _Coded, verification: Verification) -> SendOptions:
     """The options with our tag, if the backend takes tags."""
     takes_tags = Feature.TAGS in backends[coded.wanted.backend].features
     return tagged(coded.options, verification.pk) if takes_tags else coded.options
 
 
-def _subjects(wanted: Wanted) -> dict[str, str]:
-    """Whom the send counts for, by the rule that counts it."""
-    return {
-        "person_hour": Person.of(wanted.user, wanted.client).fingerprint,
-        "recipient_hour": fingerprint(wanted.recipient),
-        "ip_hour": wanted.client.ip,
-    }
-
-
-def _open(coded: _Coded, over: Verification | None, now: datetime) -> Verification:
+def _open(coded: _Coded, over: Verification | None, now: datetime, rank: Precedence, *, withheld: bool) -> Verification:
     """A new row in the place that ``over``, if any, has left. Raises ``IntegrityError`` if somebody took it first."""
     wanted = coded.wanted
     if over is not None:
@@ -398,6 +491,8 @@ def _open(coded: _Coded, over: Verification | None, now: datetime) -> Verificati
         channel=wanted.channel.value,
         factor=wanted.factor,
         backend=wanted.backend,
+        precedence=rank.value,
+        withheld=withheld,
         pending_key=wanted.places[0],
         amount=wanted.payment.amount,
         payee=wanted.payment.payee,
@@ -409,7 +504,7 @@ def _open(coded: _Coded, over: Verification | None, now: datetime) -> Verificati
     )
 
 
-def _again(current: Verification, wanted: Wanted, now: datetime) -> Verification:
+def _again(current: Verification, wanted: Wanted, now: datetime, *, withheld: bool) -> Verification:
     """One more send of a pending verification; raises ``_Lost`` if it is not as we read it any more."""
     sends = current.sends + 1
     resend_at = limits.resend_at(sends, now=now, expires_at=current.expires_at)
@@ -417,7 +512,8 @@ def _again(current: Verification, wanted: Wanted, now: datetime) -> Verification
         pk=current.pk, sends=current.sends, resend_at=current.resend_at
     )
     # The link of before is over: this send brings its own, or goes another way.
-    values = {"sends": sends, "resend_at": resend_at, "channel": wanted.channel.value, "link": ""}
+    values: dict[str, Any] = {"sends": sends, "resend_at": resend_at, "channel": wanted.channel.value, "link": ""}
+    values["withheld"] = withheld
     if not unchanged.update(**values):
         raise _Lost
     for name, value in values.items():
@@ -429,7 +525,7 @@ def settle_sent(reserved: Reserved, sent: ProviderSend, now: datetime) -> Starte
     """The provider took it."""
     verification, attempt = reserved.verification, reserved.attempt
     values = {
-        "sid": sent.sid,
+        "sid": sent.sid or verification.sid,
         "channel": _came_by(reserved.wanted.channel, sent).value,
         "link": sent.link,
         "line_type": sent.line_type[:20] or verification.line_type,
@@ -439,8 +535,9 @@ def settle_sent(reserved: Reserved, sent: ProviderSend, now: datetime) -> Starte
         row = Verification.objects.filter(pk=verification.pk)
         # SECURITY: a link is not written beside a verification that is over meanwhile.
         if not row.filter(status=VerificationStatus.PENDING).update(**values):
-            row.update(sid=sent.sid)
-        _settle_attempt(attempt, AttemptStatus.SENT, now, sid=sent.attempt_sid, channel_used=sent.channel)
+            row.update(sid=values["sid"])
+        status = AttemptStatus.WITHHELD if reserved.is_withheld else AttemptStatus.SENT
+        _settle_attempt(attempt, status, now, sid=sent.attempt_sid, channel_used=sent.channel)
 
     short_transaction(write)
     for name, value in values.items():

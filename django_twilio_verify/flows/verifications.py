@@ -18,15 +18,16 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from ..backends.handler import backends
+from ..backends.threads import in_thread
 from ..choices import Channel, Purpose, VerificationStatus
 from ..clientinfo import ClientInfo
 from ..conf import settings
 from ..exceptions import BackendError, VerificationNotFound
 from ..models import Factor, Verification
 from ..recipients import Recipient
-from ..results import Checked, Progress, Redeemed, Started
+from ..results import Checked, Progress, ProviderSend, Redeemed, Started
 from ..signals import verification_started
-from . import answering, checking, redeeming, routing, sending
+from . import answering, checking, redeeming, sending
 from .checking import Answer, LinkQuestion
 from .gate import NewConsent
 from .options import GivenOptions, Payment
@@ -104,7 +105,9 @@ def _sent(ask: Ask) -> Started:
     while sending.hand_over(reserved) < time.monotonic():
         pass  # the database was slow: claim it again, so that nothing is sent after consent has ended
     try:
-        sent = backends[wanted.backend].start(wanted.recipient, wanted.channel, reserved.options)
+        sent = sending.make_way(reserved) or backends[wanted.backend].start(
+            wanted.recipient, wanted.channel, reserved.options
+        )
     except BackendError as error:
         return _announce_start(reserved, sending.settle_failed(reserved, error, timezone.now()))
     return _announce_start(reserved, sending.settle_sent(reserved, sent, timezone.now()))
@@ -155,7 +158,9 @@ async def _asent(ask: Ask) -> Started:
     while await sync_to_async(sending.hand_over)(reserved) < time.monotonic():
         pass
     try:
-        sent = await backends[wanted.backend].astart(wanted.recipient, wanted.channel, reserved.options)
+        sent = await _amake_way(reserved) or await backends[wanted.backend].astart(
+            wanted.recipient, wanted.channel, reserved.options
+        )
     except BackendError as error:
         started = await sync_to_async(sending.settle_failed)(reserved, error, timezone.now())
     else:
@@ -394,7 +399,7 @@ def validate(
     """
     parsed, way = Recipient.parse(recipient, region=region or settings.default_region or None), Channel.parse(channel)
     wanted = RouteRequest(parsed, way, Purpose(purpose), user, client or ClientInfo())
-    sending.check_sendable(parsed, way, backend or routing.choose(wanted))
+    sending.check_sendable(parsed, way, backend or sending.route(wanted))
     return parsed
 
 
@@ -417,6 +422,10 @@ def is_open(verification: Verification) -> bool:
 def _begin(ask: Ask) -> Reserved | Started:
     """Everything before the provider is called. The site's own callables run here, before anything is written."""
     return sending.reserve(sending.wanted(ask), timezone.now())
+
+
+async def _amake_way(reserved: Reserved) -> ProviderSend | None:
+    return await in_thread(lambda: sending.make_way(reserved)) if reserved.needs_way else None
 
 
 def _announce_start(reserved: Reserved, started: Started) -> Started:
@@ -442,5 +451,5 @@ def accept(
     checked = checking.approve(found, timezone.now())
     if checked.approved:
         checking.report(checked.verification)
-    answering.announced(checked)
+    answering.remembered(answering.announced(checked), client)
     return checked.approved

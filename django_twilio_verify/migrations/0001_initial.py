@@ -602,6 +602,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("key", models.CharField(max_length=64, primary_key=True, serialize=False)),
                 ("count", models.PositiveIntegerField(default=0)),
+                ("previous", models.PositiveIntegerField(default=0)),
                 ("since", models.DateTimeField()),
             ],
             options={
@@ -653,6 +654,17 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.UniqueConstraint(fields=("recipient_fingerprint", "channel"), name="tv_opt_out_attempt_once")
                 ],
+            },
+        ),
+        migrations.CreateModel(
+            name="KnownNetwork",
+            fields=[
+                ("key", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("seen_at", models.DateTimeField()),
+            ],
+            options={
+                "verbose_name": "known network",
+                "indexes": [models.Index(fields=["seen_at"], name="tv_network_seen")],
             },
         ),
         migrations.CreateModel(
@@ -819,6 +831,15 @@ class Migration(migrations.Migration):
                 ("backend", models.CharField(default="default", max_length=64, verbose_name="backend")),
                 ("sid", models.CharField(blank=True, db_index=True, max_length=34, verbose_name="verification SID")),
                 (
+                    "precedence",
+                    models.PositiveSmallIntegerField(
+                        choices=[(1, "claimant"), (2, "owner, from a new network"), (3, "owner")],
+                        default=3,
+                        verbose_name="precedence",
+                    ),
+                ),
+                ("withheld", models.BooleanField(default=False, verbose_name="withheld")),
+                (
                     "status",
                     models.CharField(
                         choices=[
@@ -914,6 +935,7 @@ class Migration(migrations.Migration):
                             ("perhaps_sent", "perhaps sent"),
                             ("refused", "refused"),
                             ("not_sent", "not sent"),
+                            ("withheld", "withheld"),
                         ],
                         default="reserved",
                         max_length=12,

@@ -5,7 +5,7 @@ from .audit import AuditEvent, LegalHold
 from .consent import ConsentEvent, ConsentEvidence, Disclosure
 from .entity import Entity, OfferRefusal, ProviderRemoval
 from .factor import Factor, RecoveryCode
-from .limits import LimitCounter, OptOutAttempt, RecipientLock
+from .limits import KnownNetwork, LimitCounter, OptOutAttempt, RecipientLock
 from .policy import EnrolmentGrace, FactorReset, SessionCutoff
 from .provider import AttemptSync, ChannelOutage, ProviderEvent
 from .seal import ConsentSeal
@@ -25,6 +25,7 @@ __all__ = [
     "Factor",
     "FactorReset",
     "FingerprintAlias",
+    "KnownNetwork",
     "LegalHold",
     "LimitCounter",
     "OfferRefusal",

@@ -15,6 +15,7 @@ from ..choices import (
     AttemptStatus,
     Channel,
     CheckOutcome,
+    Precedence,
     Purpose,
     RecipientKind,
     VerificationStatus,
@@ -61,6 +62,9 @@ class Verification(models.Model):
     )
     backend = models.CharField(_("backend"), max_length=64, default="default")
     sid = models.CharField(_("verification SID"), max_length=34, blank=True, db_index=True)
+    precedence = models.PositiveSmallIntegerField(_("precedence"), choices=Precedence, default=Precedence.OWNER)
+    withheld = models.BooleanField(_("withheld"), default=False)
+    """The owner's verification has taken its place at the provider: no send and no answer of it goes there."""
     status = models.CharField(
         _("status"), max_length=24, choices=VerificationStatus, default=VerificationStatus.PENDING
     )
@@ -118,6 +122,16 @@ class Verification(models.Model):
     def is_challenge(self) -> bool:
         """Whether a factor that the provider keeps is asked, and nothing is sent to an address."""
         return self.channel in FACTOR_CHANNELS
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether whoever started it had not confirmed the recipient as a factor."""
+        return self.precedence == Precedence.CLAIMANT
+
+    @property
+    def no_sid(self) -> str:
+        """A SID that the provider has never given out, by which nothing is found there."""
+        return f"VE{self.pk.hex}"
 
     def is_open(self, now: datetime) -> bool:
         """Whether its code may still be answered at ``now``."""

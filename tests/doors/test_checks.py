@@ -164,6 +164,18 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"LIMITS": {"ip_hour": 5.0, "ip_day": 5}}, ["E004", "E004"]),
     ({"LIMITS": []}, ["E004"]),
     ({"LIMITS": 5}, ["E004"]),
+    # ---- E035, W035
+    ({"CLAIMANT_BACKEND": None}, []),
+    ({"CLAIMANT_BACKEND": "nowhere"}, ["E035"]),
+    ({"CLAIMANT_BACKEND": "default"}, ["E035"]),
+    ({"CLAIMANT_BACKEND": "claimants", "BACKENDS": {**options(), "claimants": options()["default"]}}, ["W035"]),
+    (
+        {
+            "CLAIMANT_BACKEND": "claimants",
+            "BACKENDS": {**options(), "claimants": options(service_sid="VA" + "c" * 32)["default"]},
+        },
+        [],
+    ),
     # ---- E005
     ({"FINGERPRINT_KEYS": [("k2", SECRET), ("k1", SECRET.encode())]}, []),
     ({"FINGERPRINT_KEYS": []}, ["W004"]),

@@ -15,7 +15,7 @@ from django_twilio_verify.options import IncompatibleOptions
 from django_twilio_verify.results import Checked
 from tests.support import PHONE, agree, make_client, race
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("claimants_have_room")]
 
 CODE = "ab47Xy"
 

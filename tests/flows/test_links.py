@@ -26,7 +26,7 @@ from django_twilio_verify.signals import verification_approved, verification_ref
 from tests.flows.conftest import NOON
 from tests.support import PHONE, agree, make_client, make_user, race, wrong_code
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("claimants_have_room")]
 
 
 @pytest.fixture(autouse=True)

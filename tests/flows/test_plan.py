@@ -18,7 +18,7 @@ from django_twilio_verify.signals import channel_unavailable
 from django_twilio_verify.testing import outbox
 from tests.support import EMAIL, PHONE, agree, last_code, make_client, make_factor, make_user, race
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("claimants_have_room")]
 
 LANDLINE = "+43158858"
 AUSTRIAN = "+436641234567"
