@@ -33,7 +33,7 @@ class EnrolmentGrace(models.Model):
 
 
 class SessionCutoff(models.Model):
-    """When all sessions of a person were last ended, on a site whose sessions cannot be listed. One row for a person.
+    """When all sessions of a person were last ended. One row for a person.
 
     It stays as long as the account: how long a session lives is up to the login view ("remember me"), so nobody knows
     when the last one of before is gone.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -30,7 +31,9 @@ class IsVerified(BasePermission):
         if not request.user or not request.user.is_authenticated:
             return False
         # SECURITY: who acts as the user cannot verify as that user.
-        if request.auth is None and access.acts_as_other(request._request):
+        if isinstance(request.successful_authenticator, SessionAuthentication) and access.acts_as_other(
+            request._request
+        ):
             raise OwnSessionRequired
         proof: ProvedToken | None = getattr(request._request, "twilio_verify_proof", None)
         passed = self._fits(proof) if request.auth is not None else self._in_session(request)

@@ -17,10 +17,12 @@ from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from django_twilio_verify.contrib.rest_framework.models import ProvedToken
+from django_twilio_verify.contrib.rest_framework.resets import end_tokens
 from django_twilio_verify.flows import recovery, resets
 from django_twilio_verify.models import ConsentEvent
-from django_twilio_verify.signals import second_factor_passed
+from django_twilio_verify.signals import second_factor_passed, verification_approved
 from django_twilio_verify.testing import outbox
+from django_twilio_verify.web import othersessions
 from tests.factorflows.conftest import World
 from tests.support import PASSWORD, PHONE, code_path, last_code, make_factor, make_user, race, sign_in, wrong_code
 
@@ -470,3 +472,43 @@ def test_a_proof_is_not_younger_for_a_clock_that_was_put_back(api: APIClient) ->
     for seconds, status in ((30, 200), (90, 401)):
         ProvedToken.objects.update(proved_at=timezone.now() + timedelta(seconds=seconds))
         assert api.get("/api/lately/", headers=header).status_code == status
+
+
+def test_a_token_that_a_reset_overtakes_is_given_to_nobody(api: APIClient) -> None:
+    """The reset comes after the factor was judged: its list of tokens is made before this one is."""
+    ann = make_user()
+    make_factor(ann)
+    login, verification = begun(api)
+
+    def reset(**kwargs: Any) -> None:
+        othersessions.end_after_reset(None, user=ann)
+        end_tokens(None, user=ann)
+
+    verification_approved.connect(reset)
+    try:
+        answer = post(api, "login/check/", login=login, verification=verification, code=last_code())
+    finally:
+        verification_approved.disconnect(reset)
+    assert (answer.status_code, answer.data["code"]) == (401, "login_over")
+    assert not Token.objects.exists() and not ProvedToken.objects.exists()
+
+
+def test_a_login_that_waits_ends_with_all_others(api: APIClient) -> None:
+    ann = make_user()
+    make_factor(ann)
+    login, verification = begun(api)
+    othersessions.end_after_reset(None, user=ann)
+    answer = post(api, "login/check/", login=login, verification=verification, code=last_code())
+    assert (answer.status_code, answer.data["code"]) == (401, "login_over")
+    assert not Token.objects.exists()
+
+
+@pytest.mark.parametrize("flag", ["hijack_history", "exit_users_pk", "loginas_from_user"])
+def test_who_acts_as_the_user_is_not_sent_to_step_up(client: Client, flag: str) -> None:
+    make_user()
+    sign_in(client)
+    session = client.session
+    session[flag] = ["1"]
+    session.save()
+    answer = client.get("/api/secrets/")
+    assert (answer.status_code, answer.json()["code"]) == (403, "own_session_required")
