@@ -121,8 +121,8 @@ class Wanted:
 class Reserved:
     """A send that has been counted and may now be handed to the provider, once.
 
-    ``options``: what the provider is told. ``consent_event``: what it relies on. ``before``: how the verification stood,
-    ``None`` for a new one.
+    ``options``: what the provider is told. ``consent_event``: what it relies on. ``before``: how the verification
+    stood, ``None`` for a new one.
     """
 
     wanted: Wanted
