@@ -109,19 +109,13 @@ def before_the_first_call(monkeypatch: Any, module: Any, name: str, work: Callab
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_consent_that_ends_before_the_counters_is_seen(monkeypatch, start, ann, ending):
+@pytest.mark.parametrize("moment", ["before the counters", "between the counters and the lock"])
+def test_consent_that_ends_after_the_first_look_is_seen(monkeypatch, start, ann, moment, ending):
     agree(user=ann)
-    before_the_first_call(monkeypatch, limits, "within", lambda: to_its_end(lambda: ending(ann)))
-    refused(start, ann)
-    assert not VerificationAttempt.objects.exists()
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_consent_that_ends_while_the_counters_are_written_is_seen(monkeypatch, start, ann, ending):
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has one writer: nobody else writes between the counters and the lock.")
-    agree(user=ann)
-    before_the_first_call(monkeypatch, locks, "take", lambda: to_its_end(lambda: ending(ann)))
+    # SQLite has one writer: nobody else writes once the counters are written.
+    is_first = moment == "before the counters" or connection.vendor == "sqlite"
+    module, name = (limits, "within") if is_first else (locks, "take")
+    before_the_first_call(monkeypatch, module, name, lambda: to_its_end(lambda: ending(ann)))
     refused(start, ann)
     assert not VerificationAttempt.objects.exists()
 

@@ -14,10 +14,12 @@ from django.utils import timezone
 
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel
-from django_twilio_verify.exceptions import ConsentRequired
-from django_twilio_verify.flows import consent, delivery, disclosures, recovery, verifications
+from django_twilio_verify.exceptions import ConsentRequired, VerificationNotFound
+from django_twilio_verify.flows import consent, delivery, disclosures, recovery, verifications, withdrawal
+from django_twilio_verify.flows.consent import NewConsent
 from django_twilio_verify.forms.consent import StaffOptOutForm
-from django_twilio_verify.models import ConsentEvent, Factor, Verification
+from django_twilio_verify.models import ConsentEvent, Factor, OptOutAttempt, Verification
+from django_twilio_verify.recipients import Recipient
 from django_twilio_verify.testing import outbox
 from tests.faces.test_enrol import text
 from tests.support import (
@@ -361,12 +363,14 @@ def test_the_proof_of_a_sign_in_stops_nothing_for_others(client, ann):
     assert client.post(f"/verify/stop/{verification.pk}/", {"channels": ["sms"]}).status_code == 404
 
 
-def test_who_is_signed_in_may_use_it_for_another_number_and_ask_again(client, ann):
+def test_one_tick_is_for_one_message_and_another_tick_for_another(client, ann):
     sent = ask(client, number=OTHER_PHONE)
     page = code_path(sent)
     with time_machine.travel(timezone.now() + timedelta(seconds=35)):
         again = client.post(page + "resend/", {"next": "/public/"})
-    assert code_path(again) == page and len(outbox) == 2
+        assert again.status_code == 200 and "You agreed to one message" in text(again) and len(outbox) == 1
+        assert code_path(ask(client, number=OTHER_PHONE)) == page and len(outbox) == 2
+    assert kinds().count("granted_once") == 2
     assert Verification.objects.get(recipient_value=OTHER_PHONE).user is None
 
 
@@ -374,7 +378,7 @@ def test_a_number_that_has_stopped_at_the_provider_is_told_and_on_record(client)
     backends["default"].fail_next(code=21610)
     answer = ask(client)
     assert answer.status_code == 200 and "has stopped our messages" in text(answer)
-    assert kinds() == ["granted", "opted_out"]
+    assert kinds() == ["granted_once", "opted_out"]
 
 
 def test_ways_that_are_not_offered_are_not_there(client, settings):
@@ -387,27 +391,102 @@ def test_ways_that_are_not_offered_are_not_there(client, settings):
 # ---------------------------------------------------------------------------------------------------- opting back in
 
 
-def test_opting_back_in_needs_a_fresh_tick_of_each_person(client, ann):
-    bob = make_user("bob")
-    agree(user=bob)
+def stopped_by_its_holder() -> None:
     visitor = Client()
     visitor.get("/verify/stop/")
-    page = prove(visitor)
-    visitor.post(page, {"channels": ["sms", "call", "whatsapp"]})
+    visitor.post(prove(visitor), {"channels": ["sms", "call", "whatsapp"]})
     outbox.clear()
-    client.post("/logout/")
-    sign_in(client)
-    refused = client.post("/verify/challenge/")
-    assert refused.status_code == 200 and "Messages to this address were stopped." in text(refused)
-    assert outbox == []
+
+
+def reopen(client, ann, channel: str = "sms") -> str:
+    """The page that the one code leads to."""
+    path = f"/verify/reopen/{ann.twilio_factors.get().pk}/{channel}/"
+    shown = disclosures.compose_once(Channel(channel)).digest
+    sent = client.post(path, {"disclosure": shown, "consent": "on"})
+    following = unquote(sent["Location"].partition("next=")[2])
+    return client.post(code_path(sent), {"code": last_code(), "next": following})["Location"]
+
+
+def test_a_tick_does_not_undo_the_holders_opt_out(client, ann):
+    stopped_by_its_holder()
     shown = disclosures.compose(Channel.SMS).digest
+    client.post("/logout/")
     with time_machine.travel(timezone.now() + timedelta(minutes=11)):
         sign_in(client)
-        sent = client.post("/verify/challenge/", {"disclosure": shown, "consent": "on"})
-        client.post(code_path(sent), {"code": last_code()})
-        assert client.get("/account/").status_code == 200
+        refused = client.post("/verify/challenge/", {"disclosure": shown, "consent": "on"})
+        assert refused.status_code == 200 and "Messages to this address were stopped." in text(refused)
+    assert outbox == [] and kinds()[-1] == "opted_out"
+
+
+def test_a_stranger_learns_nothing_of_the_opt_out(client, ann):
+    stopped_by_its_holder()
+    stranger = Client()
+    stranger.get("/verify/stop/")
+    before = ConsentEvent.objects.count()
+    for _ in range(3):
+        refused = ask(stranger)
+        assert "We cannot send a code there right now." in text(refused) and "stopped" not in refused.context["problem"]
+    assert outbox == [] and ConsentEvent.objects.count() == before
+    # Staff see it, in one row however often it is tried.
+    assert OptOutAttempt.objects.get().count == 3
+
+
+def test_the_holder_verifies_again_and_each_person_agrees_anew(client, ann):
+    bob = make_user("bob")
+    agree(user=bob)
+    stopped_by_its_holder()
+    path = re.search(r'href="(/verify/reopen/[^"]+)"', client.get(LIST).content.decode()).group(1)
+    assert "One message." in text(client.get(path))
+    page = reopen(client, ann)
+    assert len(outbox) == 1 and "released" not in kinds()
+    assert "Allow messages to it again?" in text(client.get(page))
+    assert client.post(page)["Location"] == client.post(page)["Location"] == LIST
+    assert kinds().count("released") == 1 and kinds()[-1] == "released"
+    # It opens nothing by itself, for nobody.
+    for user in (ann, bob, None):
+        with pytest.raises(ConsentRequired):
+            verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=user)
+    # The other channels stay stopped.
     with pytest.raises(ConsentRequired):
-        verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=bob)
+        agree(PHONE, "call", user=ann)
+    agree(user=ann)
+    assert verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann)
+
+
+def test_nobody_reopens_what_is_not_a_factor_of_theirs(client, ann):
+    stopped_by_its_holder()
+    bob = make_user("bob")
+    theirs = make_factor(bob, OTHER_PHONE)
+    shown = disclosures.compose_once(Channel.SMS).digest
+    path = f"/verify/reopen/{theirs.pk}/sms/"
+    assert client.get(path).status_code == client.post(path, {"disclosure": shown, "consent": "on"}).status_code == 404
+    with pytest.raises(ConsentRequired) as refused:
+        withdrawal.ask_to_reopen(
+            recipient=Recipient.phone(PHONE),
+            channel="sms",
+            disclosure=disclosures.compose_once(Channel.SMS),
+            client=make_client(),
+            user=bob,
+            act=consent.Act(),
+        )
+    assert refused.value.code == "consent_opted_out"
+    assert outbox == []
+
+
+def test_a_code_of_before_the_opt_out_ends_none(client, ann):
+    """The holder is asked by the code, so the code has to be asked for after the opt-out."""
+    begun = verifications.start(
+        recipient=PHONE,
+        channel="call",
+        client=make_client(),
+        user=ann,
+        new_consent=NewConsent(disclosures.compose_once(Channel.CALL), once=True),
+    )
+    consent.opt_out(recipient=PHONE, channel="call")
+    assert verifications.check(begun.verification, code=last_code(), client=make_client(), user=ann).approved
+    with pytest.raises(VerificationNotFound):
+        withdrawal.reopen(begun.verification.pk, user=ann, client=make_client(), button="Allow")
+    assert "released" not in kinds()
 
 
 # ------------------------------------------------------------------------------------------------- the form of staff
