@@ -229,3 +229,11 @@ class AuditKind(models.TextChoices):
     RESET_ASKED = "reset_asked", _("reset of factors requested")
     RESET_HALTED = "reset_halted", _("reset of factors canceled")
     RESET_DONE = "reset_done", _("factors reset")
+
+
+class KeyRecord(models.TextChoices):
+    """What the register says of a fingerprint key."""
+
+    WRITES = "writes", _("records are written with it")
+    ROTATED = "rotated", _("its rotation is complete")
+    LOST = "lost", _("its secret was given up as lost")

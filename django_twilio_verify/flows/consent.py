@@ -18,7 +18,7 @@ from ..conf import settings
 from ..exceptions import ConsentRequired
 from ..models import ConsentEvent, ConsentEvidence, Disclosure
 from ..recipients import Recipient
-from . import disclosures
+from . import disclosures, keyregister
 from .consentlog import Act, Entry, KnownPerson, Subject, database, decided, read_disclosure, write
 from .disclosures import DisclosureText
 
@@ -59,7 +59,7 @@ def grant(
 
     def decide() -> ConsentEvent:
         now, known = read_disclosure(shown.digest)
-        standing = subject.events().select_related("disclosure").first()
+        standing = keyregister.admitted(subject.events().select_related("disclosure").first())
         if standing and standing.is_live and standing.disclosure and standing.disclosure.digest == shown.digest:
             return standing
         is_live = standing is not None and standing.is_live
@@ -172,7 +172,7 @@ def record(
     )
 
     def decide() -> ConsentEvent:
-        standing = subject.events().select_related("disclosure").first()
+        standing = keyregister.admitted(subject.events().select_related("disclosure").first())
         same_words = (standing.disclosure.digest if standing and standing.disclosure else "") == (
             disclosure.digest if disclosure else ""
         )
@@ -206,7 +206,7 @@ def live(
     region: str | None = None,
 ) -> ConsentEvent | None:
     """The event by which ``channel`` may carry to ``recipient`` for this person now, or ``None``. One SELECT."""
-    standing = Subject.of(recipient, channel, user, client, region).events().first()
+    standing = keyregister.admitted(Subject.of(recipient, channel, user, client, region).events().first())
     return standing if standing is not None and standing.is_live else None
 
 
@@ -215,7 +215,7 @@ def require(
 ) -> ConsentEvent:
     """As ``live``, but raises ``ConsentRequired`` where there is none: the gate before every send."""
     # SECURITY: promise 1. There is no argument that gets round this.
-    standing = Subject.of(recipient, channel, user, client, None).events().first()
+    standing = keyregister.admitted(Subject.of(recipient, channel, user, client, None).events().first())
     if standing is None:
         raise ConsentRequired
     if not standing.is_live:
@@ -236,7 +236,8 @@ def carry_over(
     for channel in dict.fromkeys(channel.consent_channel for channel in settings.channels):
         if channel.recipient_kind != recipient.kind:
             continue
-        theirs = Subject.of(recipient, channel, None, visitor, None).events().select_related("disclosure").first()
+        before = Subject.of(recipient, channel, None, visitor, None).events().select_related("disclosure")
+        theirs = keyregister.admitted(before.first())
         if theirs is None or not theirs.is_live or theirs.disclosure is None:
             continue
         if disclosures.is_once(theirs.disclosure, channel):
@@ -294,7 +295,7 @@ def _end(
     """Write ``event``, unless it stands already or there is nothing that it ``ends``."""
 
     def decide() -> ConsentEvent | None:
-        standing = subject.events().first()
+        standing = keyregister.admitted(subject.events().first())
         if standing is not None and standing.event == event and not standing.is_live:
             subject.learn_from(standing)
             return None

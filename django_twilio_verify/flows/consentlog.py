@@ -23,7 +23,7 @@ from ..models import ConsentEvent, ConsentEvidence, Disclosure
 from ..models.clock import UtcNow, database_now
 from ..recipients import Recipient
 from ..signals import consent_changed
-from . import aliases, deadlines, disclosures, ledger
+from . import aliases, deadlines, disclosures, keyregister, ledger
 from .disclosures import DisclosureText
 from .persons import Person
 from .transactions import is_deadlock
@@ -100,7 +100,7 @@ class Subject:
 
     def events(self) -> QuerySet[ConsentEvent]:
         # From the writing database: a replica that lags must not hide an opt-out.
-        ledger_rows = ConsentEvent.objects.using(database())
+        ledger_rows = ConsentEvent.objects.using(database()).annotate(**keyregister.columns())
         if self.person.kind == PersonKind.HOLDER:
             # What anybody agreed to since bears on whether the holder's word must be written again.
             return ledger_rows.concerning(aliases.of_recipient(self.recipient), self.channel.value)

@@ -19,7 +19,7 @@ from ..exceptions import VerificationNotFound
 from ..models import ConsentEvent, ConsentEvidence, Disclosure, Verification
 from ..recipients import Recipient
 from ..results import Started
-from . import aliases, checking, consent, delivery, disclosures, verifications
+from . import aliases, checking, consent, delivery, disclosures, keyregister, verifications
 from .consent import Act
 from .disclosures import DisclosureText
 from .persons import Person
@@ -58,8 +58,9 @@ def consents(user: AbstractBaseUser) -> list[Standing]:
     """Everything that ``user`` ever agreed to, one entry for each recipient and channel, the newest consent first.
 
     What holders have stopped since is taken into account. Consent whose personal half was erased is left out: nobody
-    knows any more where it would send to. Three SELECTs.
+    knows any more where it would send to. Raises ``KeysDoNotFit``. Four SELECTs.
     """
+    keyregister.require()
     recipients: dict[_Place, Recipient] = {}
     agreed: dict[_Place, ConsentEvent] = {}
     latest: dict[_Place, ConsentEvent] = {}
@@ -148,7 +149,8 @@ def ways(recipient: Recipient) -> tuple[Channel, ...]:
 
 
 def open_ways(recipient: Recipient) -> list[Channel]:
-    """Those that its holder has not stopped, or that somebody has agreed to again since. One SELECT."""
+    """Those that its holder has not stopped, or that somebody has agreed to again since. Two SELECTs."""
+    keyregister.require()
     latest = _last_events(recipient)
     return [channel for channel in ways(recipient) if latest.get(channel) not in FOR_EVERYBODY]
 

@@ -5,6 +5,7 @@ from .audit import AuditEvent, LegalHold
 from .consent import ConsentEvent, ConsentEvidence, Disclosure
 from .entity import Entity, OfferRefusal, ProviderRemoval
 from .factor import Factor, RecoveryCode
+from .keys import RegisteredKey
 from .limits import LimitCounter
 from .policy import EnrolmentGrace, FactorReset, SessionCutoff
 from .provider import AttemptSync, ChannelOutage, ProviderEvent
@@ -31,6 +32,7 @@ __all__ = [
     "ProviderEvent",
     "ProviderRemoval",
     "RecoveryCode",
+    "RegisteredKey",
     "SessionCutoff",
     "TrustedBrowser",
     "Verification",
