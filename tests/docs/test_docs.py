@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import inspect
 import os
@@ -189,6 +190,26 @@ def test_every_public_function_of_the_flows_is_in_the_reference(flow: ModuleType
     assert [name for name in names if f".. autofunction:: {name}\n" not in text and name not in INTERNAL] == []
 
 
+SECRETS = ("KEYS", "BACKENDS", "WEBHOOK", "TIMESTAMP_URL")
+"""How the names of settings end that hold keys, secrets or trust."""
+
+
+def test_every_secret_has_its_row_on_the_page_of_keys() -> None:
+    properties = [name.upper() for name, value in vars(conf.Settings).items() if isinstance(value, property)]
+    named = {f"TWILIO_VERIFY_{name}" for name in properties if name.endswith(SECRETS)}
+    hidden = [one.name for one in dataclasses.fields(conf.Webhook) if not one.repr]
+    assert hidden == ["password"]  # another secret of a setting wants a word on that page
+    assert named | {"SECRET_KEY", "session secrets"} == {row[0] for row in rows("topics/keys") if len(row) == 5} - {
+        "Secret",
+        "---|---|---|---|---",
+    }
+
+
+def test_every_reason_of_keys_that_do_not_fit_is_on_the_page_of_keys() -> None:
+    documented = {row[0] for row in rows("topics/keys") if len(row) == 3}
+    assert {*exceptions.KeysDoNotFit.reasons} == documented - {"Code"}
+
+
 def test_every_model_is_in_the_reference() -> None:
     assert [name for name in model_names if f"## {name}\n" not in page("reference/records")] == []
 
@@ -196,7 +217,7 @@ def test_every_model_is_in_the_reference() -> None:
 def test_every_choice_is_in_the_reference() -> None:
     text = page("reference/choices")
     lists = [one for one in vars(choices).values() if isinstance(one, type) and one.__module__ == choices.__name__]
-    assert len(lists) == 13
+    assert len(lists) == 14
     for one in lists:
         section = text.partition(f"\n## {one.__name__}\n")[2].partition("\n## ")[0]
         assert [word.value for word in one if f"`{word.value}`" not in section] == []
