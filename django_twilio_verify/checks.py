@@ -9,14 +9,15 @@ from urllib.parse import urlsplit
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connections
 from django.utils.module_loading import import_string
 
 from .backends.handler import backends
 from .choices import CODE_CHANNELS, VERIFICATION_CHANNELS, Channel, FactorKind, Feature
 from .codes import MAX_LENGTH, MIN_LENGTH
-from .conf import DEFAULT_LIMITS, EVENT_RETRIES, REQUIRED_FACTS, retired_key_ids, settings
+from .conf import DEFAULT_LIMITS, EVENT_RETRIES, REQUIRED_FACTS, settings
 from .countries import NAMES
-from .flows import declaration, ledgerkeys, linter, routing, sealbook
+from .flows import declaration, keyregister, ledgerkeys, linter, routing, sealbook
 from .options import IncompatibleOptions, SendOptions, features_of
 
 MIDDLEWARE = "django_twilio_verify.middleware.TwoFactorMiddleware"
@@ -30,6 +31,7 @@ def register_all() -> None:
     for check in (check_middleware, check_policy, check_limits, check_signing, check_webhook):
         register(check, Tags.security)
     register(check_ledger_keys, Tags.database)
+    register(check_key_register, "twilio_verify_keys")
     for check in (check_plan, check_send_options, check_claimants):
         register(check, "twilio_verify")
     for check in (check_backends, check_routing, check_channels, check_program, check_disclosures, check_countries):
@@ -177,7 +179,7 @@ def _can_authenticate() -> bool:
 
 def _signing_problems() -> list[str]:
     if not getattr(django_settings, "TWILIO_VERIFY_SIGNING_KEYS", None):
-        return []  # derived ones share an id
+        return []
     keys = settings.signing_keys
     problems = [f"{key.problem} ({key.id!r})" for key in keys if key.problem]
     if any(not (key.id.isascii() and key.id.isalnum()) or len(key.id) > 12 for key in keys):
@@ -190,23 +192,7 @@ def _signing_problems() -> list[str]:
 
 
 def _check_keys() -> list[CheckMessage]:
-    if unreadable := _error_of(lambda: settings.fingerprint_keys, "twilio_verify.E005"):
-        return unreadable
-    if not getattr(django_settings, "TWILIO_VERIFY_FINGERPRINT_KEYS", None):
-        return []  # derived ones share an id
-    keys = settings.fingerprint_keys
-    ids = [*(key.id for key in keys), *retired_key_ids()]
-    if any(not (one.isascii() and one.isalnum()) or len(one) > 12 for one in ids):
-        return [_bad_keys("has an id that is not 1 to 12 letters and digits")]
-    if len({one.lower() for one in ids}) < len(ids):  # most databases find "K1" where "k1" was asked for
-        return [_bad_keys("has an id twice")]
-    if any(len(key.secret) < 32 for key in keys):
-        return [_bad_keys("has a secret of fewer than 32 bytes")]
-    return []
-
-
-def _bad_keys(problem: str) -> Error:
-    return Error(f"TWILIO_VERIFY_FINGERPRINT_KEYS {problem}.", id="twilio_verify.E005")
+    return _error_of(lambda: settings.fingerprint_keys, "twilio_verify.E005")
 
 
 def check_ledger_keys(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
@@ -252,6 +238,26 @@ def check_claimants(**kwargs: Any) -> list[CheckMessage]:
             id="twilio_verify.W035",
         )
     ]
+
+
+def check_key_register(**kwargs: Any) -> list[CheckMessage]:
+    """E023: the fingerprint keys do not fit the register beside the ledger, so that nothing is sent.
+
+    Unlike the checks of the database this one always runs: two statements. Where there is no database yet, or it was
+    not migrated, there is nothing to compare.
+    """
+    if _check_keys():
+        return []
+    connection = connections[keyregister.database()]
+    was_open = connection.connection is not None
+    try:
+        misfits = keyregister.problems() if keyregister.is_there() else []
+    except (DatabaseError, ImproperlyConfigured):  # no server, or the dummy database of a site that has none
+        return []
+    finally:
+        if not was_open:
+            connection.close()
+    return [Error(str(misfit.error), id="twilio_verify.E023") for misfit in misfits]
 
 
 def check_backends(**kwargs: Any) -> list[CheckMessage]:

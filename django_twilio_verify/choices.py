@@ -261,3 +261,11 @@ class AuditKind(models.TextChoices):
     RESET_DONE = "reset_done", _("factors reset")
     IMPERSONATED = "acted_as", _("acted as another user")
     IMPERSONATION_ENDED = "acting_over", _("stopped acting as another user")
+
+
+class KeyRecord(models.TextChoices):
+    """What the register says of a fingerprint key."""
+
+    WRITES = "writes", _("records are written with it")
+    ROTATED = "rotated", _("its rotation is complete")
+    LOST = "lost", _("its secret was given up as lost")

@@ -18,9 +18,10 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from . import derived_keys
 from .choices import DEVICE_KINDS, VERIFICATION_CHANNELS, Channel, FactorKind, Purpose
 from .recipients import FingerprintKey, Recipient
-from .signing import SigningKey
+from .signing import HMAC_SHA256, SigningKey
 
 CONSOLE_BACKENDS: Mapping[str, Mapping[str, Any]] = {
     "default": {"BACKEND": "django_twilio_verify.backends.console.ConsoleBackend"}
@@ -283,34 +284,41 @@ class Settings:
 
         The setting is a list of ``(id, secret)``; ``(id, "retired")`` is a key whose secret is gone, which is not among
         these (``retired_key_ids``). Without it, one is derived from ``SECRET_KEY``, and one from each of
-        ``SECRET_KEY_FALLBACKS``. Raises ``ImproperlyConfigured`` for anything that is not such a list, and for one that
-        begins with a retired key.
+        ``SECRET_KEY_FALLBACKS``. Raises ``ImproperlyConfigured`` for anything that is not such a list, for one that
+        begins with a retired key, and for an id or a secret that must not be used.
         """
         given = _several("FINGERPRINT_KEYS", ())
         if not given:
-            fallbacks = django_settings.SECRET_KEY_FALLBACKS
-            return tuple(_derived_key(secret) for secret in (django_settings.SECRET_KEY, *fallbacks))
+            return tuple(FingerprintKey(*pair) for pair in _derived(derived_keys.fingerprint_key))
         if _is_retired(given[0]):
             raise ImproperlyConfigured(
                 "TWILIO_VERIFY_FINGERPRINT_KEYS begins with a retired key: the newest must have its secret."
             )
-        return tuple(_fingerprint_key(pair) for pair in given if not _is_retired(pair))
+        keys = tuple(_fingerprint_key(pair) for pair in given if not _is_retired(pair))
+        # SECURITY: at run time too, not by a check alone: an empty or mistyped secret writes fingerprints that nobody
+        # finds again, and with them opt-outs.
+        retired = tuple(str(pair[0]) for pair in given if _is_retired(pair))
+        pairs = tuple((key.id, key.secret) for key in keys)
+        if problem := _problem_of_keys(pairs, retired, _other_secrets("SIGNING_KEYS")):
+            raise ImproperlyConfigured(f"TWILIO_VERIFY_FINGERPRINT_KEYS {problem}.")
+        return keys
 
     @property
     def signing_keys(self) -> tuple[SigningKey, ...]:
         """Keys for the seals over the consent ledger, newest first: the first one signs, all check.
 
         The setting is a list of ``(id, secret)``. Without it, HMAC keys are derived from ``SECRET_KEY`` and each of
-        ``SECRET_KEY_FALLBACKS``. Raises ``ImproperlyConfigured`` for anything that is not such a list.
+        ``SECRET_KEY_FALLBACKS``. Raises ``ImproperlyConfigured`` for anything that is not such a list, and for an
+        HMAC secret that must not be used.
         """
         given = _several("SIGNING_KEYS", ())
         if not given:
-            fallbacks = django_settings.SECRET_KEY_FALLBACKS
-            return tuple(
-                SigningKey("s0", _derived(b"django_twilio_verify.seal", secret))
-                for secret in (django_settings.SECRET_KEY, *fallbacks)
-            )
-        return tuple(SigningKey(*_pair(pair, "SIGNING_KEYS")) for pair in given)
+            return tuple(SigningKey(*pair) for pair in _derived(derived_keys.signing_key))
+        keys = tuple(SigningKey(*_pair(pair, "SIGNING_KEYS")) for pair in given)
+        hmac_keys = tuple((key.id, key.secret) for key in keys if key.algorithm == HMAC_SHA256)
+        if problem := _problem_of_secrets(hmac_keys, _other_secrets("FINGERPRINT_KEYS")):
+            raise ImproperlyConfigured(f"TWILIO_VERIFY_SIGNING_KEYS {problem}.")
+        return keys
 
     @property
     def timestamp_url(self) -> str:
@@ -629,13 +637,59 @@ def _pair(pair: Any, name: str) -> tuple[str, bytes]:
     return key_id, secret
 
 
-def _derived_key(secret: Any) -> FingerprintKey:
-    return FingerprintKey("s0", _derived(b"django_twilio_verify.fingerprint", secret))
+def _derived(derive: Callable[[Any], tuple[str, bytes]]) -> tuple[tuple[str, bytes], ...]:
+    """The derived keys, each once, the one of ``SECRET_KEY`` first."""
+    secrets = (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)
+    return tuple(dict(derive(secret) for secret in secrets).items())
 
 
-def _derived(purpose: bytes, secret: Any) -> bytes:
-    # Keyed by purpose, so that no key equals another one made of SECRET_KEY.
-    return hashlib.sha256(purpose + b"\0" + (secret if isinstance(secret, bytes) else str(secret).encode())).digest()
+_FEWEST_BYTES = 32
+_FEWEST_SYMBOLS = 8
+"""Different bytes in a secret at least: 64 random hex digits have 15 or 16, and one in 10^20 has fewer than this."""
+
+
+def _other_secrets(keys: str) -> tuple[bytes, ...]:
+    """Every secret text that a key must differ from: of ``keys``, another setting of pairs, Django's and ours."""
+    others: list[Any] = [django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS]
+    given = _get(keys, ())
+    if isinstance(given, list | tuple):
+        others += [pair[1] for pair in given if isinstance(pair, list | tuple) and len(pair) == 2]
+    if isinstance(webhook := _get("WEBHOOK", {}), Mapping):
+        others.append(webhook.get("password"))
+    if isinstance(configured := _get("BACKENDS", {}), Mapping):
+        options = [one.get("OPTIONS") for one in configured.values() if isinstance(one, Mapping)]
+        others += [value for one in options if isinstance(one, Mapping) for value in one.values()]
+    texts = [one.encode() if isinstance(one, str) else one for one in others]
+    return tuple(one.strip() for one in texts if isinstance(one, bytes) and len(one) >= _FEWEST_BYTES)
+
+
+@lru_cache(maxsize=64)
+def _problem_of_keys(keys: tuple[tuple[str, bytes], ...], retired: tuple[str, ...], others: tuple[bytes, ...]) -> str:
+    """What makes these fingerprint keys unusable, as the end of a sentence; ``""`` if nothing does."""
+    ids = [*(key_id for key_id, _ in keys), *retired]
+    if any(not (one.isascii() and one.isalnum()) or len(one) > 12 for one in ids):
+        return "has an id that is not 1 to 12 letters and digits"
+    if len({one.lower() for one in ids}) < len(ids):  # most databases find "K1" where "k1" was asked for
+        return "has an id twice"
+    return _problem_of_secrets(keys, others)
+
+
+@lru_cache(maxsize=64)
+def _problem_of_secrets(keys: tuple[tuple[str, bytes], ...], others: tuple[bytes, ...]) -> str:
+    """What makes a secret unusable, as the end of a sentence that shows none of them; ``""`` if nothing does."""
+    for key_id, secret in keys:
+        # Text only: 32 random bytes may begin with one that reads as a blank.
+        if secret.isascii() and secret != secret.strip():
+            return f"has a secret with blanks or a line break around it ({key_id!r})"
+        if len(secret) < _FEWEST_BYTES:
+            return f"has a secret of fewer than {_FEWEST_BYTES} bytes ({key_id!r})"
+        if len(set(secret)) < _FEWEST_SYMBOLS or secret in (secret + secret)[1:-1]:
+            return f"has a secret that repeats itself: take a random one ({key_id!r})"
+        if secret in others:
+            return f"has a secret that another setting has too: give each its own ({key_id!r})"
+    if len({secret for _, secret in keys}) < len(keys):
+        return "has one secret under two ids"
+    return ""
 
 
 def _callable(name: str) -> Callable[..., object] | None:

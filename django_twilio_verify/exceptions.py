@@ -1,6 +1,7 @@
 """What can go wrong, each with a stable code, a sentence for the person and the right HTTP answer.
 
 Misconfiguration is Django's ``ImproperlyConfigured`` and is not in this tree: it is for the site's developer.
+``KeysDoNotFit`` is one of those.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied, ValidationError
 from django.http import Http404
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -332,3 +333,38 @@ class BackendRejected(BackendError):
 # What another channel does not mend: the address is wrong, or the person has to wait whichever way she asks.
 _HERE_ALONE = frozenset({"recipient", "wait", "code"})
 _RETRIES: Mapping[str, Retry] = {"wait": Retry.AFTER_WAIT, "code": Retry.NOW, "undelivered": Retry.NOW}
+
+
+class KeysDoNotFit(ImproperlyConfigured):
+    """The fingerprint keys of this process do not fit the register beside the ledger. Nothing was sent or changed.
+
+    ``code``: one of ``reasons``; ``key_id``: the key it is about, ``""`` for ``unmatched``.
+    """
+
+    reasons: ClassVar[Mapping[str, str]] = {
+        "missing": (
+            "Key {key!r} wrote opt-outs and legal holds here, and TWILIO_VERIFY_FINGERPRINT_KEYS does not list it. "
+            "List it with the secret it had."
+        ),
+        "changed": (
+            "Key {key!r} is listed with another secret than the one it wrote with. List it with the secret it had."
+        ),
+        "retired_early": (
+            "Key {key!r} is retired, but its rotation was never completed. List it with its secret and run "
+            "rotate_verify_keys; if the secret is lost, run rotate_verify_keys --lost {key}."
+        ),
+        "rotated_away": (
+            "Key {key!r} comes first, but its records were rotated to a newer key. Put the newer key in front of it."
+        ),
+        "unmatched": (
+            "The evidence still holds this address under a fingerprint that no listed key or alias leads to. Run "
+            "verify_consents, list every key with the secret it had, and run rotate_verify_keys."
+        ),
+    }
+
+    def __init__(self, code: str, key_id: str = "") -> None:
+        self.code, self.key_id = code, key_id
+        super().__init__(code, key_id)
+
+    def __str__(self) -> str:
+        return self.reasons[self.code].format(key=self.key_id)

@@ -476,21 +476,33 @@ def check_content(bundle: Bundle, manifest: Row, keys: Keys, report: Report) -> 
         report.notes.append(f"{count['unsealed']} events are under no seal yet: only the signature dates them")
 
 
+def hmac_secrets(text: str | None) -> list[bytes | None]:
+    """Return what ``--hmac-key`` may mean: the setting's own text, which is taken as it is, or the secret in hex."""
+    if not text:
+        return [None]
+    try:
+        return [text.encode(), bytes.fromhex(text)]
+    except ValueError:
+        return [text.encode()]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Check an evidence bundle offline.")
     parser.add_argument("bundle", help="the zip, or the folder it was unpacked to")
     parser.add_argument("--key", metavar="FILE", help="public key (PEM) that the bundle must be signed with")
-    parser.add_argument("--hmac-key", metavar="HEX", help="secret key, where bundles are signed with HMAC")
+    parser.add_argument("--hmac-key", metavar="HEX", help="secret key, as in the setting or in hex")
     options = parser.parse_args(arguments)
     try:
         with open(options.key or os.devnull, "rb") as file:
             pem = file.read()
         if options.key:
             public_key(pem)
-        secret = bytes.fromhex(options.hmac_key) if options.hmac_key else None
     except (OSError, ValueError) as error:
         parser.error(f"the key cannot be read: {error}")
-    report = verify(options.bundle, pem or None, secret)
+    for secret in hmac_secrets(options.hmac_key):
+        report = verify(options.bundle, pem or None, secret)
+        if not report.status:
+            break
     for line in report.lines():
         print(line)
     return report.status

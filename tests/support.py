@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -33,6 +34,11 @@ EMAIL = "ann@example.org"
 PASSWORD = "correct horse"
 
 T = TypeVar("T")
+
+
+def make_secret(name: str) -> str:
+    """A secret for a key, the same for the same name, as random as ``secrets.token_hex(32)`` looks."""
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def make_client(session: str = "session-1", **values: str) -> ClientInfo:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import RecipientKind
+from ..exceptions import KeysDoNotFit
 from ..flows import ledger
 from ..models import ConsentEvent, Disclosure
 from ..recipients import Recipient
@@ -130,7 +131,11 @@ class ConsentEventAdmin(EvidencePages, ChartsView, ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         target = reverse("admin:twilio_verify_consentevent_changelist", current_app=self.admin_site.name)
-        terms = terms_for(request.POST.get("term", ""))
+        try:
+            terms = terms_for(request.POST.get("term", ""))
+        except KeysDoNotFit as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(target)
         if not terms:
             said = gettext("Nothing on record is known by that. Numbers are written with + and the country's code.")
             self.message_user(request, said, messages.WARNING)

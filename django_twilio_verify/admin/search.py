@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from ..choices import PersonKind
 from ..exceptions import InvalidRecipient
-from ..flows import aliases
+from ..flows import aliases, keyregister
 from ..flows.addressees import Addressee
 from ..flows.persons import Person
 from ..models import Verification, VerificationAttempt
@@ -27,8 +27,10 @@ def terms_for(typed: str) -> list[str]:
     """The fingerprints, or the digest, that ``typed`` means; none where it means nothing on record.
 
     A number in any format, an email address, a user name, a SID of a verification or an attempt, or what the ledger's
-    pages show: a fingerprint, the digest of an event or its beginning.
+    pages show: a fingerprint, the digest of an event or its beginning. Raises ``KeysDoNotFit``: "nothing on record"
+    would be false.
     """
+    keyregister.require()
     text = typed.replace("\0", "").strip()
     if not text or len(text) > 400:
         return []

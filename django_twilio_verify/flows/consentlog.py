@@ -22,7 +22,7 @@ from ..models import ConsentEvent, ConsentEvidence, Disclosure
 from ..models.clock import UtcNow, database_now
 from ..recipients import Recipient
 from ..signals import consent_changed
-from . import aliases, deadlines, disclosures, ledger
+from . import aliases, deadlines, disclosures, keyregister, ledger
 from .disclosures import DisclosureText
 from .persons import Person
 from .transactions import is_deadlock
@@ -131,9 +131,14 @@ class Subject:
         return cls(parsed, Channel.parse(channel).consent_channel, Person(PersonKind.HOLDER, "holder"))
 
     def position(self) -> Position:
-        """Return where consent stands. One SELECT, whose cost does not grow with the number of events."""
+        """Return where consent stands. One SELECT, whose cost does not grow with the number of events.
+
+        One more where nothing is on record. Raises ``KeysDoNotFit``.
+        """
         # From the writing database: a replica that lags must not hide an opt-out.
+        # With whether the keys fit, which ``admitted`` asks.
         ledger_rows = ConsentEvent.objects.using(database()).select_related("disclosure")
+        ledger_rows = ledger_rows.annotate(**keyregister.columns())
         if self.person.kind == PersonKind.HOLDER:
             # What anybody agreed to since bears on whether the holder's word must be written again.
             recipients = aliases.of_recipient(self.recipient)
@@ -142,6 +147,8 @@ class Subject:
         else:
             persons, recipients = aliases.widened(self.person.fingerprints, fingerprints(self.recipient))
             found = list(ledger_rows.deciding(persons, recipients, self.channel.value))
+        # SECURITY: a process that lacks a key does not find the opt-outs under it: it learns that here.
+        keyregister.admitted(found[0] if found else None)
         return Position.of(found)
 
     def learn_from(self, standing: ConsentEvent) -> None:

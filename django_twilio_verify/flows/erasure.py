@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from ..choices import CONSENT_CHANNELS, AuditKind, VerificationStatus
 from ..models import ConsentEvidence, Factor, LegalHold, Verification
-from . import audit, locks, recall, retention
+from . import audit, keyregister, locks, recall, retention
 from .addressees import Addressee, ledger_database
 
 
@@ -51,7 +51,7 @@ def erase(addressee: Addressee, *, reason: str, actor: str, factors: bool = Fals
 
     ``factors``: delete the factors with this address too; the people lose them as a way to sign in. ``reason`` and
     ``actor`` go into the audit event, which is written also when nothing was left to erase. Raises ``LegallyHeld``,
-    and ``ValueError`` without a reason or an actor. Doing it again does no harm.
+    ``KeysDoNotFit`` and ``ValueError`` without a reason or an actor. Doing it again does no harm.
     """
     if not audit.cleaned(reason):
         raise ValueError("Say why it is erased.")
@@ -66,8 +66,10 @@ def _erase_locked(addressee: Addressee, reason: str, actor: str, factors: bool) 
         transaction.atomic(using=audit.database()),
     ):
         # SECURITY: asked inside the transaction, so that a hold set a moment ago counts.
+        keyregister.require()
         if hold := retention.hold_on(addressee):
             raise LegallyHeld(hold)
+        addressee.require_found()
         erased = _erase(addressee, factors)
         counts = {"evidence": erased.evidence, "verifications": erased.verifications, "factors": erased.factors}
         audit.record(AuditKind.ERASED, actor=actor, reason=reason, fingerprint=addressee.fingerprint, details=counts)

@@ -19,11 +19,12 @@ from django.db.models import F, Max, Min, Q, QuerySet
 
 from ..choices import FOR_EVERYBODY, AuditKind, ConsentEventType, PersonKind
 from ..conf import fingerprint, fingerprints, settings
-from ..exceptions import InvalidRecipient
+from ..exceptions import InvalidRecipient, KeysDoNotFit
 from ..models import ConsentEvent, ConsentEvidence, VerificationAttempt
 from ..models.clock import database_now
 from ..recipients import Recipient
-from . import aliases, audit, ledger
+from . import aliases, audit, keyregister, ledger
+from .addressees import unmatched_addresses
 from .persons import Person
 
 CHUNK = 2000
@@ -326,10 +327,13 @@ def exporting(stream: BinaryIO, selection: Selection, format_name: str, reason: 
     """The frame of every export: refuses one over nobody before a byte is written, and leaves an ``AuditEvent``.
 
     ``reason``: who asked, and why; ``actor``: the name of the account or command. Raises ``ValueError`` where one of
-    them is missing, ``NothingToExport``.
+    them is missing, ``NothingToExport``, ``KeysDoNotFit``.
     """
     if not audit.cleaned(reason) or not audit.cleaned(actor):
         raise ValueError("An export needs a reason, and the name of who makes it.")
+    # SECURITY: an export that leaves out what it cannot find would be evidence of something false.
+    keyregister.require()
+    _require_found(selection)
     fixed = selection.fixed()
     if not any_there(fixed):
         raise NothingToExport("No evidence is on record for this selection.")
@@ -342,6 +346,15 @@ def exporting(stream: BinaryIO, selection: Selection, format_name: str, reason: 
             _leave_trace(export, reason, actor, is_complete=False)
         raise
     _leave_trace(export, reason, actor, is_complete=True)
+
+
+def _require_found(selection: Selection) -> None:
+    """Raise ``KeysDoNotFit`` where evidence has an address of ``selection`` and no fingerprint leads to it."""
+    for start in range(0, len(selection.recipients or ()), RECIPIENTS_A_SLICE):
+        some = (selection.recipients or ())[start : start + RECIPIENTS_A_SLICE]
+        prints = aliases.known([each for one in some for each in fingerprints(one)])
+        if unmatched_addresses(some, prints):
+            raise KeysDoNotFit("unmatched")
 
 
 def _leave_trace(export: Export, reason: str, actor: str, *, is_complete: bool) -> None:

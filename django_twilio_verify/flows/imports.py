@@ -29,7 +29,7 @@ from ..conf import fingerprints, settings
 from ..exceptions import InvalidRecipient
 from ..models import ConsentEvent
 from ..recipients import Recipient
-from . import aliases, consent
+from . import aliases, consent, keyregister
 from .addressees import ledger_database
 from .persons import Person
 
@@ -138,6 +138,7 @@ def run(
     """
     if not 1 <= len(source.origin.strip()) <= 64:
         raise ImportRefused(_("Name the import in 1 to 64 characters."))
+    keyregister.require()
     checked = _pass(source, Report(dry_run=True), progress)
     if dry_run or (checked.bad and not skip_bad):
         return checked

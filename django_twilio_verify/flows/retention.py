@@ -18,7 +18,7 @@ from ..conf import fingerprints, settings
 from ..models import ConsentEvent, ConsentEvidence, LegalHold
 from ..models.clock import database_now
 from ..recipients import Recipient
-from . import aliases, audit
+from . import aliases, audit, keyregister
 from .addressees import Addressee, ledger_database
 
 BATCH = 500
@@ -31,6 +31,8 @@ def hold(addressee: Addressee, *, reason: str, actor: str) -> LegalHold:
     """
     if not audit.cleaned(reason):
         raise ValueError("Say why it is held.")
+    keyregister.require()
+    addressee.require_found()
     if standing := hold_on(addressee):
         return standing
     using = _holds_database()
@@ -48,6 +50,8 @@ def release(addressee: Addressee, *, reason: str, actor: str) -> int:
     """Release every hold on ``addressee``; how many there were. Raises ``ValueError`` as ``hold``."""
     if not audit.cleaned(reason):
         raise ValueError("Say why it is released.")
+    keyregister.require()
+    addressee.require_found()
     using = _holds_database()
     with transaction.atomic(using=using), transaction.atomic(using=audit.database()):
         released = _standing(addressee.fingerprints).update(released_at=database_now(using))
@@ -99,6 +103,7 @@ def purge(
         raise ValueError("Evidence is kept for one day at least.")
     if not audit.cleaned(actor):
         raise ValueError("Say who does it.")
+    keyregister.require()  # SECURITY: a hold under a key that is not listed would not be found
     purged = Purged(before=database_now(ledger_database()) - timedelta(days=kept_for), dry_run=dry_run)
     try:
         for batch in _batches(purged.before):

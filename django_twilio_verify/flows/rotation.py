@@ -23,7 +23,7 @@ from ..choices import AGREED, AuditKind, PersonKind, RecipientKind
 from ..conf import fingerprints, retired_key_ids, settings
 from ..models import ConsentEvidence, Factor, LegalHold, Verification
 from ..recipients import Recipient
-from . import aliases, audit, ledger, ledgerkeys, sealbook
+from . import aliases, audit, keyregister, ledger, ledgerkeys, sealbook
 from .aliases import Pair
 from .persons import Person
 from .transactions import short_transaction
@@ -88,19 +88,27 @@ def rotate(
     reason: str = "",
     batch: int = BATCH,
     dry_run: bool = False,
+    lost: Iterable[str] = (),
     progress: Callable[[Rotated], object] = lambda rotated: None,
 ) -> Rotated:
     """Make all that older keys wrote findable under the newest. ``batch``: rows that one transaction writes.
 
     ``actor`` and ``reason`` go into the audit event, which a run that changed anything leaves, also one that broke off.
     A ``dry_run`` counts and writes nothing; as it keeps no alias, it counts one for each batch that would need it.
-    ``progress`` is called after each batch. Raises ``ValueError`` without an actor, ``ImproperlyConfigured`` where the
-    keys are derived from ``SECRET_KEY``: all of those have one id.
+    ``lost``: ids of retired keys whose secret nobody has any more, and whose erased opt-outs and holds are given up;
+    the audit event names them. ``progress`` is called after each batch. Where a run ends and nothing needs an older key
+    any longer, the register records that it may be retired. Raises ``ValueError`` without an actor and for a lost key
+    that is not listed as retired, ``KeysDoNotFit``, ``ImproperlyConfigured`` where the keys are derived from
+    ``SECRET_KEY``, which cannot be listed as retired.
     """
     if not audit.cleaned(actor):
         raise ValueError("Say who does it.")
+    keyregister.require_for_rotation()
     if not getattr(django_settings, "TWILIO_VERIFY_FINGERPRINT_KEYS", None):
         raise ImproperlyConfigured("Give the fingerprints a key of their own first: TWILIO_VERIFY_FINGERPRINT_KEYS.")
+    given_up = tuple(lost)
+    if unknown := [key_id for key_id in given_up if key_id not in retired_key_ids()]:
+        raise ValueError(f'List the key first, as ("{unknown[0]}", "retired").')
     rotated = Rotated(settings.fingerprint_keys[0].id, dry_run)
     try:
         # The ledger first: holds and erased verifications are written anew by what was learned of it.
@@ -109,10 +117,22 @@ def rotate(
                 rotated.looked_at += looked_at
                 progress(rotated)
     finally:
-        if rotated.changed and not dry_run:
-            audit.record(AuditKind.ROTATED, actor=actor, reason=reason, details=_summary(rotated))
+        if (rotated.changed or given_up) and not dry_run:
+            details = _summary(rotated) | ({"lost": list(given_up)} if given_up else {})
+            audit.record(AuditKind.ROTATED, actor=actor, reason=reason, details=details)
     rotated.leftovers = [_leftover(key_id, rotated.newest) for key_id in _older_keys(rotated.newest)]
+    if not dry_run:
+        _record_freed(rotated, given_up)
     return rotated
+
+
+def _record_freed(rotated: Rotated, given_up: tuple[str, ...]) -> None:
+    """Record which keys may be retired. A run that broke off does not come here."""
+    for left in rotated.leftovers:
+        if left.key_id in given_up:
+            keyregister.record_freed(left.key_id, lost=True)
+        elif left.may_be_retired and not rotated.doubtful:
+            keyregister.record_freed(left.key_id)
 
 
 def _summary(rotated: Rotated) -> dict[str, object]:
@@ -138,7 +158,8 @@ def _not_under(key_id: str, column: str) -> Q:
 
 def _ledger(rotated: Rotated, batch: int) -> Iterator[int]:
     """Aliases of the recipients whose personal half is there."""
-    rows = sealbook.events().filter(_not_under(rotated.newest, "recipient_fingerprint"), evidence__isnull=False)
+    # Every row is compared: one with the newest key's id may have been written with another secret.
+    rows = sealbook.events().filter(evidence__isnull=False)
     columns = ("pk", "recipient_kind", "recipient_fingerprint", "evidence__recipient")
     for page in _pages(rows.values_list(*columns), batch):
         _learn(_pairs_of(page, rotated), rotated)
@@ -150,6 +171,8 @@ def _pairs_of(page: list[Row], rotated: Rotated) -> list[Pair]:
     pairs, unproven = [], {}
     for number, kind, found, value in page:
         prints = fingerprints(Recipient(RecipientKind(kind), value))
+        if found == prints[0]:
+            continue
         if found in prints:
             pairs.append((prints[0], found))
         else:
@@ -227,7 +250,7 @@ _TABLES = (
 
 def _writer(table: _Table) -> Callable[[Rotated, int], Iterator[int]]:
     def write(rotated: Rotated, batch: int) -> Iterator[int]:
-        rows = table.rows.filter(_not_under(rotated.newest, table.column))
+        rows = table.rows if table.address else table.rows.filter(_not_under(rotated.newest, table.column))
         if table.model is Factor:
             rows = rows.exclude(recipient_value="")  # those that live at the provider have a SID for a key
         for page in _pages(rows.values_list("pk", table.column, *table.address), batch):
@@ -248,7 +271,7 @@ def _write(table: _Table, page: list[Row], rotated: Rotated) -> None:
     newer = {found: prints[0] for found, prints in groups.items()}
     unnamed = aliases.under_the_newest(found for _, found, *_ in page if found not in newer)
     newer |= {found: current for found, current in unnamed.items() if found != current}
-    changing = [(key, found, newer[found]) for key, found, *_ in page if found in newer]
+    changing = [(key, found, newer[found]) for key, found, *_ in page if newer.get(found, found) != found]
     done = len(changing) if rotated.dry_run else _update(table, changing, rotated)
     setattr(rotated, table.counter, getattr(rotated, table.counter) + done)
 

@@ -23,7 +23,7 @@ from ..merkle import Tree
 from ..models import ConsentEvent, ConsentEvidence, ConsentSeal, Disclosure, FingerprintAlias
 from ..recipients import Recipient
 from ..signing import SigningKey
-from . import aliases, disclosures, ledgerkeys, ledgerstream, sealbook, stamping
+from . import aliases, disclosures, keyregister, ledgerkeys, ledgerstream, sealbook, stamping
 from .idranges import Ranges, parse_list
 from .ledgerstream import Row, Writer
 
@@ -79,9 +79,13 @@ def verify(extent: Extent | None = None, *, tally: Verified | None = None) -> It
     extent, tally = extent or Extent(), tally or Verified()
     yield from _expected(extent.expected)
     yield from _seals(extent, tally)
+    misfits = keyregister.problems()
+    for misfit in misfits:
+        yield Finding(f"key_{misfit.code}", str(misfit.error))
     if extent.contents:
         yield from _disclosures()
-        yield from _aliases()
+        if not misfits:  # held against the wrong keys, every alias would look false
+            yield from _aliases()
     yield from _Reader(extent, tally).everything()
     yield from _orphans()
     yield from _lost_tail()

@@ -29,7 +29,7 @@ from ..exceptions import VerificationNotFound
 from ..models import ConsentEvent, Disclosure, Factor, Verification
 from ..recipients import Recipient
 from ..results import Started
-from . import aliases, checking, consent, delivery, verifications
+from . import aliases, checking, consent, delivery, keyregister, verifications
 from .consent import Act, NewConsent
 from .consentlog import Position, Subject
 from .disclosures import DisclosureText
@@ -72,9 +72,10 @@ def consents(user: AbstractBaseUser) -> list[Standing]:
     """Everything that ``user`` ever agreed to, one entry for each recipient and channel, the newest consent first.
 
     What holders have stopped since is taken into account. Consent whose personal half was erased is left out: nobody
-    knows any more where it would send to. At most six SELECTs, which read two events for each entry, however many the
-    person has.
+    knows any more where it would send to. Raises ``KeysDoNotFit``. At most seven SELECTs, which read two events for
+    each entry, however many the person has.
     """
+    keyregister.require()
     recipients: dict[_Place, Recipient] = {}
     agreed: dict[_Place, ConsentEvent] = {}
     latest: dict[_Place, ConsentEvent] = {}

@@ -598,6 +598,32 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="RegisteredKey",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key_id", models.CharField(max_length=12, verbose_name="key")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("writes", "records are written with it"),
+                            ("rotated", "its rotation is complete"),
+                            ("lost", "its secret was given up as lost"),
+                        ],
+                        max_length=8,
+                        verbose_name="record",
+                    ),
+                ),
+                ("check_value", models.CharField(blank=True, max_length=64, verbose_name="check value")),
+                ("entry", models.CharField(editable=False, max_length=24, unique=True)),
+                ("recorded_at", models.DateTimeField(verbose_name="time")),
+            ],
+            options={
+                "verbose_name": "registered key",
+                "verbose_name_plural": "registered keys",
+            },
+        ),
+        migrations.CreateModel(
             name="LimitCounter",
             fields=[
                 ("key", models.CharField(max_length=64, primary_key=True, serialize=False)),

@@ -19,12 +19,14 @@ TABLES = (
     "twilio_verify_consentevent",
     "twilio_verify_consentseal",
     "twilio_verify_auditevent",
+    "twilio_verify_registeredkey",
 )
 _UNIQUE = {
     "twilio_verify_disclosure": ("digest",),
     "twilio_verify_consentevent": ("digest", "place"),
     "twilio_verify_consentseal": ("digest", "number"),
     "twilio_verify_auditevent": (),
+    "twilio_verify_registeredkey": ("entry",),
 }
 """The columns by which a new row can clash with one that stands, beside ``id``."""
 REFUSAL = "django_twilio_verify: the consent ledger is append-only"

@@ -5,6 +5,7 @@ from .audit import AuditEvent, LegalHold
 from .consent import ConsentEvent, ConsentEvidence, Disclosure
 from .entity import Entity, OfferRefusal, ProviderRemoval
 from .factor import Factor, RecoveryCode
+from .keys import RegisteredKey
 from .limits import KnownNetwork, LimitCounter, OptOutAttempt, RecipientLock
 from .policy import EnrolmentGrace, FactorReset, SessionCutoff
 from .provider import AttemptSync, ChannelOutage, ProviderEvent
@@ -34,6 +35,7 @@ __all__ = [
     "ProviderRemoval",
     "RecipientLock",
     "RecoveryCode",
+    "RegisteredKey",
     "SessionCutoff",
     "TrustedBrowser",
     "Verification",

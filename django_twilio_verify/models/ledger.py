@@ -17,6 +17,7 @@ LEDGER_MODELS = frozenset(
         "disclosure",
         "fingerprintalias",
         "legalhold",
+        "registeredkey",
     }
 )
 """The models, in small letters, that stand together where a router keeps the ledger in a database of its own."""

@@ -20,7 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from django_twilio_verify import verify_bundle
+from django_twilio_verify import derived_keys, verify_bundle
 from django_twilio_verify.admin import filters, paging
 from django_twilio_verify.admin.consent import ConsentEventAdmin
 from django_twilio_verify.conf import fingerprint
@@ -36,7 +36,18 @@ from django_twilio_verify.models import (
     VerificationAttempt,
 )
 from django_twilio_verify.recipients import Recipient
-from tests.support import EMAIL, OTHER_PHONE, PASSWORD, PHONE, agree, all_permissions, last_code, make_client, make_user
+from tests.support import (
+    EMAIL,
+    OTHER_PHONE,
+    PASSWORD,
+    PHONE,
+    agree,
+    all_permissions,
+    last_code,
+    make_client,
+    make_secret,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/twilio_verify/consentevent/"
@@ -420,7 +431,7 @@ def test_a_whole_number_in_an_address_finds_nothing(root: Client, ann: User) -> 
 
 
 def test_it_is_found_under_every_key(root: Client, settings: Any) -> None:
-    old, new = ("k1", "1" * 40), ("k2", "2" * 40)
+    old, new = ("k1", make_secret("1")), ("k2", make_secret("2"))
     settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [old]
     first = agree(user=make_user())
     settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [new, old]
@@ -608,6 +619,9 @@ def test_the_audit_events_are_listed(root: Client, ann: User) -> None:
 
 
 def test_the_terms_of_a_search_are_fingerprints_of_every_key(root: Client, ann: User, settings: Any) -> None:
-    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k2", "2" * 40), ("k1", "1" * 40)]
+    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k2", make_secret("2")), derived_keys.fingerprint_key("tests-only")]
     location = root.post(FIND, {"term": PHONE})["Location"]
-    assert [one[:3] for one in parse_qs(urlsplit(location).query)["q"][0].split(",")] == ["k2.", "k1."]
+    assert [one[:3] for one in parse_qs(urlsplit(location).query)["q"][0].split(",")] == [
+        "k2.",
+        f"{derived_keys.fingerprint_key('tests-only')[0]}."[:3],
+    ]

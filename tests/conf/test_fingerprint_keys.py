@@ -8,15 +8,17 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import override_settings
 
-from django_twilio_verify import conf
+from django_twilio_verify import conf, derived_keys
 from django_twilio_verify.clientinfo import ClientInfo
 from django_twilio_verify.conf import settings
+from django_twilio_verify.exceptions import KeysDoNotFit
 from django_twilio_verify.flows import consent
 from django_twilio_verify.models import ConsentEvent
 from django_twilio_verify.recipients import Recipient
-from tests.support import EMAIL, PHONE, agree, make_client, make_user
+from tests.support import EMAIL, PHONE, agree, make_client, make_secret, make_user
 
-OLD, NEW = ("k1", "o" * 32), ("k2", b"n" * 32)
+DERIVED = derived_keys.fingerprint_key("tests-only")
+OLD, NEW = ("k1", make_secret("o")), ("k2", make_secret("n").encode())
 
 
 def keys(*given: tuple[str, str | bytes]) -> override_settings:
@@ -29,20 +31,25 @@ def live(user: Any = None, client: ClientInfo | None = None, recipient: str = PH
 
 def test_without_the_setting_there_is_one_key_of_the_sites_own() -> None:
     (derived,) = settings.fingerprint_keys
-    assert derived.id == "s0"
+    assert (derived.id, derived.secret) == derived_keys.fingerprint_key("tests-only")
+    assert derived.id[1:] == derived_keys.check_value(derived.secret)[:10]
     assert len(derived.secret) == 32
     with override_settings(SECRET_KEY="another"):
         assert settings.fingerprint_keys[0].secret != derived.secret
+        assert settings.fingerprint_keys[0].id != derived.id
 
 
 def test_keys_are_text_or_bytes_and_keep_their_order() -> None:
     with keys(NEW, OLD):
-        assert [(key.id, key.secret) for key in settings.fingerprint_keys] == [("k2", b"n" * 32), ("k1", b"o" * 32)]
+        assert [(key.id, key.secret) for key in settings.fingerprint_keys] == [
+            ("k2", make_secret("n").encode()),
+            ("k1", make_secret("o").encode()),
+        ]
 
 
 def test_an_empty_list_is_as_good_as_none() -> None:
     with override_settings(TWILIO_VERIFY_FINGERPRINT_KEYS=[]):
-        assert [key.id for key in settings.fingerprint_keys] == ["s0"]
+        assert [(key.id, key.secret) for key in settings.fingerprint_keys] == [DERIVED]
 
 
 def test_the_newest_key_writes_and_every_key_looks_up() -> None:
@@ -71,8 +78,8 @@ def test_consent_outlives_a_new_key() -> None:
         assert live(user) == given
         renewed = agree("+1 501 712 2661", user=user)
         assert renewed == given
-    with keys(NEW):
-        assert live(user) is None
+    with keys(NEW), pytest.raises(KeysDoNotFit):
+        live(user)
 
 
 @pytest.mark.django_db
@@ -104,9 +111,10 @@ def test_consent_outlives_a_new_secret_key_that_the_site_falls_back_from() -> No
     given = agree(user=user)
     with override_settings(SECRET_KEY="rotated", SECRET_KEY_FALLBACKS=["tests-only"]):
         assert live(user) == given
-        assert [key.id for key in settings.fingerprint_keys] == ["s0", "s0"]
-    with override_settings(SECRET_KEY="rotated", SECRET_KEY_FALLBACKS=[]):
-        assert live(user) is None
+        ids = [key.id for key in settings.fingerprint_keys]
+        assert ids == [derived_keys.fingerprint_key("rotated")[0], DERIVED[0]]
+    with override_settings(SECRET_KEY="rotated", SECRET_KEY_FALLBACKS=[]), pytest.raises(KeysDoNotFit):
+        live(user)
 
 
 @pytest.mark.django_db

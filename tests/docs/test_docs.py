@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import inspect
 import os
@@ -187,6 +188,26 @@ def test_every_public_function_of_the_flows_is_in_the_reference(flow: ModuleType
     functions = [one for one in vars(flow).values() if inspect.isfunction(one) and one.__module__ == flow.__name__]
     names = [one.__name__ for one in functions if not one.__name__.startswith("_")]
     assert [name for name in names if f".. autofunction:: {name}\n" not in text and name not in INTERNAL] == []
+
+
+SECRETS = ("KEYS", "BACKENDS", "WEBHOOK", "TIMESTAMP_URL")
+"""How the names of settings end that hold keys, secrets or trust."""
+
+
+def test_every_secret_has_its_row_on_the_page_of_keys() -> None:
+    properties = [name.upper() for name, value in vars(conf.Settings).items() if isinstance(value, property)]
+    named = {f"TWILIO_VERIFY_{name}" for name in properties if name.endswith(SECRETS)}
+    hidden = [one.name for one in dataclasses.fields(conf.Webhook) if not one.repr]
+    assert hidden == ["password"]  # another secret of a setting wants a word on that page
+    assert named | {"SECRET_KEY", "session secrets"} == {row[0] for row in rows("topics/keys") if len(row) == 5} - {
+        "Secret",
+        "---|---|---|---|---",
+    }
+
+
+def test_every_reason_of_keys_that_do_not_fit_is_on_the_page_of_keys() -> None:
+    documented = {row[0] for row in rows("topics/keys") if len(row) == 3}
+    assert {*exceptions.KeysDoNotFit.reasons} == documented - {"Code"}
 
 
 def test_every_model_is_in_the_reference() -> None:

@@ -20,6 +20,7 @@ from django_twilio_verify.backends.base import BaseBackend
 from django_twilio_verify.flows import declaration
 from django_twilio_verify.middleware import TwoFactorMiddleware
 from django_twilio_verify.web import doors
+from tests.support import make_secret
 
 OURS = "django_twilio_verify.middleware.TwoFactorMiddleware"
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
@@ -40,7 +41,18 @@ FACTS = {
     "support": "help@acme.example",
     "message_frequency": "One message per request",
 }
-SECRET = "s" * 32
+# `manage.py check` compares the keys with the register.
+pytestmark = pytest.mark.django_db
+SECRET, OTHER_SECRET, SIGNING_SECRET = make_secret("s"), make_secret("t"), make_secret("seals")
+BAD_SECRETS = (
+    "",
+    " ",
+    "a" * 32,
+    "abcdefgh" * 8,
+    f"{OTHER_SECRET}\n",
+    f" {OTHER_SECRET}",
+    f"{OTHER_SECRET}\n".encode(),
+)
 
 
 class SiteMiddleware(TwoFactorMiddleware):
@@ -71,7 +83,7 @@ def policy(user: object, request: object) -> bool:
 def found(**settings: Any) -> list[django_checks.CheckMessage]:
     """All that our checks say of the test site with these settings."""
     # Keys of its own, so that W004 is not said each time.
-    settings = {"FINGERPRINT_KEYS": [("k1", SECRET)], "SIGNING_KEYS": [("k1", SECRET)], **settings}
+    settings = {"FINGERPRINT_KEYS": [("k1", SECRET)], "SIGNING_KEYS": [("k1", SIGNING_SECRET)], **settings}
     named = {name if name in ("MIDDLEWARE", "DEBUG") else f"TWILIO_VERIFY_{name}": settings[name] for name in settings}
     with override_settings(**named):
         messages = django_checks.run_checks(tags=["security", "twilio_verify"])
@@ -169,7 +181,7 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"CLAIMANT_BACKEND": "nowhere"}, ["E035"]),
     ({"CLAIMANT_BACKEND": "default"}, ["E035"]),
     # ---- E005
-    ({"FINGERPRINT_KEYS": [("k2", SECRET), ("k1", SECRET.encode())]}, []),
+    ({"FINGERPRINT_KEYS": [("k2", SECRET), ("k1", OTHER_SECRET.encode())]}, []),
     ({"FINGERPRINT_KEYS": []}, ["W004"]),
     ({"FINGERPRINT_KEYS": None}, ["W004"]),
     ({"FINGERPRINT_KEYS": [("k1", "short")]}, ["E005"]),
@@ -177,7 +189,7 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"FINGERPRINT_KEYS": [("k.1", SECRET)]}, ["E005"]),
     ({"FINGERPRINT_KEYS": [("ключ", SECRET)]}, ["E005"]),
     ({"FINGERPRINT_KEYS": [("k" * 13, SECRET)]}, ["E005"]),
-    ({"FINGERPRINT_KEYS": [("k1", SECRET), ("k1", "t" * 32)]}, ["E005"]),
+    ({"FINGERPRINT_KEYS": [("k1", SECRET), ("k1", make_secret("t"))]}, ["E005"]),
     ({"FINGERPRINT_KEYS": [("k1", 5)]}, ["E005"]),
     ({"FINGERPRINT_KEYS": [SECRET]}, ["E005"]),
     ({"FINGERPRINT_KEYS": {"k1": SECRET}}, ["E005"]),
@@ -357,9 +369,21 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"PUSH_APP": "Acme Go", "BACKENDS": ONE_KEEPS, "ROUTER": policy}, ["W001"]),
     ({"PUSH_APP": "Acme Go", "BACKENDS": ONE_KEEPS, "ROUTER": 5}, ["E030", "W001"]),
     # ---- E020, W004 (what can be wrong with a key is in tests/seals)
-    ({"SIGNING_KEYS": [("k2", SECRET), ("k1", SECRET.encode())]}, []),
+    ({"SIGNING_KEYS": [("k2", SIGNING_SECRET), ("k1", OTHER_SECRET.encode())]}, []),
     ({"SIGNING_KEYS": [("k1", "short")]}, ["E020"]),
-    ({"SIGNING_KEYS": [("k1", SECRET), ("k1", SECRET)]}, ["E020"]),
+    ({"SIGNING_KEYS": [("k1", SIGNING_SECRET), ("k1", OTHER_SECRET)]}, ["E020"]),
+    # ---- secrets that must not be used
+    *(
+        ({f"{name}_KEYS": [("k1", bad)]}, [check])
+        for name, check in (("FINGERPRINT", "E005"), ("SIGNING", "E020"))
+        for bad in BAD_SECRETS
+    ),
+    ({"FINGERPRINT_KEYS": [("k2", SECRET), ("k1", "")]}, ["E005"]),
+    ({"FINGERPRINT_KEYS": [("k2", SECRET), ("k1", SECRET)]}, ["E005"]),
+    ({"SIGNING_KEYS": [("k2", SIGNING_SECRET), ("k1", SIGNING_SECRET)]}, ["E020"]),
+    ({"SIGNING_KEYS": [("k1", SECRET)]}, ["E005", "E020"]),
+    ({"WEBHOOK": {"username": "u", "password": SECRET}}, ["E005"]),
+    ({"WEBHOOK": {"username": "u", "password": SIGNING_SECRET}}, ["E020"]),
     ({"SIGNING_KEYS": SECRET}, ["E020"]),
     ({"SIGNING_KEYS": {"k1": SECRET}}, ["E020"]),
     ({"SIGNING_KEYS": 5}, ["E020"]),

@@ -32,6 +32,7 @@ from tests.support import (
     last_code,
     make_client,
     make_factor,
+    make_secret,
     make_user,
     release_opt_out,
 )
@@ -145,7 +146,7 @@ def test_a_code_under_way_is_left_until_it_is_over() -> None:
 
 
 def test_rows_under_an_older_key_are_found(settings: Any) -> None:
-    old, new = ("k1", "1" * 40), ("k2", "2" * 40)
+    old, new = ("k1", make_secret("1")), ("k2", make_secret("2"))
     settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [old]
     agree()
     prove()
@@ -213,10 +214,10 @@ def test_held_twice_is_one_hold() -> None:
 
 
 def test_a_hold_of_an_older_key_counts(settings: Any) -> None:
-    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k1", "1" * 40)]
+    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k1", make_secret("1"))]
     agree()
     hold()
-    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k2", "2" * 40), ("k1", "1" * 40)]
+    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k2", make_secret("2")), ("k1", make_secret("1"))]
     with pytest.raises(erasure.LegallyHeld):
         erasure.erase(Addressee.of(PHONE), reason="asked", actor="dpo")
 

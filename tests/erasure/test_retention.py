@@ -15,7 +15,7 @@ from django_twilio_verify.conf import settings as ours
 from django_twilio_verify.flows import consent, consentlog, gate, ledger, retention
 from django_twilio_verify.flows.addressees import Addressee
 from django_twilio_verify.models import AuditEvent, ConsentEvent, ConsentEvidence
-from tests.support import OTHER_PHONE, PHONE, agree, make_client, make_user
+from tests.support import OTHER_PHONE, PHONE, agree, make_client, make_secret, make_user
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -131,7 +131,7 @@ def test_a_hold_is_respected(clock: Any) -> None:
 
 
 def test_an_older_keys_end_is_no_end_while_a_newer_ones_consent_lives(clock: Any, settings: Any) -> None:
-    old, new = ("k1", "1" * 40), ("k2", "2" * 40)
+    old, new = ("k1", make_secret("1")), ("k2", make_secret("2"))
     settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [old]
     ended(clock, 3000)
     settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [new, old]

@@ -18,7 +18,7 @@ from django_twilio_verify.flows.addressees import Addressee
 from django_twilio_verify.flows.evidence import Selection
 from django_twilio_verify.models import ConsentEvent, Disclosure, VerificationAttempt
 from django_twilio_verify.signing import SigningKey
-from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, make_client, make_user
+from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, make_client, make_secret, make_user
 
 from .conftest import new_key
 from .exporting import SCRIPT, exported, json_lines, openssl, packed, resigned, run_script, selected, unpacked, wrong
@@ -112,7 +112,7 @@ def test_the_page_says_that_nothing_may_be_sent(sealed: User) -> None:
 
 def test_a_person_whose_key_was_rotated_does_not_seem_to_agree_still(sealed: User, settings: Any) -> None:
     settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [
-        ("new", "x" * 32),
+        ("new", make_secret("new")),
         *((k.id, k.secret) for k in our_settings.fingerprint_keys),
     ]
     consent.withdraw(recipient=PHONE, channel="sms", user=sealed, client=make_client())

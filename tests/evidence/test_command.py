@@ -120,7 +120,7 @@ def test_a_file_that_is_there_is_not_written_over(sealed: User, out: Path) -> No
 
 def test_a_key_that_cannot_sign_is_said_before_anything_is_written(sealed: User, out: Path, settings: Any) -> None:
     settings.TWILIO_VERIFY_SIGNING_KEYS = [("short", "x")]
-    with pytest.raises(CommandError, match="signing key 'short'"):
+    with pytest.raises(CommandError, match=r"(?i)signing_key.*'short'"):
         export(out, "--recipient", PHONE)
     assert not out.exists() and not AuditEvent.objects.exists()
 

@@ -19,7 +19,7 @@ from django_twilio_verify.options import IncompatibleOptions
 from django_twilio_verify.signals import factor_confirmed, verification_approved
 from django_twilio_verify.testing import Authenticator
 
-from ..support import make_client, wrong_code
+from ..support import make_client, make_secret, wrong_code
 from .conftest import World
 
 pytestmark = pytest.mark.django_db
@@ -301,6 +301,6 @@ def test_a_challenge_keeps_its_place_when_the_key_is_rotated(local: World, ann: 
     local.totp(ann)
     begun = local.flow("challenges.start", channel="totp", client=make_client(), user=ann)
     older = [(key.id, key.secret) for key in our_settings.fingerprint_keys]
-    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("newer", "x" * 32), *older]
+    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("newer", make_secret("x")), *older]
     again = local.flow("challenges.start", channel="totp", client=make_client(), user=ann)
     assert again.reused and again.verification == begun.verification

@@ -17,7 +17,7 @@ from django_twilio_verify.flows.consent import Act
 from django_twilio_verify.models import ConsentEvent, ConsentEvidence, Disclosure, VerificationAttempt
 from django_twilio_verify.signals import consent_changed
 from django_twilio_verify.testing import outbox
-from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, make_client, make_user, release_opt_out
+from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, make_client, make_secret, make_user, release_opt_out
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -211,7 +211,7 @@ def test_the_signal_is_sent_once_for_each_event():
 
 
 def test_keys_can_be_rotated_without_losing_consent_or_an_opt_out():
-    old, new = ("k1", "a" * 32), ("k2", "b" * 32)
+    old, new = ("k1", make_secret("a")), ("k2", make_secret("b"))
     with override_settings(TWILIO_VERIFY_FINGERPRINT_KEYS=[old]):
         agree(PHONE)
         consent.opt_out(recipient=OTHER_PHONE, channel="sms", client=make_client("carrier"))

@@ -15,7 +15,18 @@ from django_twilio_verify.flows.consent import Act
 from django_twilio_verify.models import ConsentEvent, ConsentEvidence, VerificationAttempt
 from django_twilio_verify.signals import consent_changed
 from django_twilio_verify.testing import outbox
-from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, last_code, make_client, make_user, race, release_opt_out
+from tests.support import (
+    EMAIL,
+    OTHER_PHONE,
+    PHONE,
+    agree,
+    last_code,
+    make_client,
+    make_secret,
+    make_user,
+    race,
+    release_opt_out,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 THREADS = 20
@@ -451,7 +462,7 @@ def test_the_list_costs_four_statements_however_long(django_assert_num_queries):
 
 
 def test_the_list_survives_a_change_of_keys(settings):
-    old, new = ("k1", "a" * 32), ("k2", "b" * 32)
+    old, new = ("k1", make_secret("a")), ("k2", make_secret("b"))
     settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [old]
     ann = make_user()
     agree(user=ann)

@@ -15,13 +15,13 @@ from django_twilio_verify.exceptions import ConsentRequired
 from django_twilio_verify.flows import consent, erasure
 from django_twilio_verify.flows.addressees import Addressee
 from django_twilio_verify.recipients import Recipient
-from tests.support import PHONE, make_client
+from tests.support import PHONE, make_client, make_secret
 
-K1, K2, K3 = ("k1", "1" * 32), ("k2", "2" * 32), ("k3", "3" * 32)
+K1, K2, K3 = ("k1", make_secret("1")), ("k2", make_secret("2")), ("k3", make_secret("3"))
 GONE1, GONE2 = ("k1", RETIRED), ("k2", RETIRED)
 
 
-def keys(*given: tuple[str, str]) -> override_settings:
+def keys(*given: tuple[str, str | bytes]) -> override_settings:
     return override_settings(TWILIO_VERIFY_FINGERPRINT_KEYS=[*given])
 
 

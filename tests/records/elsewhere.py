@@ -14,7 +14,7 @@ from django.test import Client, TransactionTestCase, override_settings
 
 from django_twilio_verify import checks
 from django_twilio_verify.choices import Channel
-from django_twilio_verify.exceptions import ConsentRequired
+from django_twilio_verify.exceptions import ConsentRequired, KeysDoNotFit
 from django_twilio_verify.flows import (
     bundle,
     consent,
@@ -37,7 +37,7 @@ from django_twilio_verify.models import (
     VerificationAttempt,
 )
 from django_twilio_verify.recipients import Recipient
-from tests.support import PASSWORD, PHONE, agree, last_code, make_client, make_user
+from tests.support import PASSWORD, PHONE, agree, last_code, make_client, make_secret, make_user
 
 from .conftest import execute, refused, still_refuses
 from .router import LEDGER
@@ -66,7 +66,7 @@ def test_the_triggers_stand_beside_the_ledger() -> None:
     named = {name for (name,) in execute("SELECT name FROM sqlite_master WHERE type = 'trigger'", using="ledger")}
     assert {
         f"twilio_verify_{table}_no_{verb}"
-        for table in ("disclosure", "consentevent", "consentseal", "auditevent")
+        for table in ("disclosure", "consentevent", "consentseal", "auditevent", "registeredkey")
         for verb in ("update", "delete", "replace")
     } == named
 
@@ -136,13 +136,16 @@ def test_it_is_held_erased_and_purged_there() -> None:
 
 def test_fingerprint_keys_are_rotated_across_both() -> None:
     user, client = make_user(), make_client()
-    one, two = ("k1", "1" * 32), ("k2", "2" * 32)
+    one, two = ("k1", make_secret("1")), ("k2", make_secret("2"))
     with override_settings(TWILIO_VERIFY_FINGERPRINT_KEYS=[one]):
         event = agree(user=user)
         consent.opt_out(recipient=PHONE, channel="call", client=client)
         retention.hold(Addressee.of(PHONE), reason="suit", actor="ann")
     with override_settings(TWILIO_VERIFY_FINGERPRINT_KEYS=[two]):
         assert [one.id for one in checks.check_ledger_keys(databases=BOTH)] == ["twilio_verify.E021"]
+        assert [one.id for one in checks.check_key_register()] == ["twilio_verify.E023"]
+        with pytest.raises(KeysDoNotFit):
+            consent.opt_out(recipient=PHONE, channel="sms", client=client)
         assert checks.check_ledger_keys(databases=["default"]) == []
     with override_settings(TWILIO_VERIFY_FINGERPRINT_KEYS=[two, one]):
         call_command("rotate_verify_keys", stdout=io.StringIO())

@@ -27,6 +27,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="Count, write nothing.")
         parser.add_argument("--batch-size", type=int, default=rotation.BATCH, metavar="N", help="Rows a transaction.")
+        parser.add_argument(
+            "--lost",
+            action="append",
+            default=[],
+            metavar="ID",
+            help="Give up a retired key whose secret is lost: erased opt-outs and holds under it are not found again.",
+        )
         parser.add_argument("--reason", default="", help="Why: kept in the audit event.")
         parser.add_argument(
             "--by", default="rotate_verify_keys", metavar="NAME", help="Who does it: kept in the audit event."
@@ -38,7 +45,8 @@ class Command(BaseCommand):
         rotated = self._rotated(options)
         for line in _told(rotated):
             self.stdout.write(line)
-        if not options["dry_run"] and not all(each.may_be_retired for each in rotated.leftovers):
+        needed = [each for each in rotated.leftovers if not each.may_be_retired and each.key_id not in options["lost"]]
+        if needed and not options["dry_run"]:
             raise CommandError("Not every older key may be retired.", returncode=KEPT)
 
     def _rotated(self, options: dict[str, Any]) -> Rotated:
@@ -49,6 +57,7 @@ class Command(BaseCommand):
                 reason=options["reason"],
                 batch=options["batch_size"],
                 dry_run=options["dry_run"],
+                lost=options["lost"],
                 progress=lambda rotated: progress(rotated.looked_at),
             )
         except (ImproperlyConfigured, ValueError) as error:

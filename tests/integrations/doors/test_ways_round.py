@@ -17,6 +17,7 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
+from tests.support import make_secret
 from tests.wall.test_url_checks import Plain, ids
 
 
@@ -28,7 +29,8 @@ def page(request: HttpRequest) -> HttpResponse:
 def said(settings):
     def run(*patterns: Any) -> list[django_checks.CheckMessage]:
         settings.ROOT_URLCONF = Plain(*patterns)
-        settings.TWILIO_VERIFY_FINGERPRINT_KEYS = settings.TWILIO_VERIFY_SIGNING_KEYS = [("k1", "s" * 32)]
+        settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k1", make_secret("s"))]
+        settings.TWILIO_VERIFY_SIGNING_KEYS = [("k1", make_secret("seals"))]
         found = django_checks.run_checks(tags=["security"])
         return [one for one in found if str(one.id).startswith("twilio_verify.")]
 
