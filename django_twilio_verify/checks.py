@@ -143,7 +143,7 @@ def check_webhook(**kwargs: Any) -> list[CheckMessage]:
         Error(f"TWILIO_VERIFY_WEBHOOK: {problem}", id="twilio_verify.E050")
         for wrong, problem in (
             (bool(webhook.username) != bool(webhook.password), "username and password are given together."),
-            (":" in webhook.username, "a username cannot hold a colon (RFC 7617)."),
+            (":" in "".join(webhook.username), "a username cannot hold a colon (RFC 7617)."),
             *(
                 (bool(url) and not _is_webhook_url(url), f"{name} must be absolute, https://, without query.")
                 for name, url in (("url", webhook.url), ("factors_url", webhook.factors_url))

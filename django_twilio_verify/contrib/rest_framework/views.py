@@ -168,6 +168,7 @@ class LoginCheckView(JsonView):
         return self.through(request, login, verification.channel)
 
     def through(self, request: Request, login: PendingLogin, channel: str) -> Response:
+        pending.spend(login)
         response = self.given_out(login.user, channel)
         second_factor_passed.send(sender=type(login.user), request=request._request, user=login.user, channel=channel)
         return response
