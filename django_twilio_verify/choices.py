@@ -229,3 +229,5 @@ class AuditKind(models.TextChoices):
     RESET_ASKED = "reset_asked", _("reset of factors requested")
     RESET_HALTED = "reset_halted", _("reset of factors canceled")
     RESET_DONE = "reset_done", _("factors reset")
+    RESET_LINK = "reset_link", _("enrolment link sent again")
+    RESET_OPENED = "reset_opened", _("enrolment link opened")

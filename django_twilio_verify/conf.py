@@ -327,6 +327,19 @@ class Settings:
         return _whole("RESET_DELAY_HOURS", 24)
 
     @property
+    def reset_link_hours(self) -> int:
+        """Hours that the enrolment link of a reset is good for."""
+        return _whole("RESET_LINK_HOURS", 72)
+
+    @property
+    def may_reset(self) -> Callable[..., object] | None:
+        """Who may reset whom, beyond the built-in rule: a callable ``(staff, user) -> bool``, or ``None`` if unset.
+
+        A dotted path is imported. Raises ``ImproperlyConfigured`` for anything else.
+        """
+        return _callable("MAY_RESET")
+
+    @property
     def factors(self) -> tuple[FactorKind, ...]:
         """The factors kept by the provider that people are offered to enrol, as far as the backend keeps them. Raises
         ``ImproperlyConfigured`` for what is no list of their words.

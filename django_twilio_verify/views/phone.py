@@ -26,13 +26,13 @@ from django.views.decorators.debug import sensitive_variables
 
 from ..choices import CheckOutcome, FactorKind
 from ..conf import settings
-from ..exceptions import TwilioVerifyError
+from ..exceptions import ResetLinkRequired, TwilioVerifyError
 from ..flows import devicefactors, factors, recovery
 from ..forms.names import NameForm
 from ..results import Enrolled
 from ..web import access, session
 from ..web.refusals import Refusal
-from .base import FormPage, PageMixin, StepUpMixin, demand_proof, must_prove_first
+from .base import FormPage, PageMixin, StepUpMixin, demand_proof, must_open_link_first, must_prove_first
 from .enrolways import page_of
 from .proof import removed_again
 
@@ -130,6 +130,9 @@ class AppMixin(PushMixin):
             return self.refused(401, "not_signed_in", _("Sign in first."))
         if must_prove_first(self, person):
             return self.first_prove()
+        if must_open_link_first(self, person):
+            error = ResetLinkRequired()
+            return self.refused(403, error.code, error.sentence, url=reverse("twilio_verify:reset_held"))
         self.person = person
         return None
 

@@ -243,6 +243,11 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"STEP_UP_AGE": 59}, ["E018"]),
     ({"RESET_DELAY_HOURS": 0}, []),
     ({"RESET_DELAY_HOURS": -1}, ["E018"]),
+    ({"RESET_LINK_HOURS": 8760}, []),
+    ({"RESET_LINK_HOURS": 0}, ["E018"]),
+    ({"MAY_RESET": policy}, []),
+    ({"MAY_RESET": "nowhere.rule"}, ["E072"]),
+    ({"MAY_RESET": 7}, ["E072"]),
     ({"TRUSTED_PROXIES": True}, ["E018"]),
     ({"TRUST_DAYS": 365}, []),
     ({"TRUST_DAYS": lambda user, request: 30}, []),
@@ -496,7 +501,7 @@ def test_every_id_is_tested_here() -> None:
     # These ask urls, a signal, a table, middleware: tests/wall/test_url_checks.py.
     fired |= {"E070", "E071", *(f"W07{place}" for place in range(7))}
     assert fired == known
-    errors = (*range(1, 23), *range(30, 35), *range(40, 45), 50, 51, 60, 65, 66, 70, 71)
+    errors = (*range(1, 23), *range(30, 35), *range(40, 45), 50, 51, 60, 65, 66, 70, 71, 72)
     warnings = (*range(1, 6), 30, 40, 50, 65, *range(70, 77))
     assert known == {f"E{number:03}" for number in errors} | {f"W{number:03}" for number in warnings}
 

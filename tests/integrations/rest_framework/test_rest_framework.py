@@ -531,6 +531,22 @@ def test_tokens_end_with_the_factors_that_a_reset_takes(api: APIClient) -> None:
     assert api.get("/api/orders/", headers={"authorization": f"Token {token}"}).status_code in (401, 403)
 
 
+@pytest.mark.parametrize("policy", ["enrolled", "everyone"])
+def test_the_password_of_before_a_reset_opens_nothing(api: APIClient, settings: Any, policy: str) -> None:
+    settings.TWILIO_VERIFY_REQUIRED_FOR = policy
+    ann = make_user()
+    make_factor(ann)
+    old = Token.objects.create(user=ann)
+    resets.request(ann, reason="Lost all", actor="sue", at_once=True, link=lambda token: token)
+    held = password(api)
+    assert (held.status_code, held.data["code"]) == (403, "reset_link_required")
+    for header in (basic(), f"Token {old}"):
+        assert api.get("/api/orders/", headers={"authorization": header}).status_code == 401
+    ann.set_password(PASSWORD)  # the same word, by the site's own mailed link: another hash
+    ann.save()
+    assert password(api).status_code == (200 if policy == "enrolled" else 403)
+
+
 def test_a_proof_is_not_younger_for_a_clock_that_was_put_back(api: APIClient) -> None:
     make_factor(make_user())
     header = {"authorization": f"Token {token_of(api)}"}
