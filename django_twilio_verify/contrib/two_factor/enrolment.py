@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from ...choices import Channel, ConsentMedium, Purpose, VerificationStatus
 from ...clientinfo import ClientInfo
-from ...conf import fingerprints
+from ...conf import fingerprints, settings
 from ...exceptions import TwilioVerifyError, VerificationNotFound
 from ...flows import consent, factors, verifications
 from ...flows.consent import Act
@@ -54,7 +54,7 @@ class Enrolment:
 
     def generate_challenge(self) -> None:
         """Put consent on record and have a code sent. Raises what ``consent.grant`` and ``verifications.start`` do, and
-        ``PermissionDenied`` for somebody who has not proved the factor that they have.
+        ``PermissionDenied`` for somebody who has not lately proved the factor that they have.
         """
         self._guard()
         client, given = client_from(self.request), self.given
@@ -107,8 +107,10 @@ class Enrolment:
         self.proved_by = self._proved.channel
 
     def _guard(self) -> None:
-        # SECURITY: the wizard turns such people away from its first page, but not from a form that is posted at once.
-        if factors.has_factor(self.user) and not self.request.twilio_verify.is_verified:  # type: ignore[attr-defined]
+        # SECURITY: the wizard turns such people away from its first page, but not from a form that is posted at once;
+        # and as on our own pages, a session that was left open adds nothing: the proof must be one of the last minutes.
+        proved = self.request.twilio_verify.has_proved(max_age=settings.step_up_age)  # type: ignore[attr-defined]
+        if factors.has_factor(self.user) and not proved:
             raise PermissionDenied
 
     def _pending(self, client: ClientInfo) -> Verification | None:
