@@ -65,9 +65,11 @@ def check_middleware(**kwargs: Any) -> list[CheckMessage]:
 
 def check_policy(**kwargs: Any) -> list[CheckMessage]:
     """E003: ``TWILIO_VERIFY_REQUIRED_FOR`` is none of its words, no callable and no list of such. E019:
-    ``TWILIO_VERIFY_EXEMPT_URL_NAMES`` is not a list of URL names and prefixes.
+    ``TWILIO_VERIFY_EXEMPT_URL_NAMES`` is not a list of URL names and prefixes. E072: ``TWILIO_VERIFY_MAY_RESET`` is no
+    callable.
     """
     messages = _error_of(lambda: settings.required_for, "twilio_verify.E003")
+    messages += _error_of(lambda: settings.may_reset, "twilio_verify.E072")
     messages += _error_of(lambda: settings.exempt_url_names, "twilio_verify.E019")
     if not messages and not all(is_exemption(name) for name in settings.exempt_url_names):
         messages.append(
@@ -145,7 +147,7 @@ def check_webhook(**kwargs: Any) -> list[CheckMessage]:
         Error(f"TWILIO_VERIFY_WEBHOOK: {problem}", id="twilio_verify.E050")
         for wrong, problem in (
             (bool(webhook.username) != bool(webhook.password), "username and password are given together."),
-            (":" in webhook.username, "a username cannot hold a colon (RFC 7617)."),
+            (":" in "".join(webhook.username), "a username cannot hold a colon (RFC 7617)."),
             *(
                 (bool(url) and not _is_webhook_url(url), f"{name} must be absolute, https://, without query.")
                 for name, url in (("url", webhook.url), ("factors_url", webhook.factors_url))
@@ -525,8 +527,8 @@ SAFE_LENGTH = 6
 
 def check_code(**kwargs: Any) -> list[CheckMessage]:
     """E018: ``TWILIO_VERIFY_CODE_LENGTH``, ``_CODE_LIFETIME``, ``_PENDING_LIFETIME``, ``_GRACE_DAYS``,
-    ``_DECISION_AGE``, ``_REPROVE_DAYS``, ``_RESET_DELAY_HOURS``, ``_STEP_UP_AGE``, ``_TRUST_DAYS``,
-    ``_TRUSTED_PROXIES`` or ``_RETENTION_DAYS`` out of range. W006: codes of fewer than six digits.
+    ``_DECISION_AGE``, ``_REPROVE_DAYS``, ``_RESET_DELAY_HOURS``, ``_RESET_LINK_HOURS``, ``_STEP_UP_AGE``,
+    ``_TRUST_DAYS``, ``_TRUSTED_PROXIES`` or ``_RETENTION_DAYS`` out of range. W006: codes of fewer than six digits.
     """
     bounds: Iterable[tuple[str, Callable[[], int], int, int]] = (
         ("CODE_LENGTH", lambda: settings.code_length, MIN_LENGTH, MAX_LENGTH),
@@ -538,6 +540,7 @@ def check_code(**kwargs: Any) -> list[CheckMessage]:
         ("REPROVE_DAYS", lambda: settings.reprove_days, 0, 3650),
         ("STEP_UP_AGE", lambda: settings.step_up_age, 60, 86_400),
         ("RESET_DELAY_HOURS", lambda: settings.reset_delay_hours, 0, 8760),
+        ("RESET_LINK_HOURS", lambda: settings.reset_link_hours, 1, 8760),
         ("RETENTION_DAYS", lambda: settings.retention_days, 1, 36_525),
         ("TRUST_DAYS", _trust_days, 0, 365),
     )

@@ -259,6 +259,8 @@ class AuditKind(models.TextChoices):
     RESET_ASKED = "reset_asked", _("reset of factors requested")
     RESET_HALTED = "reset_halted", _("reset of factors canceled")
     RESET_DONE = "reset_done", _("factors reset")
+    RESET_LINK = "reset_link", _("enrolment link sent again")
+    RESET_OPENED = "reset_opened", _("enrolment link opened")
     IMPERSONATED = "acted_as", _("acted as another user")
     IMPERSONATION_ENDED = "acting_over", _("stopped acting as another user")
 

@@ -151,14 +151,14 @@ EVENT_MAX_AGE = 6 * EVENT_RETRIES
 class Webhook:
     """How events come in. ``url`` and ``factors_url``: the public addresses of ``webhooks/verify/`` and
     ``webhooks/factors/`` as the provider calls them, ``""`` where the request tells it; ``username``
-    and ``password``: of the sink's address, both or neither; ``max_age``: seconds after which an event is kept and not
-    applied.
+    and ``password``: of the sink's address, both or neither, each several while one replaces another; ``max_age``:
+    seconds after which an event is kept and not applied.
     """
 
     url: str = ""
     factors_url: str = ""
-    username: str = ""
-    password: str = field(default="", repr=False)
+    username: tuple[str, ...] = ()
+    password: tuple[str, ...] = field(default=(), repr=False)
     max_age: int = EVENT_MAX_AGE
 
     @property
@@ -380,6 +380,19 @@ class Settings:
         return _whole("RESET_DELAY_HOURS", 24)
 
     @property
+    def reset_link_hours(self) -> int:
+        """Hours that the enrolment link of a reset is good for."""
+        return _whole("RESET_LINK_HOURS", 72)
+
+    @property
+    def may_reset(self) -> Callable[..., object] | None:
+        """Who may reset whom, beyond the built-in rule: a callable ``(staff, user) -> bool``, or ``None`` if unset.
+
+        A dotted path is imported. Raises ``ImproperlyConfigured`` for anything else.
+        """
+        return _callable("MAY_RESET")
+
+    @property
     def factors(self) -> tuple[FactorKind, ...]:
         """The factors kept by the provider that people are offered to enrol, as far as the backend keeps them. Raises
         ``ImproperlyConfigured`` for what is no list of their words.
@@ -443,13 +456,21 @@ class Settings:
 
     @property
     def webhook(self) -> Webhook:
-        """How events come in. Raises ``ImproperlyConfigured`` on an unknown key or a ``max_age`` that is no number."""
+        """How events come in. Raises ``ImproperlyConfigured`` on an unknown key, a ``max_age`` that is no number, and
+        credentials that are neither text nor a list of texts.
+        """
         given = {name: value for name, value in _mapping("WEBHOOK", {}).items() if value is not None}
         if unknown := [name for name in given if name not in Webhook.__dataclass_fields__]:
             known = ", ".join(Webhook.__dataclass_fields__)
             raise ImproperlyConfigured(f"TWILIO_VERIFY_WEBHOOK has no {unknown[0]!r}. It takes {known}.")
         max_age = _as_whole("WEBHOOK['max_age']", given.pop("max_age", EVENT_MAX_AGE))
-        return Webhook(**{name: str(value) for name, value in given.items()}, max_age=max_age)
+        return Webhook(
+            url=str(given.get("url", "")),
+            factors_url=str(given.get("factors_url", "")),
+            username=_credentials("username", given.get("username", "")),
+            password=_credentials("password", given.get("password", "")),
+            max_age=max_age,
+        )
 
     @property
     def trusted_proxies(self) -> int:
@@ -545,6 +566,15 @@ def _as_whole(name: str, value: Any) -> int:
     except ValueError:
         pass
     raise ImproperlyConfigured(f"TWILIO_VERIFY_{name} must be a whole number.")
+
+
+def _credentials(name: str, value: Any) -> tuple[str, ...]:
+    """One text, or several while one replaces another."""
+    several = value if isinstance(value, list | tuple) else [value] if value != "" else []
+    if any(not isinstance(one, str) or not one for one in several):
+        # SECURITY: what was given is not shown: it holds the secret.
+        raise ImproperlyConfigured(f"TWILIO_VERIFY_WEBHOOK[{name!r}] must be text, or a list of texts, none empty.")
+    return tuple(several)
 
 
 def _written_policy() -> tuple[Any, ...]:

@@ -97,6 +97,15 @@ def _domain_of(value: Any) -> Any:
     return f"…@{value.rpartition('@')[2]}" if isinstance(value, str) and "@" in value else value
 
 
+class ResetLinkRequired(TwilioVerifyError, PermissionDenied):
+    """Staff reset the user's factors, and this session has not opened the mailed link, so nothing is enrolled."""
+
+    default_code = "reset_link_required"
+    sentences: ClassVar[Mapping[str, Sentence]] = {
+        "reset_link_required": _("Check your email for the link that lets you set up two-step verification again."),
+    }
+
+
 class ConsentRequired(TwilioVerifyError, PermissionDenied):
     """No live consent covers this person, this recipient and this channel, so nothing was sent.
 

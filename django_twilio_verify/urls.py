@@ -28,7 +28,7 @@ from .views.payment import PaymentView
 from .views.phone import AccessTokenConfirmView, AccessTokenView, PhoneStatusView, PhoneView
 from .views.push import PushStatusView, PushView, RemindView
 from .views.recovery import RecoveryCodesKeptView, RecoveryCodesView
-from .views.reset import ResetCancelView, ResetView
+from .views.reset import ResetCancelView, ResetHeldView, ResetLinkView, ResetView
 from .views.stepup import ResumeView, StepUpRecoveryView, StepUpView
 from .webhooks.views import EventsView, FactorEventsView
 
@@ -91,6 +91,8 @@ urlpatterns = [
     path("code/<uuid:verification>/resend/", ResendView.as_view(), name="resend"),
     path("code/<uuid:verification>/<str:channel>/", OtherWayView.as_view(), name="other_way"),
     path("reset/", ResetView.as_view(), name="reset"),
+    path("reset/check-email/", ResetHeldView.as_view(), name="reset_held"),
+    path("reset/<str:token>/enrol/", ResetLinkView.as_view(), name="reset_enrol"),
     path("reset/<str:token>/", ResetCancelView.as_view(), name="reset_cancel"),
     path("webhooks/verify/", EventsView.as_view(), name="webhook"),
     path("webhooks/factors/", FactorEventsView.as_view(), name="factor_webhook"),

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -20,7 +21,8 @@ from ..flows import resets
 from ..flows.resets import Requested, ResetRefused
 from ..forms.resets import ResetForm
 from ..models import FactorReset
-from ..web import othersessions
+from ..web import othersessions, stepup
+from ..web.stepup import Proof
 from .base import PersonAdmin, name_of_user
 
 PERMISSION = "twilio_verify.reset_factors"
@@ -33,8 +35,21 @@ class FactorResetAdmin(PersonAdmin):
     list_display = ("requested_at", "user", "state", "due_at", "requested_by", "reason")
     list_select_related = ("user", "requested_by")
     ordering = ("-pk",)
-    actions = ("cancel_resets",)
-    fields = ("user", "state", "reason", "requested_by", "requested_at", "due_at", "canceled_at", "done_at")
+    actions = ("cancel_resets", "send_links")
+    fields = (
+        "user",
+        "state",
+        "reason",
+        "requested_by",
+        "by_command",
+        "requested_at",
+        "due_at",
+        "canceled_at",
+        "done_at",
+        "link_expires_at",
+        "link_opened_at",
+        "released_at",
+    )
     readonly_fields = fields
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
@@ -55,7 +70,7 @@ class FactorResetAdmin(PersonAdmin):
     @admin.display(description=gettext_lazy("state"))
     def state(self, reset: FactorReset) -> str:
         if reset.done_at is not None:
-            return _("done")
+            return _("done, waits for the link") if reset.held_for_id is not None else _("done")
         return _("canceled") if reset.canceled_at is not None else _("under way")
 
     @admin.action(description=gettext_lazy("Cancel the selected resets"), permissions=["reset"])
@@ -66,10 +81,48 @@ class FactorResetAdmin(PersonAdmin):
         said = ngettext("%(count)d reset was canceled.", "%(count)d resets were canceled.", count) % {"count": count}
         self.message_user(request, said, messages.SUCCESS if count else messages.WARNING)
 
+    @admin.action(description=gettext_lazy("Send a new enrolment link"), permissions=["reset"])
+    def send_links(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Mail a new link to the user, or show it once where the account has no address. One user at a time."""
+        # What was posted is a choice in a list, which the member of staff makes again: it is not kept.
+        if (elsewhere := _demanded(request)) is not None:
+            return elsewhere
+        chosen = list(queryset.values_list("pk", flat=True)[:2])
+        if len(chosen) != 1:
+            self.message_user(request, _("Choose one reset."), messages.ERROR)
+            return None
+        try:
+            sent = resets.send_link(chosen[0], by=request.user)  # type: ignore[arg-type]
+        except ResetRefused as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return None
+        if sent.link:
+            return self._link_page(request, sent.reset, sent.link)
+        said = _("A new link was mailed.") if sent.letters else _("The link could not be mailed. Try again later.")
+        self.message_user(request, said, messages.SUCCESS if sent.letters else messages.ERROR)
+        return None
+
+    def _link_page(self, request: HttpRequest, reset: FactorReset, link: str) -> HttpResponse:
+        """SECURITY: in this answer alone: messages of Django's may travel in a cookie and wait in a session."""
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("Enrolment link for %(name)s") % {"name": reset.user.get_username()},
+            "link": link,
+            "reset": reset,
+        }
+        request.current_app = self.admin_site.name
+        response = TemplateResponse(request, "admin/twilio_verify/reset_link.html", context)
+        patch_cache_control(response, no_store=True, private=True)
+        return response
+
     def request_view(self, request: HttpRequest, user_id: str) -> HttpResponse:
-        """Ask for the reason, then for the reset."""
+        """Ask for a fresh proof and the reason, then for the reset."""
         if not self.has_reset_permission(request):
             raise PermissionDenied
+        # SECURITY: a session that was left open must not reset anybody.
+        if (elsewhere := _demanded(request)) is not None:
+            return elsewhere
         person = _person(user_id)
         form = ResetForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
@@ -89,10 +142,18 @@ class FactorResetAdmin(PersonAdmin):
 
     def _request(self, request: HttpRequest, person: AbstractBaseUser, reason: str) -> HttpResponse:
         try:
-            requested = resets.request(person, reason=reason, by=request.user, link=_link(request))  # type: ignore[arg-type]
+            requested = resets.request(
+                person,
+                reason=reason,
+                by=request.user,  # type: ignore[arg-type]
+                link=_link(request, "reset_cancel"),
+                enrol_link=_link(request, "reset_enrol"),
+            )
         except ResetRefused as error:
             self.message_user(request, str(error), messages.ERROR)
         else:
+            if requested.link:
+                return self._link_page(request, requested.reset, requested.link)
             self._tell(request, requested)
         url = reverse("admin:twilio_verify_factorreset_changelist", current_app=self.admin_site.name)
         return HttpResponseRedirect(url)
@@ -112,8 +173,13 @@ class FactorResetAdmin(PersonAdmin):
             self.message_user(request, _("No mail went out: tell the person by another way."), messages.WARNING)
 
 
-def _link(request: HttpRequest) -> Any:
-    return lambda token: request.build_absolute_uri(reverse("twilio_verify:reset_cancel", args=[token]))
+def _link(request: HttpRequest, name: str) -> Any:
+    return lambda token: request.build_absolute_uri(reverse(f"twilio_verify:{name}", args=[token]))
+
+
+def _demanded(request: HttpRequest) -> HttpResponse | None:
+    """The way to a fresh proof of the member of staff; ``None`` if it was given."""
+    return stepup.demand(request, Proof(settings.step_up_age))
 
 
 def _person(user_id: str) -> AbstractBaseUser:

@@ -11,7 +11,7 @@ import logging
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from threading import Lock
@@ -31,7 +31,7 @@ from .base import BaseBackend
 from .errors import Unanswered, VerifyError, called, in_some_language, judged, status_of
 from .twilio_admin import TwilioAdministration
 from .twilio_factors import TwilioFactors
-from .twilio_signature import is_signed, secret_and_algorithm
+from .twilio_signature import is_signed, secrets_and_algorithm
 
 if TYPE_CHECKING:
     from twilio.http.response import Response
@@ -67,7 +67,9 @@ class TwilioBackend(TwilioFactors, BaseBackend):
     ``ie1`` and ``dublin``. ``base_url``: another address of the API, for ``testing.VerifyServer``
     or a gateway; region and edge do not apply to it. ``auth_token``: the account's primary Auth Token, with which
     Twilio signs what it sends to this site; needed for that beside an API key, else ``password`` is it.
-    ``shared_keys``: id to secret of the keys that Twilio signs with instead, if the account has such.
+    ``password`` and ``auth_token`` may be lists while a secret is replaced: calls use the first of ``password``, and a
+    signature by any Auth Token is accepted. ``shared_keys``: id to secret of the keys that Twilio signs with instead,
+    if the account has such.
 
     There are no retries: a send has no idempotency key, and a person waits for the answer. One
     exception: an unknown ``locale`` is a 404, which sent nothing, and is asked again without it, in
@@ -85,13 +87,13 @@ class TwilioBackend(TwilioFactors, BaseBackend):
         *,
         account_sid: str,
         username: str = "",
-        password: str,
+        password: str | Sequence[str],
         service_sid: str = "",
         timeout: float = 10.0,
         region: str = "",
         edge: str = "",
         base_url: str = "",
-        auth_token: str = "",
+        auth_token: str | Sequence[str] = "",
         shared_keys: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(alias, timeout=timeout)
@@ -99,13 +101,17 @@ class TwilioBackend(TwilioFactors, BaseBackend):
         # report.
         self._account_sid = account_sid or ""
         self._username = username or self._account_sid
-        self._password = password or ""
+        passwords, auth_tokens = _secrets(password), _secrets(auth_token)
+        self._password = next(iter(passwords or ()), "")
         self._service_sid = service_sid or ""
         self._region = region or ""
         self._edge = edge or ""
         self._base_url = _safe_url(alias, base_url or "")
         # SECURITY: an API key's secret signs nothing, so it is never taken for the token.
-        self._auth_token = auth_token or (self._password if _is_sid("AC", self._username) else "")
+        self._auth_tokens = auth_tokens or ((passwords or ()) if _is_sid("AC", self._username) else ())
+        self._unreadable = [
+            name for name, given in (("password", passwords), ("auth_token", auth_tokens)) if given is None
+        ]
         self._shared_keys = {**(shared_keys or {})}
         self._lock = Lock()
         self._line: _Line | None = None
@@ -119,7 +125,7 @@ class TwilioBackend(TwilioFactors, BaseBackend):
 
     @property
     def can_authenticate(self) -> bool:
-        return bool(self._auth_token or self._shared_keys)
+        return bool(self._auth_tokens or self._shared_keys)
 
     @sensitive_variables()
     def start(
@@ -182,10 +188,13 @@ class TwilioBackend(TwilioFactors, BaseBackend):
     def is_authentic(self, *, url: str, body: bytes, headers: Mapping[str, str]) -> bool:
         from twilio.request_validator import RequestValidator
 
-        secret, algorithm = secret_and_algorithm(headers, self._auth_token, self._shared_keys)
-        if not secret:
-            return False
-        return is_signed(RequestValidator(secret), algorithm, url=url, body=body, headers=headers)
+        secrets, algorithm = secrets_and_algorithm(headers, self._auth_tokens, self._shared_keys)
+        # SECURITY: a list: every secret is tried, so that time does not tell which of them fits. The SDK compares in
+        # constant time.
+        fits = [
+            is_signed(RequestValidator(secret), algorithm, url=url, body=body, headers=headers) for secret in secrets
+        ]
+        return any(fits)
 
     def administration(self) -> TwilioAdministration:
         return TwilioAdministration(self._ask, self._account_sid, self._service_sid)
@@ -230,10 +239,16 @@ class TwilioBackend(TwilioFactors, BaseBackend):
             "Leave it out to use account_sid, with the Auth Token as password.",
         )
         yield (
-            not self._password,
+            not self._password and "password" not in self._unreadable,
             "E013",
             "password is missing.",
             "Give the secret of the API key that username names, or else the account's Auth Token.",
+        )
+        yield (
+            bool(self._unreadable),
+            "E051",
+            f"{' and '.join(self._unreadable)} must be text, or a list of texts, the one in use first.",
+            "No entry may be empty. With a list, calls to Twilio use the first password.",
         )
         yield (
             not _is_timeout(self.timeout),
@@ -331,6 +346,20 @@ def _parameter(value: Any) -> str | bool:
 def _plain(value: Any) -> Any:
     """For JSON: mappings of any kind, and sentences that are translated late."""
     return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+@sensitive_variables()
+def _secrets(given: object) -> tuple[str, ...] | None:
+    """``given`` as a tuple, empty for nothing at all; ``None`` for what is neither text nor a list of texts.
+
+    SECURITY: an empty text inside a list is refused too: nothing may be signed by nothing.
+    """
+    if given is None or given == "":  # what is missing in os.environ
+        return ()
+    several = [given] if isinstance(given, str) else given
+    if not isinstance(several, list | tuple) or not several:
+        return None
+    return tuple(several) if all(isinstance(one, str) and one.strip() for one in several) else None
 
 
 class _Http:

@@ -7,7 +7,7 @@ or the body is of another type than it thinks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -31,16 +31,19 @@ class _Fields(dict[str, list[str]]):
         return self[name]
 
 
-def secret_and_algorithm(
-    headers: Mapping[str, str], auth_token: str, shared_keys: Mapping[str, str]
-) -> tuple[str, str]:
-    """With what a request says that it was signed; ``""`` for a key or an algorithm that is not ours."""
+def secrets_and_algorithm(
+    headers: Mapping[str, str], auth_tokens: Sequence[str], shared_keys: Mapping[str, str]
+) -> tuple[list[str], str]:
+    """Return the secrets that a request may be signed with, and its algorithm.
+
+    No secret for an unknown key or algorithm; several Auth Tokens while one replaces another.
+    """
     parts = (part.partition("=") for part in (headers.get(SETTINGS) or "").split(","))
     told = {name.strip(): value.strip() for name, _, value in parts}
     algorithm = (told.get("algorithm") or ALGORITHMS[0]).upper()
-    secret = shared_keys.get(told["key"], "") if told.get("key") else auth_token
+    secrets = [shared_keys.get(told["key"], "")] if told.get("key") else [*auth_tokens]
     # SECURITY: checked here, for the SDK would write a stranger's word for an algorithm into the log.
-    return (secret, algorithm) if algorithm in ALGORITHMS else ("", "")
+    return ([one for one in secrets if one], algorithm) if algorithm in ALGORITHMS else ([], "")
 
 
 def is_signed(

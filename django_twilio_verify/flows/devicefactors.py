@@ -29,7 +29,20 @@ from ..factor_results import FactorStatus, ProviderFactor
 from ..models import Entity, Factor, RecoveryCode, Verification
 from ..results import Checked, Enrolled, Enrolling
 from ..signals import factor_removed
-from . import answering, asking, challenges, checking, consent, delivery, entities, factors, limits, replays, routing
+from . import (
+    answering,
+    asking,
+    challenges,
+    checking,
+    consent,
+    delivery,
+    entities,
+    factors,
+    limits,
+    replays,
+    resetholds,
+    routing,
+)
 from .challenges import Given
 from .consent import Act
 from .persons import Person, session_fingerprint
@@ -247,6 +260,8 @@ def _delete(user_id: Any, factor_id: int, allowed: Allowed | None) -> Factor | N
 
 
 def _beginning(ask: _Ask) -> Steps[Enrolling]:
+    # SECURITY: before anything is made at the provider: after a reset only the session that opened the mailed link.
+    resetholds.check(ask.user, ask.client)
     check_name(ask.name)
     check_name(ask.label or ask.name)
     options_for(ask.kind, ask.options)
@@ -332,6 +347,8 @@ def _create(user_id: Any, entity: Entity, made: ProviderFactor, name: str, now: 
 
 
 def _confirming(given: Given) -> Steps[Enrolled]:
+    assert given.user is not None
+    resetholds.check(given.user, given.client)
     verification = checking.load(given.verification_id, given.client, given.user)
     if verification.purpose != Purpose.ENROL or not verification.is_challenge or not _fits(given, verification):
         return Enrolled(checking.checked(verification, CheckOutcome.NOT_THIS_WAY))

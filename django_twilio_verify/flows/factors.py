@@ -18,7 +18,7 @@ from ..conf import fingerprint, fingerprints
 from ..exceptions import VerificationNotFound
 from ..models import Factor, Verification
 from ..signals import factor_confirmed, factor_shared
-from . import assurance, checking, consent, guesses, outages, plan, stale
+from . import assurance, checking, consent, guesses, outages, plan, resetholds, stale
 from .outages import Outages
 from .plan import Asked
 
@@ -145,7 +145,8 @@ def confirm(verification: Verification, *, client: ClientInfo | None = None) -> 
     tells of it names.
 
     Calling it again, even at the same instant, gives the same factor with ``created`` false.
-    Raises ``VerificationNotFound`` for one that is not approved, not of that purpose, or of nobody.
+    Raises ``VerificationNotFound`` for one that is not approved, not of that purpose, or of nobody, and
+    ``ResetLinkRequired`` after a reset, in a session that has not opened the mailed link.
     """
     fresh = proof(verification)
     assert fresh.user_id is not None
@@ -154,10 +155,13 @@ def confirm(verification: Verification, *, client: ClientInfo | None = None) -> 
 
 def proof(verification: Verification) -> Verification:
     """``verification`` as it is on record, if a factor may be enrolled by it. Raises as ``confirm``."""
-    fresh = Verification.objects.get(pk=verification.pk)
+    fresh = Verification.objects.select_related("user").get(pk=verification.pk)
     # SECURITY: re-read and re-checked here, whatever the caller believes it holds.
     if fresh.status != VerificationStatus.APPROVED or fresh.purpose != Purpose.ENROL or fresh.user_id is None:
         raise VerificationNotFound
+    assert fresh.user is not None
+    # SECURITY: here and not on pages alone, so that no way of enrolling forgets it.
+    resetholds.check_proof(fresh.user, fresh.session)
     return fresh
 
 
@@ -168,6 +172,7 @@ def attach(verification_id: uuid.UUID, *, user: AbstractBaseUser, client: Client
     Raises ``VerificationNotFound`` for one of another session, not approved, older than an hour or already given away.
     """
     now = timezone.now()
+    resetholds.check(user, client)
     verification = checking.load(verification_id, client, None)
     # SECURITY: one conditional UPDATE: a proof becomes one account's, and never a second one's.
     free = Verification.objects.filter(
@@ -208,6 +213,7 @@ def _enrol(verification: Verification, user_id: int, client: ClientInfo | None) 
 
 def announce(factor: Factor, client: ClientInfo | None, *, replaced: Factor | None = None) -> None:
     """Tell the site of a factor that was confirmed. To be called outside of transactions."""
+    resetholds.release(factor.user_id)
     factor_confirmed.send(sender=Factor, factor=factor, user=factor.user, client=client, replaced=replaced)
     if others := _others(factor):
         factor_shared.send(sender=Factor, factor=factor, user=factor.user, others=others)

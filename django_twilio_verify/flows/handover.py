@@ -12,6 +12,7 @@ import uuid
 from dataclasses import dataclass
 
 from asgiref.sync import sync_to_async
+from django.conf import settings as django_settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core import signing
 from django.utils import timezone
@@ -43,7 +44,7 @@ def offer(
     found = checking.load(_id(verification), client, user)
     if not _has_link(found):
         raise VerificationNotFound
-    numbers = _Numbers.of(found)
+    numbers = _Numbers.of(found, django_settings.SECRET_KEY)
     return Handover(_token(found), numbers.match, numbers.choices)
 
 
@@ -53,9 +54,9 @@ def read(token: str) -> Offered:
 
     Raises ``VerificationNotFound`` for a token that is none, too old, or whose link is over.
     """
-    found = _found(token)
+    found, key = _found(token)
     return Offered(
-        choices=_Numbers.of(found).choices,
+        choices=_Numbers.of(found, key).choices,
         recipient=found.recipient.masked,
         purpose=Purpose(found.purpose),
     )
@@ -67,9 +68,9 @@ def accept(token: str, match: str) -> str:
 
     ``""`` for any other number, and then the link is over: there is one choice. Raises as ``read``. Call it for a POST.
     """
-    found = _found(token)
+    found, key = _found(token)
     # SECURITY: as bytes: digits of other scripts would make the comparison raise.
-    if constant_time_compare(match.strip().encode(), _Numbers.of(found).match.encode()):
+    if constant_time_compare(match.strip().encode(), _Numbers.of(found, key).match.encode()):
         return found.link
     checking.refuse_link(found, timezone.now())
     return ""
@@ -108,15 +109,18 @@ class _Content:
 
 @dataclass(frozen=True, slots=True)
 class _Numbers:
-    """The numbers of one link: made of it and of the site's key, so that nothing has to be kept."""
+    """The numbers of one link: made of it and of the site's key, so that nothing has to be kept. ``key``: the secret
+    that the token was made with, so that a new ``SECRET_KEY`` does not change the number on an open page.
+    """
 
     match: str
     choices: tuple[str, ...]
 
     @classmethod
-    def of(cls, verification: Verification) -> _Numbers:
+    @sensitive_variables("key")
+    def of(cls, verification: Verification, key: str | bytes) -> _Numbers:
         content = f"{verification.pk}\0{verification.link}"
-        digest = salted_hmac(_SALT, content, algorithm="sha256").digest()
+        digest = salted_hmac(_SALT, content, secret=key, algorithm="sha256").digest()
         found: dict[str, None] = {}
         for byte in digest:  # 32 bytes; that they hold fewer than three numbers does not happen
             found[f"{10 + byte % 90}"] = None
@@ -125,7 +129,8 @@ class _Numbers:
 
 
 def _token(verification: Verification) -> str:
-    return signing.dumps([verification.pk.hex, _digest(verification.link)], salt=_SALT)
+    digest = _digest(verification.link, django_settings.SECRET_KEY)
+    return signing.dumps([verification.pk.hex, digest], salt=_SALT)
 
 
 @sensitive_variables("token")
@@ -137,22 +142,28 @@ def _read(token: str) -> _Content:
     return _Content(uuid.UUID(hex=verification_id), link)
 
 
-@sensitive_variables("token")
-def _found(token: str) -> Verification:
+@sensitive_variables("token", "keys", "fitting")
+def _found(token: str) -> tuple[Verification, str | bytes]:
+    """The verification of ``token``, and the secret that the token was made with: ``SECRET_KEY`` or a fallback."""
     content = _read(token)
     found = Verification.objects.filter(pk=content.verification_id).first()
-    if found is None or not _has_link(found) or not constant_time_compare(_digest(found.link), content.link):
+    if found is None or not _has_link(found):
         raise VerificationNotFound
-    return found
+    keys = [django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS]
+    fitting = [key for key in keys if constant_time_compare(_digest(found.link, key), content.link)]
+    if not fitting:
+        raise VerificationNotFound
+    return found, fitting[0]
 
 
 def _has_link(verification: Verification) -> bool:
     return checking.waits_for_link(verification) and verification.is_open(timezone.now())
 
 
-def _digest(link: str) -> str:
+@sensitive_variables("key")
+def _digest(link: str, key: str | bytes) -> str:
     # SECURITY: keyed: the token shows nothing by which the link could be told.
-    return salted_hmac(f"{_SALT}.link", link, algorithm="sha256").hexdigest()[:16]
+    return salted_hmac(f"{_SALT}.link", link, secret=key, algorithm="sha256").hexdigest()[:16]
 
 
 def _id(verification: Verification | uuid.UUID) -> uuid.UUID:

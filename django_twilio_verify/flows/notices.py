@@ -53,6 +53,7 @@ class Notice(StrEnum):
     RESET_REQUESTED = "reset_requested"
     RESET_CANCELED = "reset_canceled"
     RESET_DONE = "reset_done"
+    RESET_LINK = "reset_link"
 
 
 _TO_THE_OLD_ONE = (Notice.FACTOR_REMOVED, Notice.FACTOR_REPLACED)

@@ -9,10 +9,11 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from ..choices import Channel, FactorKind
+from ..clientinfo import ClientInfo
 from ..conf import fingerprint, fingerprints
 from ..models import Factor
 from ..recipients import Recipient
-from . import devicefactors, factors
+from . import devicefactors, factors, resetholds
 
 
 def phone_of(user: AbstractBaseUser) -> Factor | None:
@@ -54,12 +55,20 @@ def claim(user: AbstractBaseUser, recipient: Recipient, *, channel: Channel = Ch
         )
 
 
-def proved(user: AbstractBaseUser, recipient: Recipient, *, channel: Channel = Channel.SMS) -> bool:
+def proved(
+    user: AbstractBaseUser,
+    recipient: Recipient,
+    *,
+    channel: Channel = Channel.SMS,
+    client: ClientInfo | None = None,
+) -> bool:
     """``user`` has proved ``recipient``: it is their phone from here on, and a factor, in place of the one they had.
     Whether this call made it so, and it is their first factor of any kind.
 
-    SECURITY: for callers that have an approved verification of it in their hands.
+    SECURITY: for callers that have an approved verification of it in their hands. Raises ``ResetLinkRequired`` after a
+    reset, unless ``client`` is the session that opened the mailed link.
     """
+    resetholds.check(user, client)
     first = not Factor.objects.confirmed_for(user.pk).exists()
     factor = claim(user, recipient, channel=channel)
     now = timezone.now()

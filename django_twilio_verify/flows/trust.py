@@ -27,7 +27,7 @@ from ..clientinfo import ClientInfo
 from ..conf import settings
 from ..models import Factor, TrustedBrowser
 from ..signals import browser_trusted, browsers_revoked
-from . import notices
+from . import notices, resetholds
 from .browsernames import browser_name
 from .notices import Notice
 
@@ -163,7 +163,7 @@ def purge() -> int:
 
 
 def connect() -> None:
-    """Have passwords that are only written anew leave trust as it is."""
+    """Have passwords that are only written anew leave trust, and what a reset holds, as it is."""
     model = get_user_model()
     pre_save.connect(_before_save, sender=model, dispatch_uid="twilio_verify.before_password")
     post_save.connect(_after_save, sender=model, dispatch_uid="twilio_verify.after_password")
@@ -222,7 +222,7 @@ def _before_save(
     Django does that at a sign-in after an upgrade or a change of PASSWORD_HASHERS. ``check_password``, which has just
     found the password right, sets it again and takes back the note that it changed, ``_password``.
     """
-    if update_fields != _PASSWORD_ONLY or instance.__dict__.get("_password", "") is not None or not _in_use():
+    if update_fields != _PASSWORD_ONLY or instance.__dict__.get("_password", "") is not None:
         return
     stored = sender._base_manager.using(using).filter(pk=instance.pk).values_list("password", flat=True).first()
     # SECURITY: and only where Django would have done it. A password that is really set anew ends all trust.
@@ -233,6 +233,9 @@ def _before_save(
 def _after_save(sender: type[AbstractBaseUser], instance: Any, **kwargs: Any) -> None:
     earlier = instance.__dict__.pop(_EARLIER, None)
     if earlier is None:
+        return
+    resetholds.rewritten(instance, earlier)
+    if not _in_use():
         return
     before, factors = copy(instance), _factors(instance)
     before.password = earlier

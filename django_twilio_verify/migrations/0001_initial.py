@@ -53,6 +53,8 @@ class Migration(migrations.Migration):
                             ("reset_asked", "reset of factors requested"),
                             ("reset_halted", "reset of factors canceled"),
                             ("reset_done", "factors reset"),
+                            ("reset_link", "enrolment link sent again"),
+                            ("reset_opened", "enrolment link opened"),
                             ("acted_as", "acted as another user"),
                             ("acting_over", "stopped acting as another user"),
                         ],
@@ -548,6 +550,24 @@ class Migration(migrations.Migration):
                 ("due_at", models.DateTimeField(db_index=True, verbose_name="due")),
                 ("canceled_at", models.DateTimeField(null=True, verbose_name="canceled")),
                 ("done_at", models.DateTimeField(null=True, verbose_name="done")),
+                ("by_command", models.BooleanField(default=False, verbose_name="by command")),
+                ("released_at", models.DateTimeField(null=True, verbose_name="new factor")),
+                ("password_digest", models.CharField(blank=True, editable=False, max_length=64)),
+                ("link_template", models.CharField(blank=True, editable=False, max_length=500)),
+                ("link_digest", models.CharField(editable=False, max_length=64, null=True, unique=True)),
+                ("link_expires_at", models.DateTimeField(null=True, verbose_name="link expires")),
+                ("link_opened_at", models.DateTimeField(null=True, verbose_name="link opened")),
+                ("opened_by", models.CharField(blank=True, editable=False, max_length=56)),
+                (
+                    "held_for",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="waits for the link",
+                    ),
+                ),
                 (
                     "pending_for",
                     models.OneToOneField(
@@ -1106,6 +1126,13 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("pending_for", None), ("pending_for", models.F("user")), _connector="OR"),
                 name="tv_reset_pending_is_own",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="factorreset",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("held_for", None), ("held_for", models.F("user")), _connector="OR"),
+                name="tv_reset_held_is_own",
             ),
         ),
         migrations.AddConstraint(

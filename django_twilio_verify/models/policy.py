@@ -59,10 +59,14 @@ class SessionCutoff(models.Model):
 
 
 class FactorReset(models.Model):
-    """Staff asked that all of a person's factors be removed, who can sign in with the password alone from then on.
+    """Staff asked that all of a user's factors be removed.
 
-    It is done at ``due_at`` and not before, so that the person, who is told at once, can say no. ``pending_for`` is the
+    It is done at ``due_at`` and not before, so that the user, who is told at once, can say no. ``pending_for`` is the
     same person as ``user`` while it is neither done nor canceled: unique, so there is never a second one under way.
+
+    From then on ``held_for`` is the user until they have a factor again: with the password of before they enrol one
+    only in the session that opened the mailed link. ``password_digest``: SHA-256, in hex, of that password's stored
+    hash; with another one nothing is held.
     """
 
     user = models.ForeignKey(
@@ -85,7 +89,8 @@ class FactorReset(models.Model):
         related_name="+",
         verbose_name=_("requested by"),
     )
-    """Empty for a command."""
+    """Empty for a command, and once that account is gone."""
+    by_command = models.BooleanField(_("by command"), default=False)
     reason = models.CharField(_("reason"), max_length=500)
     cancel_digest = models.CharField(max_length=64, unique=True, editable=False)
     """SHA-256 in hex of the random value in the link by which the person cancels it."""
@@ -93,10 +98,28 @@ class FactorReset(models.Model):
     due_at = models.DateTimeField(_("due"), db_index=True)
     canceled_at = models.DateTimeField(_("canceled"), null=True)
     done_at = models.DateTimeField(_("done"), null=True)
+    held_for = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        related_name="+",
+        verbose_name=_("waits for the link"),
+    )
+    released_at = models.DateTimeField(_("new factor"), null=True)
+    password_digest = models.CharField(max_length=64, blank=True, editable=False)
+    link_template = models.CharField(max_length=500, blank=True, editable=False)
+    """Address of the enrolment link, with a placeholder for the token: a scheduled command knows no host."""
+    link_digest = models.CharField(max_length=64, null=True, unique=True, editable=False)  # noqa: DJ001  NULLs do not clash
+    """SHA-256 in hex of the random value in the newest enrolment link."""
+    link_expires_at = models.DateTimeField(_("link expires"), null=True)
+    link_opened_at = models.DateTimeField(_("link opened"), null=True)
+    opened_by = models.CharField(max_length=56, blank=True, editable=False)
+    """Fingerprint of the session that opened the link."""
 
     if TYPE_CHECKING:
         user_id: int
         pending_for_id: int | None
+        held_for_id: int | None
         requested_by_id: int | None
 
     class Meta:
@@ -107,6 +130,7 @@ class FactorReset(models.Model):
             models.CheckConstraint(
                 condition=Q(pending_for=None) | Q(pending_for=F("user")), name="tv_reset_pending_is_own"
             ),
+            models.CheckConstraint(condition=Q(held_for=None) | Q(held_for=F("user")), name="tv_reset_held_is_own"),
         ]
 
     def __str__(self) -> str:

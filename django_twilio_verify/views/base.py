@@ -32,7 +32,7 @@ from ..exceptions import (
 )
 from ..flows import factors
 from ..results import Started
-from ..web import access, session, trust
+from ..web import access, resets, session, trust
 from ..web.access import Access
 from ..web.client import client_from, client_without_session
 from ..web.refusals import Refusal
@@ -174,6 +174,8 @@ class PersonMixin(PageMixin):
         self.person = person
         if must_prove_first(self, person):
             return self.must_prove()
+        if must_open_link_first(self, person):
+            return resets.held_response(request)
         return super().dispatch(request, *args, **kwargs)
 
     def must_prove(self) -> HttpResponse:
@@ -196,6 +198,12 @@ class StepUpMixin(PersonMixin):
 def must_prove_first(page: PageMixin, person: AbstractBaseUser) -> bool:
     """Whether ``person`` has a factor and has not passed one in this session."""
     return not page.access.is_verified and factors.has_factor(person)
+
+
+def must_open_link_first(page: PageMixin, person: AbstractBaseUser) -> bool:
+    """Whether staff reset the factors of ``person``, and this session has not opened the mailed link."""
+    # SECURITY: the password of before enrols nothing: somebody else may know it.
+    return not page.access.is_verified and not resets.may_enrol(page.request, person)
 
 
 def is_proof_old(page: PageMixin, person: AbstractBaseUser) -> bool:

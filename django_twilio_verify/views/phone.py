@@ -26,13 +26,13 @@ from django.views.decorators.debug import sensitive_variables
 
 from ..choices import CheckOutcome, FactorKind
 from ..conf import settings
-from ..exceptions import TwilioVerifyError
+from ..exceptions import ResetLinkRequired, TwilioVerifyError
 from ..flows import devicefactors, recovery
 from ..forms.names import NameForm
 from ..results import Enrolled
 from ..web import access, session
 from ..web.refusals import Refusal
-from .base import FormPage, PageMixin, StepUpMixin, demand_proof, is_proof_old, must_prove_first
+from .base import FormPage, PageMixin, StepUpMixin, demand_proof, is_proof_old, must_open_link_first, must_prove_first
 from .enrolways import page_of
 from .proof import removed_again
 
@@ -133,6 +133,9 @@ class AppMixin(PushMixin):
         if is_proof_old(self, person):
             url = reverse("twilio_verify:step_up")
             return self.refused(403, "step_up_required", _("Confirm that it is you first."), url=url)
+        if must_open_link_first(self, person):
+            error = ResetLinkRequired()
+            return self.refused(403, error.code, error.sentence, url=reverse("twilio_verify:reset_held"))
         self.person = person
         return None
 

@@ -1,13 +1,19 @@
-"""Saying no to a reset of one's factors, by the link in the mail or signed in."""
+"""Pages about a reset of a user's factors: to cancel it, and to enrol again by the mailed link once it is done."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import resolve_url
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_variables
 
-from ..flows import resets
+from ..flows import resetholds, resets
 from ..models import FactorReset
+from ..web import access
+from ..web import resets as web_resets
 from .base import PersonMixin, TemplatePage
 
 
@@ -59,3 +65,60 @@ class ResetView(PersonMixin, ResetPage):
 
     def nothing(self) -> HttpResponse:
         return HttpResponseRedirect(self.url("factors"))
+
+
+class ResetHeldView(TemplatePage):
+    """Tells a user whose factors were reset that the mailed link is needed. Sends nothing."""
+
+    template_name = "twilio_verify/reset_held.html"
+    http_method_names = ("get", "head", "options")
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        person = self.access.acting_user
+        if person is None:
+            return HttpResponseRedirect(access.with_next(resolve_url(django_settings.LOGIN_URL), self.next))
+        if resetholds.standing(person) is None:
+            return self.go_on()
+        return self.render_to_response(self.get_context_data())
+
+
+class ResetLinkView(TemplatePage):
+    """Lets the user enrol a factor in this session. Asks for the password first: the link signs nobody in.
+
+    SECURITY: GET changes nothing, for mail programs open links by themselves. No name is shown, and a link that is not
+    known is a 404 whoever asks.
+    """
+
+    template_name = "twilio_verify/reset_enrol.html"
+
+    @method_decorator(sensitive_variables("token"))
+    def get(self, request: HttpRequest, token: str) -> HttpResponse:
+        state = self._state(token)
+        status = 200 if state in ("ready", "password") else 410 if state == "over" else 403
+        return self._page(state, status)
+
+    @method_decorator(sensitive_variables("token"))
+    def post(self, request: HttpRequest, token: str) -> HttpResponse:
+        state, person = self._state(token), self.access.acting_user
+        if state == "ready" and person is not None:
+            if resets.open_link(token, user=person, client=self.client):
+                web_resets.note_opened(request, person)
+                return self.go("enrol")
+            state = "over"  # another browser was faster
+        return self._page(state, 410 if state == "over" else 403)
+
+    def _state(self, token: str) -> str:
+        """``ready``, ``password`` (give it first), ``other`` (somebody else is signed in) or ``over``."""
+        reset = resets.find_link(token)
+        if reset is None:
+            raise Http404
+        if not resets.is_open(reset):
+            return "over"
+        person = self.access.acting_user
+        if person is None:
+            return "password"
+        return "ready" if person.pk == reset.user_id else "other"
+
+    def _page(self, state: str, status: int) -> HttpResponse:
+        login_url = access.with_next(resolve_url(django_settings.LOGIN_URL), self.request.path)
+        return self.render_to_response(self.get_context_data(state=state, login_url=login_url), status=status)

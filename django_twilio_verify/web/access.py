@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 
 from ..choices import Channel
 from ..conf import policy_digest, settings
-from ..flows import factors, grace
+from ..flows import grace, resetholds
 from ..signals import factor_proved, login_deciding, second_factor_passed
 from . import impersonation, othersessions, recent, session, trust
 from .session import Settled
@@ -195,9 +195,10 @@ def _has_permission(user: AbstractBaseUser, names: list[str]) -> bool:
 def owes_factor(user: AbstractBaseUser, request: HttpRequest) -> bool:
     """Whether ``user`` must pass a second factor: by the policy, or because they have one. At most one SELECT more.
 
-    Somebody who has a factor always owes it, whatever the policy demands of people who have none.
+    Somebody who has a factor always owes it, whatever the policy demands of people who have none; and so does a user
+    whose factors staff reset, until they have a factor or another password.
     """
-    return requires_factor(user, request) or factors.has_factor(user)
+    return requires_factor(user, request) or resetholds.owes(user)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +213,7 @@ def judge(user: AbstractBaseUser, request: HttpRequest) -> Decision:
     """What ``user`` owes now. Starts the time to enrol where it is first demanded."""
     if not settings.grace_days:
         return Decision(owes_factor(user, request))
-    if factors.has_factor(user):
+    if resetholds.owes(user):
         return Decision(owes=True)
     if not requires_factor(user, request):
         return Decision(owes=False)

@@ -1,4 +1,4 @@
-"""A reset of factors that is under way, told to whoever passes one of those factors meanwhile."""
+"""A reset of factors: told to whoever passes one of those factors meanwhile, and what keeps the user from enrolling."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.urls import Resolver404, resolve, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from ..flows import resets
-from . import session
+from ..clientinfo import ClientInfo
+from ..exceptions import ResetLinkRequired
+from ..flows import resetholds, resets
+from . import access, session
+from .client import client_from
+
+_OPENED = "_twilio_verify_reset_opened"
+"""Session key: who opened the enrolment link of a reset here, and what this session was to the flows then."""
 
 
 def on_passed(sender: Any, request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> None:
@@ -27,3 +33,42 @@ def on_passed(sender: Any, request: HttpRequest, user: AbstractBaseUser, **kwarg
     asked = _("Keep them?")
     text = format_html('{} <a href="{}">{}</a>', said, reverse("twilio_verify:reset"), asked)
     messages.warning(request, text, fail_silently=True)
+
+
+def note_opened(request: HttpRequest, user: AbstractBaseUser) -> None:
+    """Remember that ``user`` has opened the enrolment link in this session."""
+    request.session[_OPENED] = {"user_id": session.text_of(user), "secret": session.secret(request)}
+
+
+def may_enrol(request: HttpRequest, user: AbstractBaseUser) -> bool:
+    """Whether no reset keeps ``user`` from enrolling in this session. One SELECT where there is none."""
+    reset = resetholds.standing(user)
+    if reset is None:
+        return True
+    client = client_from(request)
+    if resetholds.is_opened_by(reset, client):
+        return True
+    opened = request.session.get(_OPENED)
+    # SECURITY: of this user. A password that is typed again, after the sign-in has waited too long, gives the session
+    # another secret; it is still the browser that opened the link.
+    if opened is None or opened["user_id"] != session.text_of(user):
+        return False
+    return resetholds.rebind(reset, ClientInfo(session=opened["secret"]), client)
+
+
+def held_response(request: HttpRequest) -> HttpResponse:
+    """Return the answer to a user whom a reset keeps from enrolling: the page that says so, 403 for programs."""
+    url = reverse("twilio_verify:reset_held")
+    if access.wants_json(request):
+        error = ResetLinkRequired()
+        return JsonResponse({"code": error.code, "detail": error.sentence, "url": url}, status=403)
+    wanted = access.safe_next(request)
+    # Who opened the link before they signed in comes back to it.
+    return HttpResponseRedirect(wanted if _is_link(wanted) else access.with_next(url, wanted))
+
+
+def _is_link(path: str) -> bool:
+    try:
+        return bool(path) and resolve(path.partition("?")[0]).view_name.endswith("twilio_verify:reset_enrol")
+    except Resolver404:
+        return False

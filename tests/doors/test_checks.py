@@ -259,6 +259,11 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"STEP_UP_AGE": 59}, ["E018"]),
     ({"RESET_DELAY_HOURS": 0}, []),
     ({"RESET_DELAY_HOURS": -1}, ["E018"]),
+    ({"RESET_LINK_HOURS": 8760}, []),
+    ({"RESET_LINK_HOURS": 0}, ["E018"]),
+    ({"MAY_RESET": policy}, []),
+    ({"MAY_RESET": "nowhere.rule"}, ["E072"]),
+    ({"MAY_RESET": 7}, ["E072"]),
     ({"TRUSTED_PROXIES": True}, ["E018"]),
     ({"TRUST_DAYS": 365}, []),
     ({"TRUST_DAYS": lambda user, request: 30}, []),
@@ -292,6 +297,10 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"WEBHOOK": {}}, []),
     ({"WEBHOOK": {"username": "sink", "password": "x"}}, []),
     ({"WEBHOOK": {"username": "sink"}}, ["E050"]),
+    ({"WEBHOOK": {"username": ["new", "old"], "password": ("new", "old")}}, []),
+    ({"WEBHOOK": {"username": "sink", "password": ["new", ""]}}, ["E050"]),
+    ({"WEBHOOK": {"username": "sink", "password": {"new": "old"}}}, ["E050"]),
+    ({"WEBHOOK": {"username": ["a:b"], "password": "x"}}, ["E050"]),
     ({"WEBHOOK": "https://shop.example/"}, ["E050"]),
     ({"WEBHOOK": {"max_age": 86_400}}, ["W050"]),
     # ---- E040, E041, W040
@@ -432,6 +441,12 @@ BACKENDS: list[tuple[Any, list[str]]] = [
     (options(username="ann"), ["E012"]),
     (options(password=""), ["E013"]),
     (options(timeout=0), ["E014"]),
+    (options(auth_token=["new", "old"], password=("new", "old")), []),
+    (options(auth_token=["new", ""]), ["E051"]),
+    (options(auth_token={"new": "old"}), ["E051"]),
+    (options(auth_token=[]), ["E051"]),
+    (options(password=[None]), ["E051"]),
+    (options(password=7), ["E051"]),
 ]
 
 
@@ -521,7 +536,7 @@ def test_every_id_is_tested_here() -> None:
     # These ask urls, a signal, a table, middleware: tests/wall/test_url_checks.py.
     fired |= {"E070", "E071", *(f"W07{place}" for place in (*range(7), 9))}
     assert fired == known
-    errors = (*range(1, 23), *range(30, 36), *range(40, 45), 50, 60, 65, 66, 70, 71)
+    errors = (*range(1, 23), *range(30, 36), *range(40, 45), 50, 51, 60, 65, 66, 70, 71, 72)
     warnings = (*range(1, 7), 30, 35, 40, 50, 65, *range(70, 77), 79)
     assert known == {f"E{number:03}" for number in errors} | {f"W{number:03}" for number in warnings}
 

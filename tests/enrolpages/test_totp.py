@@ -417,4 +417,4 @@ def test_what_it_costs(client: Client, db: Any, settings: Any) -> None:
     with CaptureQueriesContext(connection) as done:
         client.post(page, {"code": app.code()})
     figures = [len([one for one in log if not one["sql"].startswith(TRANSACTIONS)]) for log in (begun, done)]
-    assert figures == [12, 26]
+    assert figures == [13, 28]

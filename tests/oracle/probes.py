@@ -120,6 +120,16 @@ class World:
         resets.request(self.ann, reason="Lost it.", actor="cron", link=lambda token: told.append(token) or "/x/")
         return told[0]
 
+    @cached_property
+    def enrol_token(self) -> str:
+        """Of the enrolment link after a reset of a user of their own, who has no address."""
+        dan = make_user("dan")
+        make_factor(dan, "+15017122679")
+        done = resets.request(
+            dan, reason="Lost it.", actor="cron", link=lambda token: "/x/", at_once=True, enrol_link=lambda token: token
+        )
+        return done.link
+
     @staticmethod
     def _kept(client: Client) -> str:
         """As ``session.keep_form`` leaves it: the pages of this site keep none."""
@@ -542,6 +552,22 @@ def _reset(method: str) -> Ask:
     return ask
 
 
+def _reset_link(method: str) -> Ask:
+    """The link is of the account that a reset is done for; nothing tells that there is one."""
+
+    def ask(world: World, variant: str) -> Callable[[], Any]:
+        right = world.enrol_token
+        token = {
+            "unknown": "x" * len(right),
+            "nearly right": right[:-1] + ("A" if right[-1] != "A" else "B"),
+            "the digest that is kept": hashlib.sha256(right.encode()).hexdigest(),
+            "no token": "0",
+        }[variant]
+        return _request(world.asking, method, f"/verify/reset/{token}/enrol/")
+
+    return ask
+
+
 def _paying_by_passkey(world: World, variant: str) -> Callable[[], Any]:
     client = world.verified()
     key = {"unknown": "x" * len(world.payment), "of another session": world.payment}[variant]
@@ -701,6 +727,8 @@ PROBES: dict[str, list[Probe] | Nothing] = {
         for who in ("visitor", "member", "pending", "verified")
     ],
     "reset": OWN,
+    "reset_held": OWN,
+    "reset_enrol": [Probe(f"{way} a token", _reset_link(way), TOKENS, writes=False) for way in ("get", "post")],
     "reset_cancel": [Probe(f"{way} a token", _reset(way), TOKENS, writes=False) for way in ("get", "post")],
     "recovery": by_recovery_codes("pending", "/verify/challenge/recovery/"),
     "cancel": OWN,

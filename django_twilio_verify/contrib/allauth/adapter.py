@@ -17,7 +17,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse, RateLimited
 from allauth.core.internal.httpkit import is_headless_request
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.module_loading import import_string
@@ -32,7 +32,7 @@ from ...flows.consent import Act, NewConsent
 from ...recipients import Recipient
 from ...web import access, stepup
 from ...web.client import client_from
-from ...web.session import is_signed_in
+from ...web.session import is_signed_in, may_keep_forms
 from ...web.stepup import Proof
 from . import session
 from .forms import OwnCodeMixin
@@ -93,7 +93,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
             if request.user.is_authenticated:
                 raise PermissionDenied("A factor has to be passed first.")
             return
-        first = phonebook.proved(user, recipient, channel=self.phone_channel)
+        first = phonebook.proved(user, recipient, channel=self.phone_channel, client=client_from(request))
         if first and not request.user.is_authenticated:
             # SECURITY: only a first factor. A phone that signs in by code alone is no second factor of itself. And only
             # for the sign-in that is under way: a later one with the password has proved nothing.
@@ -140,12 +140,28 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         request = context.request
         if self._verify_makes_codes(request):
             return ""
+        refuse_readable(request)
         known = session.recall(request, "code")
         if known and session.recall(request, "phone") == phone and session.recall(request, "until") > time.time():
             return str(known)
         code = "".join(secrets.choice("0123456789") for _place in range(settings.code_length))
         session.remember(request, code=code, phone=phone, until=int(time.time()) + settings.code_lifetime)
         return code
+
+    def generate_login_code(self) -> str:
+        """As allauth, but not where the code would stand in the visitor's own cookie."""
+        refuse_readable(context.request)
+        return str(super().generate_login_code())
+
+    def generate_password_reset_code(self) -> str:
+        """As allauth, but not where the code would stand in the visitor's own cookie."""
+        refuse_readable(context.request)
+        return str(super().generate_password_reset_code())
+
+    def generate_email_verification_code(self) -> str:
+        """As allauth, but not where the code would stand in the visitor's own cookie."""
+        refuse_readable(context.request)
+        return str(super().generate_email_verification_code())
 
     def send_verification_code_sms(self, user: Any, phone: str, code: str, **kwargs: Any) -> None:
         """Have the code sent. Raises allauth's ``RateLimited``, and ``ImmediateHttpResponse`` with what went wrong, or
@@ -185,6 +201,16 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         return all(_is_ours(form) for form in named)
 
 
+def refuse_readable(request: HttpRequest) -> None:
+    """Raise ``ImproperlyConfigured`` if codes would be kept where the visitor reads them.
+
+    SECURITY: allauth keeps the codes that it compares in the session; with ``signed_cookies`` that is a cookie, signed
+    and not encrypted: whoever asks for a code needs no message to know it.
+    """
+    if not may_keep_forms(request):
+        raise ImproperlyConfigured("Codes of allauth cannot be kept in signed cookies: change SESSION_ENGINE.")
+
+
 def _is_proved(request: HttpRequest, user: Any, recipient: Recipient) -> bool:
     """Whether what this session had sent to ``recipient`` is approved: by Verify, or by allauth if the code is ours."""
     sent = session.verification_of(request)
@@ -198,8 +224,10 @@ def _is_proved(request: HttpRequest, user: Any, recipient: Recipient) -> bool:
 
 
 def _is_owed(request: HttpRequest, user: Any) -> bool:
-    """Whether ``user`` has a factor and has not passed one in this session."""
-    passed = is_signed_in(request, user) and request.twilio_verify.is_verified  # type: ignore[attr-defined]
+    """Whether ``user`` has a factor and has not passed one in this session, in the last minutes."""
+    # SECURITY: asked again where the code is found right: a session may have been left open since it was sent.
+    access_of: Any = request.twilio_verify  # type: ignore[attr-defined]
+    passed = is_signed_in(request, user) and access_of.has_proved(max_age=settings.step_up_age)
     return not passed and factors.has_factor(user)
 
 

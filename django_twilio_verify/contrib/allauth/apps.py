@@ -8,3 +8,9 @@ class AllauthConfig(AppConfig):
 
     name = "django_twilio_verify.contrib.allauth"
     label = "twilio_verify_allauth"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from . import checks  # noqa: PLC0415
+
+        checks.register_all()

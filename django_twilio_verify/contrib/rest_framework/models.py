@@ -35,6 +35,25 @@ class ProvedToken(models.Model):
         return f"{self.channel} {self.proved_at:%Y-%m-%d}"
 
 
+class SpentLogin(models.Model):
+    """A login of a program that has led to a token, and leads to no second one. Kept until the login has expired.
+
+    ``digest``: SHA-256, in hex, of the random part that the program holds.
+    """
+
+    digest = models.CharField(max_length=64, primary_key=True, editable=False)
+    spent_at = models.DateTimeField(_("used"), db_index=True)
+
+    objects: ClassVar[models.Manager[SpentLogin]] = models.Manager()
+
+    class Meta:
+        verbose_name = _("used login")
+        verbose_name_plural = _("used logins")
+
+    def __str__(self) -> str:
+        return f"{self.spent_at:%Y-%m-%d}"
+
+
 def digest_of(token: Any) -> str:
     """The digest of a token: text, or an object whose text is the token, as DRF's ``Token``."""
     return hashlib.sha256(str(token).encode()).hexdigest()

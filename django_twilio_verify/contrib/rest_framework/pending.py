@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core import signing
+from django.db import IntegrityError, router, transaction
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from ...choices import Purpose, VerificationStatus
@@ -21,6 +24,7 @@ from ...models import Verification
 from ...web import session
 from ...web.client import client_without_session
 from .errors import LoginOver
+from .models import SpentLogin
 
 _SALT = "django_twilio_verify.rest_framework.login"
 
@@ -33,6 +37,8 @@ class PendingLogin:
     client: ClientInfo
     mark: int
     """The session cutoff that the password was accepted after."""
+    digest: str = field(default="", repr=False)
+    """SHA-256 of the login's random part, in hex: what ``spend`` marks as used."""
 
     @property
     def is_over(self) -> bool:
@@ -46,7 +52,7 @@ def begin(user: Any) -> str:
     """
     # SECURITY: a random part, which is to the flows what a session's secret is: answers to a verification count only
     # from whoever holds it.
-    parts = [session.text_of(user), _state_of(user), secrets.token_urlsafe(24), cutoffs.last(user)]
+    parts = [session.text_of(user), _states_of(user)[0], secrets.token_urlsafe(24), cutoffs.last(user)]
     return signing.dumps(parts, salt=_SALT)
 
 
@@ -59,7 +65,10 @@ def resume(request: HttpRequest, text: str) -> PendingLogin:
     except (signing.BadSignature, ValueError, TypeError):
         raise LoginOver from None
     user = get_user_model()._default_manager.filter(pk=key).first()
-    if user is None or not user.is_active or not constant_time_compare(state, _state_of(user)):
+    if user is None or not user.is_active or not _is_state_of(user, state):
+        raise LoginOver
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    if SpentLogin.objects.using(router.db_for_write(SpentLogin)).filter(digest=digest).exists():
         raise LoginOver
     client = replace(client_without_session(request), session=secret)
     # SECURITY: used once: what it led to was proved, and a second proof wants a second password.
@@ -68,12 +77,36 @@ def resume(request: HttpRequest, text: str) -> PendingLogin:
     )
     if proved.exists():
         raise LoginOver
-    login = PendingLogin(user, client, mark)
+    login = PendingLogin(user, client, mark, digest)
     if login.is_over:
         raise LoginOver
     return login
 
 
-def _state_of(user: Any) -> str:
-    """Changes with the password, which so ends logins that wait. SECURITY: a digest: the program reads it."""
-    return hashlib.sha256(user.get_session_auth_hash().encode()).hexdigest()
+def spend(login: PendingLogin) -> None:
+    """Mark the login as used. Raises ``LoginOver`` to all callers but the first, whichever factor each has passed.
+
+    One INSERT, and one DELETE of the marks whose logins have expired.
+    """
+    now, using = timezone.now(), router.db_for_write(SpentLogin)
+    marks = SpentLogin.objects.using(using)
+    marks.filter(spent_at__lt=now - 2 * timedelta(seconds=settings.pending_lifetime)).delete()
+    try:
+        # SECURITY: the primary key lets one caller through. A recovery code leaves no verification that could be asked.
+        with transaction.atomic(using=using):
+            marks.create(digest=login.digest, spent_at=now)
+    except IntegrityError:
+        raise LoginOver from None
+
+
+def _states_of(user: Any) -> list[str]:
+    """What changes with the password, which so ends logins that wait; under ``SECRET_KEY``, then each fallback.
+
+    SECURITY: digests: the program reads the first one.
+    """
+    hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    return [hashlib.sha256(one.encode()).hexdigest() for one in hashes]
+
+
+def _is_state_of(user: Any, state: str) -> bool:
+    return any([constant_time_compare(state, one) for one in _states_of(user)])  # noqa: C419  a list: every key is compared, whichever fits

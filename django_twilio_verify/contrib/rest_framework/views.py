@@ -14,6 +14,7 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
@@ -26,8 +27,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from ...choices import FACTOR_CHANNELS, Channel, CheckOutcome, ConsentMedium, Purpose
-from ...exceptions import ConsentRequired
-from ...flows import challenges, disclosures, factors, recovery, verifications
+from ...exceptions import ConsentRequired, ResetLinkRequired
+from ...flows import challenges, disclosures, factors, recovery, resetholds, verifications
 from ...flows.consent import Act, NewConsent
 from ...flows.factors import Way
 from ...models import Verification
@@ -105,6 +106,9 @@ class LoginView(JsonView):
             return Response({"code": "wrong_password", "detail": _("User name or password is wrong.")}, status=400)
         if not access.judge(user, request._request).owes:
             return self.given_out(user, "")
+        if resetholds.standing(user) is not None:
+            error, url = ResetLinkRequired(), reverse("twilio_verify:reset_held")
+            return Response({"code": error.code, "detail": error.sentence, "url": url}, status=403)
         if not factors.has_factor(user):
             return Response({"code": "enrolment_required", "detail": _("Add a second factor on the site.")}, status=403)
         login = pending.begin(user)
@@ -170,6 +174,7 @@ class LoginCheckView(JsonView):
         return self.through(request, login, verification.channel)
 
     def through(self, request: Request, login: PendingLogin, channel: str) -> Response:
+        pending.spend(login)
         response = self.given_out(login.user, channel)
         # SECURITY: a reset in these moments has deleted the tokens that there were. This one is given to nobody.
         if login.is_over:

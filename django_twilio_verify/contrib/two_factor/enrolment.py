@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from ...choices import Channel, ConsentMedium, Purpose, VerificationStatus
 from ...clientinfo import ClientInfo
-from ...conf import fingerprints
+from ...conf import fingerprints, settings
 from ...exceptions import TwilioVerifyError, VerificationNotFound
 from ...flows import factors, verifications
 from ...flows.consent import Act, NewConsent
@@ -55,7 +55,7 @@ class Enrolment:
 
     def generate_challenge(self) -> None:
         """Have a code sent, and put consent on record with it. Raises what ``verifications.start`` does, and
-        ``PermissionDenied`` for somebody who has not proved the factor that they have.
+        ``PermissionDenied`` for somebody who has not lately proved the factor that they have.
         """
         self._guard()
         client, given = client_from(self.request), self.given
@@ -107,8 +107,10 @@ class Enrolment:
     def _guard(self) -> None:
         # SECURITY: nobody enrolls or agrees in the name of a user as whom they act.
         access.must_be_own_session(self.request)
-        # SECURITY: the wizard turns such people away from its first page, but not from a form that is posted at once.
-        if factors.has_factor(self.user) and not self.request.twilio_verify.is_verified:  # type: ignore[attr-defined]
+        # SECURITY: the wizard turns such people away from its first page, but not from a form that is posted at once;
+        # and as on our own pages, a session that was left open adds nothing: the proof must be one of the last minutes.
+        proved = self.request.twilio_verify.has_proved(max_age=settings.step_up_age)  # type: ignore[attr-defined]
+        if factors.has_factor(self.user) and not proved:
             raise PermissionDenied
 
     def _pending(self, client: ClientInfo) -> Verification | None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import Any
 
 import pytest
+from allauth.account.adapter import get_adapter
+from allauth.core.context import request_context
 from django.contrib.auth import get_user_model
+from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
 from django_twilio_verify.backends.handler import backends
@@ -126,3 +131,42 @@ def test_a_provider_that_refuses(program: Program) -> None:
 def test_nonsense(body: bytes) -> None:
     answer = Client().generic("POST", "/_allauth/browser/v1/auth/signup", body, "application/json")
     assert answer.status_code == 400
+
+
+# ------------------------------------------------------------------------------- codes in the visitor's own cookie
+
+
+@pytest.fixture
+def in_cookies(settings: Any) -> None:
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+
+
+def test_no_code_travels_in_a_signed_cookie(in_cookies: None) -> None:
+    """Whoever asks for a code for somebody else's number must not read it in their own session."""
+    with pytest.raises(ImproperlyConfigured, match="SESSION_ENGINE"):
+        Program("browser").sign_up()
+    assert not outbox and not Verification.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["generate_login_code", "generate_password_reset_code", "generate_email_verification_code"]
+)
+def test_nor_one_of_allauths_own(settings: Any, rf: Any, name: str) -> None:
+    request = rf.get("/")
+    for engine, readable in (("signed_cookies", True), ("db", False)):
+        request.session = import_module(f"django.contrib.sessions.backends.{engine}").SessionStore()
+        with request_context(request):
+            if readable:
+                with pytest.raises(ImproperlyConfigured):
+                    getattr(get_adapter(request), name)()
+            else:
+                assert getattr(get_adapter(request), name)()
+
+
+def test_the_check_says_so(settings: Any) -> None:
+    def said() -> list[str]:
+        return [one.id for one in run_checks() if str(one.id).startswith("twilio_verify_allauth")]
+
+    assert said() == []
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    assert said() == ["twilio_verify_allauth.E001"]

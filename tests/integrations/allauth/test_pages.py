@@ -272,6 +272,20 @@ def test_a_change_wants_a_proof_of_just_now() -> None:
     assert sent["Location"].startswith("/verify/step-up/") and len(outbox) == 1
 
 
+def test_a_proof_that_grew_old_since_the_code_was_sent_changes_no_number(settings: Any) -> None:
+    settings.TWILIO_VERIFY_STEP_UP_AGE = 60
+    make_factor(make_user())
+    browser = Client()
+    browser.post("/accounts/login/", {"login": "ann", "password": PASSWORD})
+    page = browser.post("/verify/challenge/", {}, follow=True)
+    browser.post(page.request["PATH_INFO"], {"code": last_code()})
+    browser.post("/accounts/phone/change/", {"phone": OTHER_PHONE, **agreed()})
+    assert outbox[-1].to == OTHER_PHONE
+    with time_machine.travel(timezone.now() + timedelta(seconds=90)):
+        assert browser.post("/accounts/phone/verify/", {"code": last_code()}).status_code == 403
+    assert [factor.recipient_value for factor in Factor.objects.exclude(confirmed_at=None)] == [PHONE]
+
+
 @pytest.mark.parametrize("way_in", ["signed in", "long ago"])
 def test_a_number_that_was_proved_before_is_no_proof_for_a_later_sign_in(way_in: str) -> None:
     browser = Client()

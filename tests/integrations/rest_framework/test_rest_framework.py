@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,8 @@ from django.utils import timezone
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from django_twilio_verify.contrib.rest_framework.models import ProvedToken
+from django_twilio_verify.backends.locmem import LocMemBackend
+from django_twilio_verify.contrib.rest_framework.models import ProvedToken, SpentLogin
 from django_twilio_verify.contrib.rest_framework.resets import end_tokens
 from django_twilio_verify.flows import recovery, resets
 from django_twilio_verify.models import ConsentEvent
@@ -27,6 +29,7 @@ from tests.factorflows.conftest import World
 from tests.support import PASSWORD, PHONE, code_path, last_code, make_factor, make_user, race, sign_in, wrong_code
 
 pytestmark = pytest.mark.django_db
+OLD_KEY = "the old secret key of this site"
 
 
 @pytest.fixture
@@ -297,6 +300,70 @@ def test_a_recovery_code(api: APIClient) -> None:
     assert spent.status_code == 400
 
 
+def test_a_login_leads_to_one_token(api: APIClient) -> None:
+    """By whichever factor: a recovery code leaves no verification that would tell that the login is used."""
+    ann = make_user()
+    make_factor(ann)
+    first, second = recovery.issue(ann)[:2]
+    login, verification = begun(api)
+    assert post(api, "login/check/", login=login, recovery_code=first).status_code == 200
+    for answer in (
+        {"recovery_code": first},
+        {"recovery_code": second},
+        {"verification": verification, "code": last_code()},
+    ):
+        refused = post(api, "login/check/", login=login, **answer)
+        assert (refused.status_code, refused.data["code"]) == (401, "login_over"), answer
+    fresh = password(api).data["login"]
+    assert post(api, "login/check/", login=fresh, recovery_code=second).status_code == 200, "the code was not spent"
+
+
+class Rival(LocMemBackend):
+    """Does somebody else's work while the provider is asked about a code."""
+
+    work: Callable[[], Any] | None = None
+
+    def check(self, *args: Any, **kwargs: Any) -> Any:
+        work, Rival.work = Rival.work, None
+        if work is not None:
+            work()
+        return super().check(*args, **kwargs)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_factors_at_one_instant_one_gets_the_token(api: APIClient, settings: Any) -> None:
+    settings.TWILIO_VERIFY_BACKENDS = {"default": {"BACKEND": f"{__name__}.Rival"}}
+    ann = make_user()
+    make_factor(ann)
+    [code, *_] = recovery.issue(ann)
+    login, verification = begun(api)
+    won: list[int] = []
+    Rival.work = lambda: won.append(post(APIClient(), "login/check/", login=login, recovery_code=code).status_code)
+    lost = post(api, "login/check/", login=login, verification=verification, code=last_code())
+    assert won == [200]
+    assert (lost.status_code, lost.data["code"]) == (401, "login_over")
+
+
+def test_used_logins_are_forgotten_once_they_have_expired(api: APIClient) -> None:
+    make_factor(make_user())
+    token_of(api)
+    with time_machine.travel(timezone.now() + timedelta(hours=2)):
+        token_of(api)
+        assert SpentLogin.objects.count() == 1
+
+
+@pytest.mark.parametrize(("fallbacks", "status"), [([OLD_KEY], 200), ([], 401)])
+def test_a_login_outlives_the_rotation_of_the_secret_key(
+    api: APIClient, settings: Any, fallbacks: list[str], status: int
+) -> None:
+    settings.SECRET_KEY = OLD_KEY
+    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k1", "an own secret of this site, long enough")]
+    make_factor(make_user())
+    login, verification = begun(api)
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "the new secret key of this site", fallbacks
+    assert post(api, "login/check/", login=login, verification=verification, code=last_code()).status_code == status
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -464,6 +531,22 @@ def test_tokens_end_with_the_factors_that_a_reset_takes(api: APIClient) -> None:
     resets.request(ann, reason="Lost all", actor="sue", at_once=True, link=lambda token: token)
     assert not ProvedToken.objects.exists() and Token.objects.get() == theirs
     assert api.get("/api/orders/", headers={"authorization": f"Token {token}"}).status_code in (401, 403)
+
+
+@pytest.mark.parametrize("policy", ["enrolled", "everyone"])
+def test_the_password_of_before_a_reset_opens_nothing(api: APIClient, settings: Any, policy: str) -> None:
+    settings.TWILIO_VERIFY_REQUIRED_FOR = policy
+    ann = make_user()
+    make_factor(ann)
+    old = Token.objects.create(user=ann)
+    resets.request(ann, reason="Lost all", actor="sue", at_once=True, link=lambda token: token)
+    held = password(api)
+    assert (held.status_code, held.data["code"]) == (403, "reset_link_required")
+    for header in (basic(), f"Token {old}"):
+        assert api.get("/api/orders/", headers={"authorization": header}).status_code == 401
+    ann.set_password(PASSWORD)  # the same word, by the site's own mailed link: another hash
+    ann.save()
+    assert password(api).status_code == (200 if policy == "enrolled" else 403)
 
 
 def test_a_proof_is_not_younger_for_a_clock_that_was_put_back(api: APIClient) -> None:

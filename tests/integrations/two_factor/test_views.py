@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.auth import get_user_model
 from django.core.checks import run_checks
 from django.test import Client, override_settings
 from django.utils import timezone
@@ -354,3 +356,29 @@ def test_a_method_of_another_app_is_an_error_of_the_checks():
     finally:
         methods.register_all()
     assert not [one for one in run_checks() if one.id.startswith("twilio_verify_two")]
+
+
+@pytest.mark.parametrize("url", [SETUP, OWN_SETUP])
+def test_an_old_proof_adds_no_factor(client, url):
+    """A session that was left open: neither the wizard's steps nor a form that is posted at once."""
+    make_user()
+    login(client)
+    wizard = Wizard(client, url)
+    digest = wizard.choose("sms")
+    wizard.post("sms_address", number=PHONE, disclosure=digest, consent="on")
+    # Meanwhile there is a factor from elsewhere, and this session has passed one, long ago.
+    make_factor(get_user_model().objects.get(), OTHER_PHONE)
+    session = client.session
+    passed = {"passed": True, "at": int(time.time()) - 700, "channel": "sms"}
+    session["_twilio_verify_settled"] = {**session["_twilio_verify_settled"], **passed}
+    session.save()
+    sent, code = len(outbox), last_code()
+    for step, values in (
+        ("validation", {"token": code}),
+        ("sms_address", {"number": PHONE, "disclosure": digest, "consent": "on"}),
+    ):
+        answer = wizard.post(step, **values)
+        if url == OWN_SETUP:
+            assert answer["Location"].startswith("/verify/step-up/")
+        assert len(outbox) == sent
+        assert [one.recipient_value for one in Factor.objects.all()] == [OTHER_PHONE], (step, answer.status_code)

@@ -34,4 +34,15 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "proved tokens",
             },
         ),
+        migrations.CreateModel(
+            name="SpentLogin",
+            fields=[
+                ("digest", models.CharField(editable=False, max_length=64, primary_key=True, serialize=False)),
+                ("spent_at", models.DateTimeField(db_index=True, verbose_name="used")),
+            ],
+            options={
+                "verbose_name": "used login",
+                "verbose_name_plural": "used logins",
+            },
+        ),
     ]

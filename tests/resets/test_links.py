@@ -1,0 +1,462 @@
+"""After a reset: the password of before neither signs in nor enrols, until the mailed link or a new password."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import time_machine
+from asgiref.sync import async_to_sync
+from django.contrib.auth.hashers import make_password
+from django.core import mail
+from django.core.management import CommandError, call_command
+from django.test import AsyncClient, Client
+from django.utils import timezone
+
+from django_twilio_verify.choices import AuditKind, Purpose
+from django_twilio_verify.exceptions import ResetLinkRequired
+from django_twilio_verify.flows import devicefactors, factors, phonebook, resets, verifications
+from django_twilio_verify.flows.resets import ResetRefused
+from django_twilio_verify.models import AuditEvent, Factor, FactorReset
+from django_twilio_verify.recipients import Recipient
+from django_twilio_verify.urls import urlpatterns
+from tests.support import (
+    OTHER_PHONE,
+    PASSWORD,
+    PHONE,
+    agree,
+    code_path,
+    last_code,
+    make_client,
+    make_factor,
+    make_user,
+    sign_in,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SITE = "https://shop.example"
+HELD = "/verify/reset/check-email/"
+
+
+@pytest.fixture
+def ann() -> Any:
+    person = make_user("ann", email="ann@example.org")
+    make_factor(person, PHONE)
+    return person
+
+
+@pytest.fixture
+def staff() -> Any:
+    return make_user("sue", is_staff=True, is_superuser=True)
+
+
+def reset(user: Any, staff: Any = None, **options: Any) -> resets.Requested:
+    """All factors of ``user`` are gone now."""
+    given = {"by": staff, "actor": "" if staff else "helpdesk", "at_once": True, **options}
+    return resets.request(user, reason="lost", link=lambda token: f"{SITE}/verify/reset/{token}/", **given)
+
+
+def link() -> str:
+    """The path of the enrolment link in the newest letter."""
+    found = re.search(rf"{SITE}(/verify/reset/[\w-]{{43}}/enrol/)", str(mail.outbox[-1].body))
+    assert found, mail.outbox[-1].body
+    return found.group(1)
+
+
+def token() -> str:
+    return link().split("/")[-3]
+
+
+def enrol(client: Client, number: str = OTHER_PHONE) -> Any:
+    """Press through the page of a text message; the answer to the code, or to whatever came first."""
+    page = client.get("/verify/enrol/sms/")
+    if page.status_code != 200:
+        return page
+    digest = re.search(r'name="disclosure" value="(\w+)"', page.content.decode())
+    assert digest
+    sent = client.post("/verify/enrol/sms/", {"number": number, "consent": "on", "disclosure": digest[1]})
+    return client.post(code_path(sent), {"code": last_code()})
+
+
+def is_signed_in(client: Client) -> bool:
+    return "_auth_user_id" in client.session
+
+
+# ------------------------------------------------------------------------------------------- the old password
+
+
+@pytest.mark.parametrize("policy", ["enrolled", "everyone", "staff"])
+@pytest.mark.parametrize("grace", [0, 30])
+@pytest.mark.parametrize("door", ["/login/", "/admin/login/"])
+def test_the_old_password_opens_nothing(ann: Any, settings: Any, policy: str, grace: int, door: str) -> None:
+    settings.TWILIO_VERIFY_REQUIRED_FOR, settings.TWILIO_VERIFY_GRACE_DAYS = policy, grace
+    type(ann).objects.filter(pk=ann.pk).update(is_staff=True)
+    reset(ann)
+    thief = Client()
+    sign_in(thief, url=door)
+    assert not is_signed_in(thief)
+    assert thief.get("/account/").status_code == 302
+    page = thief.get("/verify/challenge/", follow=True)
+    assert page.redirect_chain[-1][0].startswith(HELD)
+    assert "Check your email" in page.content.decode() and "ann" not in page.content.decode()
+    enrol(thief)
+    assert not Factor.objects.filter(user=ann).exists() and not is_signed_in(thief)
+
+
+def test_the_session_engine_does_not_matter(ann: Any, settings: Any) -> None:
+    for engine in ("db", "cache", "cached_db", "signed_cookies", "file"):
+        settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+        if not Factor.objects.filter(user=ann).exists():
+            make_factor(ann, PHONE, agreed=False)
+        reset(ann)
+        thief = Client()
+        sign_in(thief)
+        assert thief.get("/account/").status_code == 302, engine
+        assert enrol(thief)["Location"].startswith(HELD), engine
+
+
+def test_no_page_of_this_app_enrols(ann: Any) -> None:
+    """Every address of the app, by GET and POST, page and JSON: none makes a factor or signs in."""
+    reset(ann)
+    thief = Client(raise_request_exception=False)
+    sign_in(thief)
+    names = [str(one.pattern) for one in urlpatterns]
+    for route in names:
+        path = "/verify/" + re.sub(r"<\w+:(\w+)>", _example, route)
+        if "cancel/" in path and "challenge" in path:
+            continue  # signs out
+        for accept in ("text/html", "application/json"):
+            for ask in (thief.get, thief.post):
+                answer = ask(path, headers={"accept": accept})
+                assert answer.status_code < 500, (path, answer.status_code)
+        assert not Factor.objects.filter(user=ann).exists() and not is_signed_in(thief), path
+        if not thief.session.get("_twilio_verify_pending"):
+            sign_in(thief)
+    assert len(names) > 50
+
+
+def _example(found: re.Match[str]) -> str:
+    names = {"factor": "1", "browser": "1", "event": "1", "verification": "00000000-0000-4000-8000-000000000000"}
+    return names.get(found[1], "sms" if found[1] == "channel" else "x")
+
+
+def test_programs_are_told_in_json(ann: Any) -> None:
+    reset(ann)
+    thief = Client()
+    sign_in(thief)
+    for path in ("/verify/enrol/", "/verify/", "/verify/enrol/totp/", "/verify/recovery-codes/"):
+        answer = thief.get(path, headers={"accept": "application/json"})
+        assert answer.status_code == 403
+        assert (answer.json()["code"], answer.json()["url"]) == ("reset_link_required", HELD)
+
+
+def test_the_apps_own_phone_is_refused(ann: Any, settings: Any) -> None:
+    settings.TWILIO_VERIFY_PUSH_APP = "Acme"
+    reset(ann)
+    thief = Client()
+    sign_in(thief)
+    answer = thief.post("/verify/access-token/", json.dumps({}), content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (403, "reset_link_required")
+
+
+def test_async_views_are_behind_it_too(ann: Any) -> None:
+    reset(ann)
+
+    async def attack() -> tuple[int, str]:
+        thief = AsyncClient()
+        await thief.post("/login/", {"username": "ann", "password": PASSWORD})
+        return (await thief.get("/account/")).status_code, (await thief.get("/verify/enrol/"))["Location"]
+
+    status, location = async_to_sync(attack)()
+    assert status == 302 and location.startswith(HELD)
+
+
+def test_the_flows_refuse_by_themselves(ann: Any) -> None:
+    """Whichever page, of ours or of another app, calls them."""
+    reset(ann)
+    client = make_client()
+    agree(OTHER_PHONE, user=ann)
+    own = {"client": client, "user": ann}
+    sent = verifications.start(recipient=OTHER_PHONE, channel="sms", purpose=Purpose.ENROL, **own)
+    assert verifications.check(sent.verification, code=last_code(), **own).approved
+    with pytest.raises(ResetLinkRequired):
+        factors.confirm(sent.verification)
+    with pytest.raises(ResetLinkRequired):
+        factors.attach(sent.verification.pk, **own)
+    with pytest.raises(ResetLinkRequired):
+        phonebook.proved(ann, Recipient.phone(OTHER_PHONE))
+    for begin in (devicefactors.begin_totp, devicefactors.begin_passkey, devicefactors.begin_push):
+        with pytest.raises(ResetLinkRequired):
+            begin(ann, client, name="x")
+    assert not Factor.objects.filter(user=ann).exists()
+
+
+def test_what_was_proved_just_before_enrols_nothing_after(ann: Any) -> None:
+    """The reset falls between the approval and the factor's row."""
+    own = {"client": make_client(), "user": ann}
+    agree(OTHER_PHONE, user=ann)
+    sent = verifications.start(recipient=OTHER_PHONE, channel="sms", purpose=Purpose.ENROL, **own)
+    verifications.check(sent.verification, code=last_code(), **own)
+    reset(ann)
+    with pytest.raises(ResetLinkRequired):
+        factors.confirm(sent.verification)
+
+
+# --------------------------------------------------------------------------------------------------- the link
+
+
+def test_link_and_password_enrol_once(ann: Any, staff: Any) -> None:
+    reset(ann, staff)
+    path = link()
+    owner = Client()
+    asked = owner.get(path)
+    assert asked.status_code == 200 and "Sign in with your password" in asked.content.decode()
+    assert asked["Cache-Control"] == "no-store, private" and "ann" not in asked.content.decode()
+    assert f"/login/?next={quote(path, safe='')}" in asked.content.decode()
+    sign_in(owner, url=f"/login/?next={path}")
+    assert owner.get(path).status_code == 200 and FactorReset.objects.get().link_opened_at is None
+    assert owner.post(path)["Location"] == "/verify/enrol/"
+    done = enrol(owner)
+    assert done.status_code == 200 and "recovery" in done.content.decode()
+    assert is_signed_in(owner) and owner.get("/account/").status_code == 200
+    row = FactorReset.objects.get()
+    assert row.held_for is None and row.released_at is not None
+    kinds = list(AuditEvent.objects.order_by("pk").values_list("kind", flat=True))
+    assert kinds == [AuditKind.RESET_ASKED, AuditKind.RESET_DONE, AuditKind.RESET_OPENED]
+    # From here on it is the new factor that is owed, and the link is dead.
+    thief = Client()
+    sign_in(thief)
+    assert thief.get("/verify/challenge/").status_code == 200
+    assert thief.post(path).status_code == 410
+
+
+def test_who_signs_in_first_is_led_back_to_the_link(ann: Any) -> None:
+    reset(ann)
+    owner = Client()
+    sign_in(owner, url=f"/login/?next={link()}")
+    assert owner.get(f"/verify/enrol/?next={link()}")["Location"] == link()
+
+
+def test_the_link_alone_signs_nobody_in(ann: Any) -> None:
+    reset(ann)
+    finder = Client()
+    assert finder.post(link()).status_code == 403
+    assert not is_signed_in(finder) and FactorReset.objects.get().link_opened_at is None
+    ben = make_user("ben")
+    for name in ("ben",):
+        sign_in(finder, name)
+        assert finder.get(link()).status_code == 403 and finder.post(link()).status_code == 403
+    assert FactorReset.objects.get().link_opened_at is None and not Factor.objects.filter(user=ben).exists()
+
+
+def test_opening_it_lets_no_other_session_enrol(ann: Any) -> None:
+    reset(ann)
+    path = link()
+    owner, thief = Client(), Client()
+    sign_in(owner)
+    sign_in(thief)
+    assert owner.post(path).status_code == 302
+    assert enrol(thief)["Location"].startswith(HELD)
+    assert thief.post(path).status_code == 410
+    assert not Factor.objects.exists()
+    assert enrol(owner).status_code == 200
+
+
+def test_a_sign_in_that_waited_too_long_may_begin_again(ann: Any) -> None:
+    """The password is typed again in the browser that opened the link: another session to the flows, the same one.
+
+    Where the site keeps something in the session, which would else end with the sign-in.
+    """
+    reset(ann)
+    owner = Client()
+    kept = owner.session
+    kept["basket"] = 1
+    kept.save()
+    sign_in(owner)
+    owner.post(link())
+    with time_machine.travel(timezone.now() + timedelta(hours=1)):
+        assert owner.get("/verify/challenge/").status_code == 302, "it has waited too long"
+        sign_in(owner)
+        assert enrol(owner).status_code == 200
+    assert Factor.objects.filter(user=ann).exists()
+
+
+def test_of_two_browsers_one_opens_it(ann: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rival opens it after this request has looked and before it writes."""
+    reset(ann)
+    first, second = Client(), Client()
+    sign_in(first)
+    sign_in(second)
+    path, seam, answers = link(), resets.session_fingerprint, []
+
+    def meanwhile(client: Any) -> str:
+        monkeypatch.setattr(resets, "session_fingerprint", seam)
+        answers.append(second.post(path).status_code)
+        return seam(client)
+
+    monkeypatch.setattr(resets, "session_fingerprint", meanwhile)
+    answers.append(first.post(path).status_code)
+    assert answers == [302, 410]
+    assert enrol(first)["Location"].startswith(HELD) and enrol(second).status_code == 200
+
+
+def test_it_expires(ann: Any, settings: Any) -> None:
+    settings.TWILIO_VERIFY_RESET_LINK_HOURS = 5
+    reset(ann)
+    path = link()
+    with time_machine.travel(timezone.now() + timedelta(hours=5, seconds=1)):
+        owner = Client()
+        sign_in(owner)
+        assert owner.get(path).status_code == 410 and owner.post(path).status_code == 410
+        assert enrol(owner)["Location"].startswith(HELD)
+
+
+@pytest.mark.parametrize("given", ["x", "x" * 43, "%00", "a" * 3000])
+def test_another_link_is_none(ann: Any, given: str) -> None:
+    reset(ann)
+    row = FactorReset.objects.get()
+    owner = Client()
+    sign_in(owner)
+    for guess in (given, str(row.link_digest), row.cancel_digest):
+        path = f"/verify/reset/{guess}/enrol/"
+        assert owner.get(path).status_code == owner.post(path).status_code == 404
+
+
+def test_neither_table_nor_audit_nor_log_holds_it(ann: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", logger="django_twilio_verify")
+    reset(ann)
+    secret = token()
+    assert len(secret) == 43  # 256 bits
+    stored = str(list(FactorReset.objects.values())) + str(list(AuditEvent.objects.values()))
+    assert secret not in stored and secret not in caplog.text
+    assert secret not in repr(resets.send_link(FactorReset.objects.get().pk, actor="x"))
+
+
+def test_the_scheduled_command_mails_it_too(ann: Any, staff: Any) -> None:
+    reset(ann, staff, at_once=False)
+    with time_machine.travel(timezone.now() + timedelta(hours=25)):
+        out = StringIO()
+        call_command("reset_factors", "--due", stdout=out)
+        path = link()
+        assert token() not in out.getvalue()
+        owner = Client()
+        sign_in(owner)
+        assert owner.post(path).status_code == 302 and enrol(owner).status_code == 200
+
+
+# --------------------------------------------------------------------------------------------- a new password
+
+
+def test_a_new_password_is_as_good(ann: Any, settings: Any) -> None:
+    reset(ann)
+    ann.set_password("another horse")
+    ann.save()
+    owner = Client()
+    owner.post("/login/", {"username": "ann", "password": "another horse"})
+    assert owner.get("/account/").status_code == 200, "no factor is demanded of her"
+    settings.TWILIO_VERIFY_REQUIRED_FOR = "everyone"
+    second = Client()
+    second.post("/login/", {"username": "ann", "password": "another horse"})
+    assert enrol(second).status_code == 200
+    path = link_of(mail.outbox)
+    assert second.post(path).status_code == 410, "the link is of no use any more"
+
+
+def link_of(letters: list[Any]) -> str:
+    bodies = "\n".join(str(one.body) for one in letters)
+    found = re.search(rf"{SITE}(/verify/reset/[\w-]{{43}}/enrol/)", bodies)
+    assert found
+    return found[1]
+
+
+def test_a_password_that_is_only_hashed_anew_is_the_old_one(ann: Any, settings: Any) -> None:
+    """SECURITY: Django does that at a sign-in, of whoever knows the password of before."""
+    settings.TWILIO_VERIFY_TRUST_DAYS = 0
+    settings.PASSWORD_HASHERS = [
+        "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+        "django.contrib.auth.hashers.MD5PasswordHasher",
+    ]
+    type(ann).objects.filter(pk=ann.pk).update(password=make_password(PASSWORD, hasher="md5"))
+    ann.refresh_from_db()
+    reset(ann)
+    for _time in range(2):
+        thief = Client()
+        sign_in(thief)
+        assert thief.get("/account/").status_code == 302 and enrol(thief)["Location"].startswith(HELD)
+    ann.refresh_from_db()
+    assert ann.password.startswith("pbkdf2"), "it was written anew"
+
+
+# -------------------------------------------------------------------------------------------- sent once more
+
+
+def test_a_new_link_ends_the_old_one_and_its_opening(ann: Any, staff: Any) -> None:
+    reset(ann)
+    old = link()
+    thief = Client()
+    sign_in(thief)
+    assert thief.post(old).status_code == 302
+    sent = resets.send_link(FactorReset.objects.get().pk, by=staff)
+    assert (sent.letters, sent.link) == (1, "")
+    assert mail.outbox[-1].subject == "Acme: set up two-step verification again"
+    assert enrol(thief)["Location"].startswith(HELD), "what was opened before is over"
+    owner = Client()
+    sign_in(owner)
+    assert owner.get(old).status_code == 404
+    assert owner.post(link()).status_code == 302 and enrol(owner).status_code == 200
+    last = AuditEvent.objects.filter(kind=AuditKind.RESET_LINK).get()
+    assert last.actor_label == "sue"
+    with pytest.raises(ResetRefused) as refused:
+        resets.send_link(FactorReset.objects.get().pk, by=staff)
+    assert refused.value.code == "released"
+
+
+def test_no_link_before_it_is_done_or_without_a_reset(ann: Any, staff: Any) -> None:
+    waiting = reset(ann, staff, at_once=False).reset
+    for pk in (waiting.pk, 999_999):
+        with pytest.raises(ResetRefused) as refused:
+            resets.send_link(pk, by=staff)
+        assert refused.value.code == "released"
+
+
+def test_an_account_without_an_address(staff: Any) -> None:
+    """Staff hands it over: told once to whoever asked at once, and never by a scheduled command."""
+    ben = make_user("ben")
+    make_factor(ben)
+    given = reset(ben, staff)
+    assert given.letters == 0 and given.link.startswith(f"{SITE}/verify/reset/") and given.link not in repr(given)
+    owner = Client()
+    sign_in(owner, "ben")
+    assert owner.post(given.link.removeprefix(SITE)).status_code == 302
+    assert enrol(owner).status_code == 200
+    reset(ben, staff, at_once=False)
+    with time_machine.travel(timezone.now() + timedelta(hours=25)):
+        out, err = StringIO(), StringIO()
+        call_command("reset_factors", "--due", stdout=out, stderr=err)
+        assert "/enrol/" not in out.getvalue() + err.getvalue() and "--link" in err.getvalue()
+        assert FactorReset.objects.latest("pk").link_digest is None
+        out = StringIO()
+        call_command("reset_factors", "ben", "--link", by="Sue", stdout=out)
+        found = re.search(rf"{SITE}(\S+/enrol/)", out.getvalue())
+        assert found
+        second = Client()
+        sign_in(second, "ben")
+        assert second.post(found[1]).status_code == 302
+    with pytest.raises(CommandError, match="needs no link"):
+        call_command("reset_factors", "sue", "--link", by="Sue")
+
+
+def test_a_factor_that_staff_imported_is_owed_instead(ann: Any) -> None:
+    """The hold is for accounts without a factor."""
+    reset(ann)
+    make_factor(ann, OTHER_PHONE)
+    owner = Client()
+    sign_in(owner)
+    owner.post(code_path(owner.post("/verify/challenge/")), {"code": last_code()})
+    assert owner.get("/account/").status_code == 200
+    assert enrol(owner, PHONE).status_code == 302 and Factor.objects.filter(user=ann).count() == 2
