@@ -30,12 +30,12 @@ from ...exceptions import BackendUnavailable, ConsentRequired, InvalidRecipient,
 from ...flows import consent, disclosures, factors, phonebook, verifications
 from ...flows.consent import Act
 from ...recipients import Recipient
-from ...web import access, stepup
+from ...web import access
 from ...web.client import client_from
 from ...web.session import is_signed_in
-from ...web.stepup import Proof
 from . import session
 from .forms import OwnCodeMixin
+from .freshness import require_fresh_proof
 
 _ASKS_FOR_A_NUMBER = (
     "account_signup",
@@ -76,11 +76,12 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
             phonebook.claim(user, recipient, channel=self.phone_channel)
 
     def set_phone_verified(self, user: Any, phone: str) -> None:
-        """allauth has found the code right. Raises ``PermissionDenied`` if the code did not go to ``phone``, and for
-        somebody who is signed in and has a factor that this session has not passed.
+        """allauth has found the code right. Raises ``PermissionDenied`` if the code did not go to ``phone``, and
+        ``ImmediateHttpResponse`` for a user who is signed in and has a factor that was not proved lately.
         """
         request = context.request
         recipient = Recipient.phone(phone)
+        require_fresh_proof(request)
         # SECURITY: by our own record: allauth's state of the session may name another number by now.
         if not _is_proved(request, user, recipient):
             raise PermissionDenied("The code was not sent to this number.")
@@ -150,8 +151,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         with the way to a fresh proof for somebody who is signed in and changes what protects the account.
         """
         request = context.request
-        if (elsewhere := _demanded(request)) is not None:
-            raise ImmediateHttpResponse(elsewhere)
+        require_fresh_proof(request)
         try:
             self._send(request, user, Recipient.phone(phone), code)
         except exceptions.RateLimited as error:
@@ -205,13 +205,6 @@ def _is_owed(request: HttpRequest, user: Any) -> bool:
     """Whether ``user`` has a factor and has not passed one in this session."""
     passed = is_signed_in(request, user) and request.twilio_verify.is_verified  # type: ignore[attr-defined]
     return not passed and factors.has_factor(user)
-
-
-def _demanded(request: HttpRequest) -> HttpResponse | None:
-    """The way to the proof that our own pages would ask for before a number is added; ``None`` if it was given."""
-    if not request.user.is_authenticated or not factors.has_factor(request.user):
-        return None
-    return stepup.demand(request, Proof(settings.step_up_age))
 
 
 def _is_ours(form: Any) -> bool:

@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from ...choices import Channel, ConsentMedium, Purpose, VerificationStatus
 from ...clientinfo import ClientInfo
-from ...conf import fingerprints
+from ...conf import fingerprints, settings
 from ...exceptions import TwilioVerifyError, VerificationNotFound
 from ...flows import consent, factors, verifications
 from ...flows.consent import Act
@@ -78,7 +78,10 @@ class Enrolment:
 
     @sensitive_variables("token")
     def verify_token(self, token: Any) -> bool:
-        """Whether ``token`` is the code that was sent, to one call."""
+        """Whether ``token`` is the code that was sent, to one call. Raises ``PermissionDenied`` as
+        ``generate_challenge``.
+        """
+        self._guard()  # before the code is judged: it is good after the way round by a fresh proof
         client = client_from(self.request)
         current = self._pending(client)
         if current is None:
@@ -107,8 +110,10 @@ class Enrolment:
         self.proved_by = self._proved.channel
 
     def _guard(self) -> None:
-        # SECURITY: the wizard turns such people away from its first page, but not from a form that is posted at once.
-        if factors.has_factor(self.user) and not self.request.twilio_verify.is_verified:  # type: ignore[attr-defined]
+        # SECURITY: the wizard turns such people away from its first page, but not from a form that is posted at once,
+        # nor from one whose first page was opened with a proof that is old by now.
+        access = self.request.twilio_verify  # type: ignore[attr-defined]
+        if factors.has_factor(self.user) and not access.has_proved(max_age=settings.step_up_age):
             raise PermissionDenied
 
     def _pending(self, client: ClientInfo) -> Verification | None:

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from two_factor.views import SetupView as StockSetupView
 
+from ...conf import settings
 from ...exceptions import TwilioVerifyError
+from ...flows import factors
+from ...web import stepup
+from ...web.stepup import Proof
 from .methods import VerifyMethod
 
 
 class SetupView(StockSetupView):  # untyped
     """django-two-factor-auth's, under its own name: the prefix of its fields is made of that."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """As our own pages that add a factor: who has one proves it first, within ``STEP_UP_AGE``."""
+        if request.user.is_authenticated and factors.has_factor(request.user):
+            elsewhere = stepup.demand(request, Proof(settings.step_up_age))
+            if elsewhere is not None:
+                return elsewhere
+        return super().dispatch(request, *args, **kwargs)
 
     def render_next_step(self, form: Any, **kwargs: Any) -> HttpResponse:
         """On to the code, once one is sent; else the address step again, with the reason."""
