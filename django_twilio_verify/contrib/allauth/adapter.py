@@ -30,12 +30,12 @@ from ...exceptions import BackendUnavailable, ConsentRequired, InvalidRecipient,
 from ...flows import consent, disclosures, factors, phonebook, verifications
 from ...flows.consent import Act, NewConsent
 from ...recipients import Recipient
-from ...web import access, stepup
+from ...web import access
 from ...web.client import client_from
 from ...web.session import is_signed_in, may_keep_forms
-from ...web.stepup import Proof
 from . import session
 from .forms import OwnCodeMixin
+from .freshness import require_fresh_proof
 
 _ASKS_FOR_A_NUMBER = (
     "account_signup",
@@ -77,12 +77,13 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
             phonebook.claim(user, recipient, channel=self.phone_channel)
 
     def set_phone_verified(self, user: Any, phone: str) -> None:
-        """allauth has found the code right. Raises ``PermissionDenied`` if the code did not go to ``phone``, and for
-        somebody who is signed in and has a factor that this session has not passed.
+        """allauth has found the code right. Raises ``PermissionDenied`` if the code did not go to ``phone``, and
+        ``ImmediateHttpResponse`` for a user who is signed in and has a factor that was not proved lately.
         """
         request = context.request
         access.must_be_own_session(request)
         recipient = Recipient.phone(phone)
+        require_fresh_proof(request)
         # SECURITY: by our own record: allauth's state of the session may name another number by now.
         if not _is_proved(request, user, recipient):
             raise PermissionDenied("The code was not sent to this number.")
@@ -169,8 +170,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         """
         request = context.request
         access.must_be_own_session(request)
-        if (elsewhere := _demanded(request)) is not None:
-            raise ImmediateHttpResponse(elsewhere)
+        require_fresh_proof(request)
         try:
             self._send(request, user, Recipient.phone(phone), code)
         except exceptions.RateLimited as error:
@@ -229,13 +229,6 @@ def _is_owed(request: HttpRequest, user: Any) -> bool:
     access_of: Any = request.twilio_verify  # type: ignore[attr-defined]
     passed = is_signed_in(request, user) and access_of.has_proved(max_age=settings.step_up_age)
     return not passed and factors.has_factor(user)
-
-
-def _demanded(request: HttpRequest) -> HttpResponse | None:
-    """The way to the proof that our own pages would ask for before a number is added; ``None`` if it was given."""
-    if not request.user.is_authenticated or not factors.has_factor(request.user):
-        return None
-    return stepup.demand(request, Proof(settings.step_up_age))
 
 
 def _is_ours(form: Any) -> bool:

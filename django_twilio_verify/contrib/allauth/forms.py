@@ -15,6 +15,7 @@ from ...flows import verifications
 from ...web.client import client_from
 from ...web.wording import sentence_for
 from . import session
+from .freshness import require_fresh_proof
 
 
 class OwnCodeMixin(forms.Form):
@@ -40,6 +41,8 @@ class VerifyPhoneForm(OwnCodeMixin, StockVerifyPhoneForm):  # type: ignore[misc,
     """``ACCOUNT_FORMS["verify_phone"]``."""
 
     def clean_code(self) -> str:
+        # SECURITY: before the code is judged, which is good after the way round by a fresh proof.
+        require_fresh_proof(context.request)
         code = super().clean_code()
         # SECURITY: as allauth's own: the number may have become another account's since.
         phone_already_exists(self.user, self.phone, always_raise=True)

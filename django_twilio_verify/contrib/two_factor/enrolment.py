@@ -76,7 +76,10 @@ class Enrolment:
 
     @sensitive_variables("token")
     def verify_token(self, token: Any) -> bool:
-        """Whether ``token`` is the code that was sent, to one call."""
+        """Whether ``token`` is the code that was sent, to one call. Raises ``PermissionDenied`` as
+        ``generate_challenge``.
+        """
+        self._guard()  # before the code is judged: it is good after the way round by a fresh proof
         client = client_from(self.request)
         current = self._pending(client)
         if current is None:

@@ -184,6 +184,20 @@ def test_a_lost_factor_is_not_offered(ann, device):
     assert not list(devices_for_user(ann))
 
 
+@pytest.mark.parametrize("change", [{"lost_at": "2026-11-20T12:00:00Z"}, {"confirmed_at": None}, {"user": "eve"}])
+def test_a_code_of_a_factor_that_is_gone_is_refused(ann, device, change):
+    device.generate_challenge()
+    code, sent = last_code(), len(outbox)
+    values = {name: make_user("eve") if value == "eve" else value for name, value in change.items()}
+    Factor.objects.filter(pk=device.factor_id).update(**values, default_for=None)
+    assert not device.verify_token(code)
+    assert "removed or changed" in device.problem
+    Verification.objects.update(status="expired", pending_key=None)
+    VerifyDevice.objects.update(last_generated_timestamp=None)
+    again = VerifyDevice.objects.get()
+    assert again.generate_challenge() and len(outbox) == sent
+
+
 def test_deleting_the_device_removes_the_factor(ann, device):
     make_factor(ann, EMAIL, channel="email")
     device.delete()

@@ -20,13 +20,24 @@ from rest_framework.test import APIClient
 from django_twilio_verify.backends.locmem import LocMemBackend
 from django_twilio_verify.contrib.rest_framework.models import ProvedToken, SpentLogin
 from django_twilio_verify.contrib.rest_framework.resets import end_tokens
-from django_twilio_verify.flows import recovery, resets
-from django_twilio_verify.models import ConsentEvent
+from django_twilio_verify.flows import devicefactors, recovery, resets
+from django_twilio_verify.models import ConsentEvent, Factor
 from django_twilio_verify.signals import second_factor_passed, verification_approved
 from django_twilio_verify.testing import outbox
 from django_twilio_verify.web import othersessions
 from tests.factorflows.conftest import World
-from tests.support import PASSWORD, PHONE, code_path, last_code, make_factor, make_user, race, sign_in, wrong_code
+from tests.support import (
+    EMAIL,
+    PASSWORD,
+    PHONE,
+    code_path,
+    last_code,
+    make_factor,
+    make_user,
+    race,
+    sign_in,
+    wrong_code,
+)
 
 pytestmark = pytest.mark.django_db
 OLD_KEY = "the old secret key of this site"
@@ -96,6 +107,36 @@ def test_a_token_by_two_factors(api: APIClient) -> None:
     with time_machine.travel(timezone.now() + timedelta(seconds=301)):
         assert api.get("/api/lately/", headers={"authorization": f"Token {token}"}).status_code == 401
         assert api.get("/api/orders/", headers={"authorization": f"Token {token}"}).status_code == 200
+
+
+@pytest.mark.parametrize("channel", ["sms", "push"])
+@pytest.mark.parametrize("state", ["removed", "lost"])
+def test_a_factor_that_is_gone_gives_no_token(api: APIClient, channel: str, state: str) -> None:
+    ann, world = make_user(), World("sync", None)
+    make_factor(ann, EMAIL, channel="email")
+    if channel == "push":
+        factor, phone = world.phone(ann)
+    else:
+        factor = make_factor(ann)
+    waiting = password(api).data["login"]
+    asked = {"login": waiting, "factor": factor.pk, "channel": channel}
+    sent = post(api, "login/start/", **asked)
+    assert sent.status_code == 200, sent.data
+    answer = {"code": last_code()} if channel == "sms" else {}
+    if channel == "push":
+        question = phone.pending()[-1]
+        answer = {"number": next(one["value"] for one in question["details"]["fields"] if one["label"] == "Number")}
+        phone.approve(question["sid"])
+    count = len(outbox)
+    if state == "removed":
+        assert devicefactors.remove(ann, factor.pk)
+    else:
+        Factor.objects.filter(pk=factor.pk).update(lost_at=timezone.now())
+    refused = post(api, "login/check/", login=waiting, verification=sent.data["verification"], **answer)
+    assert refused.status_code == 400 and refused.data["code"] in ("lost", "closed"), refused.data
+    again = post(api, "login/start/", **asked, resend=True)
+    assert again.status_code == 404 and len(outbox) == count
+    assert not Token.objects.exists()
 
 
 def test_a_session_by_two_factors() -> None:

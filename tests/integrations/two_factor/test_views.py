@@ -204,6 +204,30 @@ def test_the_code_of_another_number_enrols_nothing(wizard):
     assert Factor.objects.get().recipient_value == OTHER_PHONE
 
 
+@pytest.mark.parametrize("url", [SETUP, OWN_SETUP])
+@pytest.mark.parametrize("late", ["before the send", "before the code"])
+def test_setup_adds_nothing_after_an_old_proof(client, url, late):
+    """A wizard that was opened with a fresh proof, and is finished with an old one."""
+    make_factor(make_user())
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        login(client)
+        token(client, last_code())
+        wizard = Wizard(client, url)
+        clock.shift(400)
+        digest = wizard.choose("sms")
+        if late == "before the send":
+            clock.shift(300)
+        sent = wizard.post("sms_address", number=OTHER_PHONE, disclosure=digest, consent="on")
+        clock.shift(300)
+        done = wizard.post("validation", token=last_code()) if late == "before the code" else sent
+    assert Factor.objects.get().recipient_value == PHONE
+    assert len(outbox) == (1 if late == "before the send" else 2)
+    if url == OWN_SETUP:
+        assert done["Location"].startswith("/verify/step-up/")
+    else:  # the stock view says that the challenge failed, and goes on to a step that takes no code
+        assert done.status_code == (403 if late == "before the code" else 200)
+
+
 def test_setup_cannot_add_a_factor_beside_one_that_was_not_proved(client):
     """SECURITY: a form that is posted at once, by somebody who was signed in before the factor was enrolled."""
     user = make_user()
