@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..choices import AuditKind
-from ..flows import audit, bundle, delivery, erasure, evidence
+from ..exceptions import KeysDoNotFit
+from ..flows import audit, bundle, delivery, erasure, evidence, keyregister
 from ..flows.addressees import Addressee
 from ..forms.consent import StaffOptOutForm
 from ..forms.officer import ErasureForm, KnownOptOutForm, ReasonForm, ReleaseForm
@@ -93,7 +94,7 @@ class EvidencePages(_Base):
                 actor=_actor(request),
                 factors=form.cleaned_data["factors"],
             )
-        except erasure.LegallyHeld as error:
+        except (erasure.LegallyHeld, KeysDoNotFit) as error:
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(self.page_of(fingerprint))
         self.message_user(request, _told(erased), messages.SUCCESS)
@@ -145,7 +146,11 @@ class EvidencePages(_Base):
 
     def _record(self, request: HttpRequest, form: StaffOptOutForm) -> None:
         client = client_from(request)
-        made = delivery.record_request(**form.request_values(), staff=request.user, client=client)  # type: ignore[arg-type]
+        try:
+            made = delivery.record_request(**form.request_values(), staff=request.user, client=client)  # type: ignore[arg-type]
+        except KeysDoNotFit as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return
         if made:
             self.message_user(request, _("Recorded: nothing is sent there any more."), messages.SUCCESS)
         else:
@@ -173,6 +178,9 @@ class EvidencePages(_Base):
         return found
 
     def _page(self, request: HttpRequest, dossier: Dossier, **more: Any) -> HttpResponse:
+        # SECURITY: with keys that do not fit, holds and opt-outs are missing from the page.
+        for misfit in keyregister.problems():
+            self.message_user(request, str(misfit.error), messages.ERROR)
         can = {name: request.user.has_perm(permission) for name, permission in _BUTTONS.items()}
         context = {
             "title": _("Evidence of %(name)s") % {"name": dossier.name},

@@ -246,6 +246,17 @@ def test_without_the_secret_an_hmac_is_not_called_good(ann: User, tmp_path: Path
     assert "wrong key" in wrong(path, "--hmac-key", "00" * 32)
 
 
+@pytest.mark.parametrize("secret", [make_secret("seals"), "Not hexadecimal, but 32 bytes and more."])
+def test_the_settings_own_text_is_taken_as_the_key(ann: User, tmp_path: Path, settings: Any, secret: str) -> None:
+    settings.TWILIO_VERIFY_SIGNING_KEYS = [("k1", secret)]
+    seals.seal()
+    path = tmp_path / "bundle.zip"
+    path.write_bytes(exported())
+    for given in (secret, secret.encode().hex()):
+        assert run_script(path, "--hmac-key", given).returncode == 0
+    assert "wrong key" in wrong(path, "--hmac-key", make_secret("another"))
+
+
 def test_erased_evidence_is_exported_as_erased_and_still_holds(sealed: User, tmp_path: Path) -> None:
     erasure.erase(Addressee.of(PHONE), reason="asked", actor="root")
     path = tmp_path / "bundle.zip"

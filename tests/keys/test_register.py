@@ -99,7 +99,7 @@ def _send_to_somebody_new(world: World) -> object:
     return verifications.start(recipient="+15017122677", channel="sms", user=world.user, client=make_client())
 
 
-def _resend(world: World) -> object:
+def _send_to_the_stopped(world: World) -> object:
     # Nothing is on record of this number under the keys of the site that was rolled back.
     return state(PHONE, user=world.user)
 
@@ -180,7 +180,7 @@ def _check(world: World) -> object:
 OPERATIONS: list[Callable[[World], object]] = [
     _send,
     _send_to_somebody_new,
-    _resend,
+    _send_to_the_stopped,
     _withdraw,
     _withdraw_nothing,
     _opt_out,
@@ -229,7 +229,7 @@ def test_every_operation_is_right_or_refuses(world: World, name: str, operation:
     case, before = STATES[name], counts()
     with keys(*case.given):
         if case.code is None:
-            if operation is _resend:
+            if operation is _send_to_the_stopped:  # the stop that another key holds
                 assert operation(world) == "consent_opted_out"
             else:
                 operation(world)
@@ -465,6 +465,23 @@ def _newest() -> Any:
 
 
 # ------------------------------------------------------------------------------------------------ the check
+
+
+def test_a_recipients_page_says_that_its_holds_cannot_be_known(world: World) -> None:
+    with keys(K1):
+        page = f"/admin/twilio_verify/consentevent/evidence/{_print_of(OTHER_PHONE)}/"
+        answer = world.admin.get(page)
+        assert "Key &#x27;k2&#x27; wrote" in answer.content.decode()
+        before = ConsentEvidence.objects.count()
+        erased = world.admin.post(f"{page}erase/", {"reason": "asked for", "confirmed": "on"}, follow=True)
+        assert "Key &#x27;k2&#x27; wrote" in erased.content.decode()
+    assert ConsentEvidence.objects.count() == before
+    with keys(K2, K1):
+        assert "wrote opt-outs" not in world.admin.get(page).content.decode()
+
+
+def _print_of(number: str) -> str:
+    return Recipient.parse(number).fingerprint(_newest())
 
 
 def test_plain_check_tells_and_names_the_key() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from ...exceptions import KeysDoNotFit
 from ...flows import erasure
 from ...flows.erasure import Erased
 from ._evidence import EvidenceCommand
@@ -25,7 +26,7 @@ class Command(EvidenceCommand):
         addressee = self.addressee(options)
         try:
             erased = erasure.erase(addressee, reason=options["reason"], actor=options["by"], factors=options["factors"])
-        except (erasure.LegallyHeld, ValueError) as error:
+        except (erasure.LegallyHeld, KeysDoNotFit, ValueError) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(_summary(erased) if erased.anything else "Nothing was left to erase.")
         if erased.factors_left:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from ...exceptions import KeysDoNotFit
 from ...flows import retention
 from ...flows.addressees import Addressee
 from ._evidence import EvidenceCommand
@@ -24,7 +25,7 @@ class Command(EvidenceCommand):
         act = _release if options["release"] else _set
         try:
             self.stdout.write(act(addressee, options["reason"], options["by"]))
-        except ValueError as error:
+        except (KeysDoNotFit, ValueError) as error:
             raise CommandError(str(error)) from None
 
 

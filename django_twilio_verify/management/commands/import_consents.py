@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from ...exceptions import KeysDoNotFit
 from ...flows import imports
 from ...flows.imports import Report
 from ._evidence import EvidenceCommand
@@ -27,7 +28,7 @@ class Command(EvidenceCommand):
         source = imports.Source(options["file"], options["origin"], options["by"], options["region"])
         try:
             report = imports.run(source, dry_run=options["dry_run"], skip_bad=options["skip_bad"], progress=self._show)
-        except (imports.ImportRefused, OSError) as error:
+        except (imports.ImportRefused, KeysDoNotFit, OSError) as error:
             raise CommandError(str(error)) from None
         finally:
             self.progress_done()

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from ...exceptions import KeysDoNotFit
 from ...flows import retention
 from ...flows.retention import Purged
 from ._evidence import EvidenceCommand
@@ -26,7 +27,7 @@ class Command(EvidenceCommand):
             purged = retention.purge(
                 actor=options["by"], reason=options["reason"], dry_run=options["dry_run"], progress=self._show
             )
-        except ValueError as error:
+        except (KeysDoNotFit, ValueError) as error:
             raise CommandError(str(error)) from None
         finally:
             self.progress_done()
