@@ -595,3 +595,14 @@ def test_revoking_races_with_signing_in_and_wins_or_loses_wholly(ann):
 
         assert race(2, work) in ([True, True], [False, True])
         assert not trust.recognise(ann, [made.token], make_client(), days=1)
+
+
+def test_a_trusted_browser_stays_open_when_all_sends_are_used_up(ann, browser):
+    trusted(browser)
+    codes = []
+    for index in range(10):
+        thief = Client(REMOTE_ADDR=f"192.0.{index}.9")
+        sign_in(thief)
+        codes.append(thief.post("/verify/challenge/").status_code)
+    assert codes[0] == 302 and codes[-1] == 429
+    assert is_in(browser)
