@@ -5,23 +5,43 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib.auth import get_user_model
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..choices import FactorKind
+from ..flows.persons import is_account_address
 from ..models import Factor, FactorReset
 from .base import PersonAdmin, name_of_user
 from .reset import PERMISSION
+
+
+class OneMailboxFilter(admin.SimpleListFilter):
+    """Email factors that are the account's own address: one mailbox opens the account."""
+
+    title = _("account’s own mailbox")
+    parameter_name = "one_mailbox"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("1", _("Yes"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() != "1":
+            return queryset
+        field = get_user_model().get_email_field_name()
+        same = queryset.filter(kind=FactorKind.EMAIL)
+        return same.filter(recipient_value__iexact=F(f"user__{field}")) if field else queryset.none()
 
 
 @admin.register(Factor)
 class FactorAdmin(PersonAdmin):
     """Factors, their addresses masked."""
 
-    list_display = ("user", "kind", "masked", "channel", "default", "confirmed_at", "last_used_at")
-    list_filter = ("kind", "channel")
+    list_display = ("user", "kind", "masked", "channel", "default", "one_mailbox", "confirmed_at", "last_used_at")
+    list_filter = ("kind", "channel", OneMailboxFilter)
     list_select_related = ("user",)
     ordering = ("-id",)
     actions = ("reset_factors",)
@@ -64,6 +84,11 @@ class FactorAdmin(PersonAdmin):
     @admin.display(description=_("recipient"))
     def masked(self, factor: Factor) -> str:
         return factor.masked
+
+    @admin.display(description=_("account’s own mailbox"), boolean=True)
+    def one_mailbox(self, factor: Factor) -> bool:
+        """Whether password resets go to the same address."""
+        return is_account_address(factor.user, factor.recipient_value)
 
     @admin.display(description=_("default"), boolean=True)
     def default(self, factor: Factor) -> bool:

@@ -17,6 +17,11 @@ def email_of(user: AbstractBaseUser) -> str:
     return str(getattr(user, user.get_email_field_name() or "", "") or "")
 
 
+def is_account_address(user: AbstractBaseUser, address: str) -> bool:
+    """Whether ``address`` is the one that the account's own mail goes to, password resets among it."""
+    return bool(address) and email_of(user).strip().casefold() == address.casefold()
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """``ref``: the account's primary key as text, or the visitor's session secret. ``label``: the user name, or

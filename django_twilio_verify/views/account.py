@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 
 from ..conf import settings
 from ..flows import factors, recovery, resets, stale, trust
+from ..flows.persons import is_account_address
 from ..web import session
 from .base import PersonMixin, TemplatePage
 
@@ -20,6 +21,7 @@ class FactorsView(PersonMixin, TemplatePage):
         left = recovery.remaining(self.person)
         context = self.get_context_data(
             factors=held,
+            one_mailbox=[factor.pk for factor in held if is_account_address(self.person, factor.recipient_value)],
             stale=[factor.pk for factor in held if stale.is_stale(factor)],
             recovery_left=left,
             recovery_low=left <= recovery.LOW,

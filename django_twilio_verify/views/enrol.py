@@ -12,6 +12,7 @@ from ..choices import Channel, Purpose
 from ..exceptions import TwilioVerifyError
 from ..flows import verifications
 from ..flows.consent import NewConsent
+from ..flows.persons import email_of
 from ..forms.recipients import EmailForm, PhoneForm, recipient_form
 from ..results import Started
 from ..web import session
@@ -88,6 +89,10 @@ class EnrolRecipientView(StepUpMixin, AddressPage):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         others = [channel for channel in self.other_ways() if channel != self.channel]
+        is_warned = self.channel == Channel.EMAIL and bool(email_of(self.person))
         return super().get_context_data(
-            other_channels=others, offer_call=self.call_instead and Channel.CALL in others, **kwargs
+            account_has_address=is_warned,
+            other_channels=others,
+            offer_call=self.call_instead and Channel.CALL in others,
+            **kwargs,
         )

@@ -106,6 +106,6 @@ def test_a_whole_sign_in(client):
     send = cost(lambda: sent.append(client.post("/verify/challenge/")))
     check = cost(lambda: client.post(code_path(sent[0]), {"code": last_code()}))
     # Of the send, one is for channels that are out, and three for whose number it is, whether the network is known and
-    # what else is under way; of the answer, one for what the page asks for, one for whether staff has asked for a reset,
-    # and two note the network.
+    # what else is under way; of the answer, one for what the page asks for, one for whether staff asked for a reset, and
+    # two note the network.
     assert (password[0], send[0], check[0]) == (6, 17, 16)
