@@ -52,7 +52,7 @@ def test_a_send_and_a_check_by_function():
     # A claimant's, until the number is confirmed: whether an owner's code is under way, and the counters of claimants'
     # answers, which the first one makes. The right one also notes the network, which is new.
     assert cost(lambda: verifications.check(verification, code="000000", client=make_client())) == (9, 4)
-    assert cost(lambda: verifications.check(verification, code=last_code(), client=make_client())) == (8, 2)
+    assert cost(lambda: verifications.check(verification, code=last_code(), client=make_client())) == (8, 3)
 
 
 def test_a_send_to_somebody_who_has_been_sent_to_in_this_hour():
@@ -106,6 +106,6 @@ def test_a_whole_sign_in(client):
     send = cost(lambda: sent.append(client.post("/verify/challenge/")))
     check = cost(lambda: client.post(code_path(sent[0]), {"code": last_code()}))
     # Of the send, one is for channels that are out, and three for whose number it is, whether the network is known and
-    # what else is under way; of the answer, one for what the page asks for, one for whether staff asked for a reset, and
-    # two note the network.
+    # what else is under way; of the answer, one for what the page asks for, one for whether staff asked for a reset,
+    # and two note the network.
     assert (password[0], send[0], check[0]) == (6, 17, 16)
