@@ -25,6 +25,7 @@ from django_twilio_verify.admin import filters, paging
 from django_twilio_verify.admin.consent import ConsentEventAdmin
 from django_twilio_verify.conf import fingerprint
 from django_twilio_verify.conf import settings as ours
+from django_twilio_verify.exceptions import ConsentRequired
 from django_twilio_verify.flows import consent, erasure, ledger, retention, seals, verifications
 from django_twilio_verify.flows.addressees import Addressee
 from django_twilio_verify.models import (
@@ -611,3 +612,26 @@ def test_the_terms_of_a_search_are_fingerprints_of_every_key(root: Client, ann: 
     settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k2", "2" * 40), ("k1", "1" * 40)]
     location = root.post(FIND, {"term": PHONE})["Location"]
     assert [one[:3] for one in parse_qs(urlsplit(location).query)["q"][0].split(",")] == ["k2.", "k1."]
+
+
+def test_staff_release_an_opt_out_with_a_reason_and_a_permission() -> None:
+    agree(user=make_user())
+    consent.opt_out(recipient=PHONE, channel="sms")
+    with pytest.raises(ConsentRequired):
+        agree(user=make_user("bob"))
+    officer = make_user("officer", is_staff=True)
+    officer.user_permissions.add(all_permissions().get(codename="view_consentevent"))
+    client = browser_of(officer)
+    shown = client.get(page()).content.decode()
+    assert "1 attempt to agree again although the holder had opted out" in shown and "release/" not in shown
+    assert client.post(page("release"), {"channels": ["sms"], "reason": "at the counter"}).status_code == 403
+    officer.user_permissions.add(all_permissions().get(codename="release_opt_out"))
+    assert "release/" in client.get(page()).content.decode()
+    assert client.post(page("release"), {"channels": ["sms"]}).status_code == 200
+    assert not ConsentEvent.objects.filter(event="released").exists()
+    assert client.post(page("release"), {"channels": ["sms"], "reason": "at the counter"})["Location"] == page()
+    event = ConsentEvent.objects.get(event="released")
+    assert (event.actor, event.evidence.actor_label, event.evidence.note) == ("staff", "officer", "at the counter")
+    audited = AuditEvent.objects.get(kind="opt_released")
+    assert (audited.actor_label, audited.reason) == ("officer", "at the counter")
+    assert agree(user=make_user("carla"))
