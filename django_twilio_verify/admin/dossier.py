@@ -269,9 +269,7 @@ def moment(value: datetime) -> str:
 
 def _opted_out(addressee: Addressee) -> list[Channel]:
     """The channels that the holder has opted out of, as staff may release them: the address has to be known."""
-    if addressee.recipient is None:
-        return []
-    return [way for way in delivery.channels_to(addressee.recipient) if delivery.is_opted_out(addressee.recipient, way)]
+    return [] if addressee.recipient is None else delivery.opted_out_of(addressee.recipient)
 
 
 def _standings(entries: list[Entry]) -> Iterator[Standing]:

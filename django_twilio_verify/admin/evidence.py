@@ -119,9 +119,7 @@ class EvidencePages(_Base):
         addressee = self._addressee(fingerprint)
         if addressee.recipient is None:
             raise Http404  # erased: whoever asks gives the number again
-        opted_out = [
-            way for way in delivery.channels_to(addressee.recipient) if delivery.is_opted_out(addressee.recipient, way)
-        ]
+        opted_out = delivery.opted_out_of(addressee.recipient)
         form = ReleaseForm(request.POST if request.method == "POST" else None, opted_out=opted_out)
         if not form.is_valid():
             return self._form_page(request, addressee, form, "release", _("Release an opt-out"))

@@ -8,14 +8,14 @@ from datetime import datetime
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 
-from ..choices import CONSENT_CHANNELS, Actor, AuditKind, Channel, ConsentMedium
+from ..choices import CONSENT_CHANNELS, Actor, AuditKind, Channel, ConsentEventType, ConsentMedium
 from ..clientinfo import ClientInfo
 from ..conf import fingerprint, settings
 from ..models import ConsentEvent
 from ..recipients import Recipient
-from . import audit, consent
+from . import aliases, audit, consent
 from .consent import Act
-from .consentlog import Subject
+from .consentlog import database
 
 
 def channels_to(recipient: Recipient) -> tuple[Channel, ...]:
@@ -136,7 +136,8 @@ def release(
         note=reason,
     )
     # Before the events: what cannot be audited is not done.
-    opted_out = [channel for channel in _fitting(parsed, channels) if is_opted_out(parsed, channel)]
+    named, stopped = _fitting(parsed, channels), opted_out_of(parsed)
+    opted_out = [channel for channel in named if channel in stopped]
     if opted_out:
         audit.record(
             AuditKind.OPT_OUT_RELEASED,
@@ -149,9 +150,16 @@ def release(
     return [event for event in made if event is not None]
 
 
-def is_opted_out(recipient: Recipient, channel: Channel) -> bool:
-    """Return whether the holder of ``recipient`` has opted out of ``channel`` and nobody has released that."""
-    return Subject.of_holder(recipient, channel, None).position().opt_out is not None
+def opted_out_of(recipient: Recipient) -> list[Channel]:
+    """Return the channels that the holder of ``recipient`` has opted out of and nobody has released. One SELECT."""
+    # With the channel and the event named, an index leads to these few, however many events the recipient has.
+    rows = ConsentEvent.objects.using(database()).filter(
+        recipient_fingerprint__in=aliases.of_recipient(recipient),
+        channel__in=CONSENT_CHANNELS,
+        event__in=(ConsentEventType.OPTED_OUT, ConsentEventType.RELEASED),
+    )
+    latest = dict(rows.order_by("pk").values_list("channel", "event"))
+    return [way for way in channels_to(recipient) if latest.get(way.value) == ConsentEventType.OPTED_OUT]
 
 
 def _check_request(words: str, received_at: datetime) -> None:

@@ -224,8 +224,9 @@ def ways(recipient: Recipient) -> tuple[Channel, ...]:
 
 
 def open_ways(recipient: Recipient) -> list[Channel]:
-    """Those that its holder has not stopped, or that were released since."""
-    return [channel for channel in ways(recipient) if not delivery.is_opted_out(recipient, channel)]
+    """Those that its holder has not stopped, or that were released since. One SELECT."""
+    stopped = delivery.opted_out_of(recipient)
+    return [channel for channel in ways(recipient) if channel not in stopped]
 
 
 def _newest_of(user: AbstractBaseUser) -> list[tuple[ConsentEvent, Recipient]]:

@@ -25,6 +25,7 @@ from django_twilio_verify.admin import filters, paging
 from django_twilio_verify.admin.consent import ConsentEventAdmin
 from django_twilio_verify.conf import fingerprint
 from django_twilio_verify.conf import settings as ours
+from django_twilio_verify.exceptions import ConsentRequired
 from django_twilio_verify.flows import consent, erasure, ledger, retention, seals, verifications
 from django_twilio_verify.flows.addressees import Addressee
 from django_twilio_verify.models import (
@@ -542,8 +543,9 @@ def cost(client: Client, url: str) -> int:
     return len(captured)
 
 
-def test_the_pages_cost_the_same_for_little_and_much(root: Client) -> None:
+def test_the_pages_cost_the_same_for_little_and_much(root: Client, settings: Any) -> None:
     """Of each, two are Django's: the session and the account."""
+    settings.TWILIO_VERIFY_LIMITS = {"consent_recipient_day": 100}
 
     def more(times: int) -> None:
         for number in range(times):
@@ -559,8 +561,8 @@ def test_the_pages_cost_the_same_for_little_and_much(root: Client) -> None:
     few = [cost(root, url) for url in urls]
     more(30)
     assert [cost(root, url) for url in urls] == few
-    # Of the page of a recipient, one is for the register of keys.
-    assert few == [4, 4, 3, 9, 3]
+    # Of the page of a recipient, one is for the register of keys, and one for attempts against an opt-out.
+    assert few == [4, 4, 3, 11, 3]
 
 
 # -------------------------------------------------------------------------------------------------- charts
@@ -626,3 +628,26 @@ def test_the_terms_of_a_search_are_fingerprints_of_every_key(root: Client, ann: 
         "k2.",
         f"{derived_keys.fingerprint_key('tests-only')[0]}."[:3],
     ]
+
+
+def test_staff_release_an_opt_out_with_a_reason_and_a_permission() -> None:
+    agree(user=make_user())
+    consent.opt_out(recipient=PHONE, channel="sms")
+    with pytest.raises(ConsentRequired):
+        agree(user=make_user("bob"))
+    officer = make_user("officer", is_staff=True)
+    officer.user_permissions.add(all_permissions().get(codename="view_consentevent"))
+    client = browser_of(officer)
+    shown = client.get(page()).content.decode()
+    assert "1 attempt to agree again although the holder had opted out" in shown and "release/" not in shown
+    assert client.post(page("release"), {"channels": ["sms"], "reason": "at the counter"}).status_code == 403
+    officer.user_permissions.add(all_permissions().get(codename="release_opt_out"))
+    assert "release/" in client.get(page()).content.decode()
+    assert client.post(page("release"), {"channels": ["sms"]}).status_code == 200
+    assert not ConsentEvent.objects.filter(event="released").exists()
+    assert client.post(page("release"), {"channels": ["sms"], "reason": "at the counter"})["Location"] == page()
+    event = ConsentEvent.objects.get(event="released")
+    assert (event.actor, event.evidence.actor_label, event.evidence.note) == ("staff", "officer", "at the counter")
+    audited = AuditEvent.objects.get(kind="opt_released")
+    assert (audited.actor_label, audited.reason) == ("officer", "at the counter")
+    assert agree(user=make_user("carla"))
