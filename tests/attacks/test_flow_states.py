@@ -201,6 +201,26 @@ def test_removed_while_the_provider_judges(flows, stage, monkeypatch):
     assert Verification.objects.get(pk=verification.pk).approved_at is None
 
 
+@pytest.mark.parametrize("resend", [False, True])
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_removed_while_a_send_is_made_ready(flows, stage, settings, clock, resend):
+    """The site's own options are asked for after the first look at the factor, and before the send is reserved."""
+    verification = flows.start() if resend else None
+    clock.shift(60)
+    before = sends()
+
+    def options(request: Any) -> None:
+        if Factor.objects.filter(pk=stage.attacked.pk).exists():
+            FACTOR_STATES["removed"](stage)
+            agree(PHONE, user=stage.ann)
+
+    settings.TWILIO_VERIFY_SEND_OPTIONS = options
+    # Of a pending one, removing has ended it already.
+    with pytest.raises(VerificationNotFound if resend else FactorNotFound):
+        _ = flows("resend", verification) if resend else flows.start()
+    assert sends() == before
+
+
 def _meanwhile(monkeypatch: Any, work: Any) -> None:
     """Have ``work`` done once, after the provider has judged a code and before its answer is back."""
     backend = backends["default"]
