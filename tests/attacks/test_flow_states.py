@@ -10,6 +10,7 @@ import time_machine
 from asgiref.sync import async_to_sync
 from django.db import connections
 
+from django_twilio_verify import derived_keys
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import CheckOutcome
 from django_twilio_verify.exceptions import FactorNotFound, VerificationNotFound
@@ -17,7 +18,7 @@ from django_twilio_verify.flows import challenges, verifications
 from django_twilio_verify.models import Factor, Verification, VerificationAttempt
 from django_twilio_verify.results import RedeemProblem
 from django_twilio_verify.testing import outbox
-from tests.support import PHONE, agree, last_code, make_client, make_factor, make_user
+from tests.support import PHONE, agree, last_code, make_client, make_factor, make_secret, make_user
 
 from .states import FACTOR_STATES, NOON, Stage
 
@@ -280,11 +281,12 @@ def test_a_number_that_was_not_used_for_long_opens_nothing_beside_another(flows,
 @pytest.mark.parametrize("purpose", PURPOSES)
 def test_under_a_newer_key(flows, stage, settings, clock):
     """A factor that an older fingerprint key named is the same one."""
-    old = "k1", "an old key of thirty-two characters and more"
-    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [old]
+    # The ledger has records under the key that is made of SECRET_KEY: it stays listed.
+    old, derived = ("k1", make_secret("old")), derived_keys.fingerprint_key("tests-only")
+    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [old, derived]
     Factor.objects.all().delete()
     make_factor(stage.ann, PHONE)
-    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k2", "a new key of thirty-two characters and more"), old]
+    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k2", make_secret("new")), old, derived]
     agree(PHONE, user=stage.ann)
     verification = flows.start()
     assert flows.approved(verification)

@@ -125,10 +125,9 @@ def test_factors_go_only_when_asked_for() -> None:
 
 
 def test_who_was_paid_is_erased_with_the_address() -> None:
-    agree()
-    verifications.start(
-        recipient=PHONE, channel="sms", client=make_client(), purpose="payment", amount="49.90 EUR", payee="Ann Smith"
-    )
+    ann = make_factor(make_user()).user
+    payment = {"purpose": "payment", "amount": "49.90 EUR", "payee": "Ann Smith"}
+    verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann, **payment)
     with time_machine.travel(timezone.now() + timedelta(minutes=11)):
         erase()
     paid = Verification.objects.get()
