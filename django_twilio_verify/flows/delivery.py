@@ -13,7 +13,7 @@ from ..clientinfo import ClientInfo
 from ..conf import fingerprint, settings
 from ..models import ConsentEvent
 from ..recipients import Recipient
-from . import aliases, audit, consent
+from . import aliases, audit, consent, keyregister
 from .consent import Act
 from .consentlog import database
 
@@ -151,7 +151,11 @@ def release(
 
 
 def opted_out_of(recipient: Recipient) -> list[Channel]:
-    """Return the channels that the holder of ``recipient`` has opted out of and nobody has released. One SELECT."""
+    """Return the channels that the holder of ``recipient`` has opted out of and nobody has released. Two SELECTs.
+
+    Raises ``KeysDoNotFit``.
+    """
+    keyregister.require()  # SECURITY: an opt-out under a key that is not listed would not be found
     # With the channel and the event named, an index leads to these few, however many events the recipient has.
     rows = ConsentEvent.objects.using(database()).filter(
         recipient_fingerprint__in=aliases.of_recipient(recipient),

@@ -561,8 +561,8 @@ def test_the_pages_cost_the_same_for_little_and_much(root: Client, settings: Any
     few = [cost(root, url) for url in urls]
     more(30)
     assert [cost(root, url) for url in urls] == few
-    # Of the page of a recipient, one is for the register of keys, and one for attempts against an opt-out.
-    assert few == [4, 4, 3, 11, 3]
+    # Of the page of a recipient, two are for the register of keys, and two for opt-outs and attempts against them.
+    assert few == [4, 4, 3, 12, 3]
 
 
 # -------------------------------------------------------------------------------------------------- charts

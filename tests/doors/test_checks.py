@@ -231,7 +231,9 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"DEFAULT_REGION": 43}, ["E017"]),
     ({"COUNTRIES": "AT", "DEFAULT_REGION": "UK"}, ["E017", "E017"]),
     # ---- E018
-    ({"CODE_LENGTH": 4}, []),
+    ({"CODE_LENGTH": 4}, ["W006"]),
+    ({"CODE_LENGTH": 5}, ["W006"]),
+    ({"CODE_LENGTH": 6}, []),
     ({"CODE_LENGTH": 10}, []),
     ({"CODE_LENGTH": "8"}, []),
     ({"CODE_LENGTH": None, "CODE_LIFETIME": None, "PENDING_LIFETIME": None, "TRUSTED_PROXIES": None}, []),
