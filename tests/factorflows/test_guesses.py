@@ -281,10 +281,10 @@ def test_the_pages_say_it_and_lead_to_a_recovery_code(ann: Any, client: Client, 
 def test_prompts_of_a_day_are_bounded(local: World, ann: Any, clock: Any) -> None:
     local.phone(ann)
     for number in range(10):
-        local.flow("challenges.start", channel="push", client=at(number), user=ann)
+        local.flow("challenges.start", channel="push", client=at(number), user=ann, purpose="step_up")
         clock.shift(700)
     with pytest.raises(RateLimited) as caught:
-        local.flow("challenges.start", channel="push", client=at(11), user=ann)
+        local.flow("challenges.start", channel="push", client=at(11), user=ann, purpose="step_up")
     assert caught.value.code == "push_unanswered_day"
 
 

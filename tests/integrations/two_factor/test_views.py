@@ -155,7 +155,7 @@ def test_nothing_is_sent_without_consent_or_to_what_is_no_number(wizard, values,
 def test_a_wrong_code_ends_nothing_and_enrols_nothing(wizard, client):
     digest = wizard.choose("sms")
     wizard.post("sms_address", number=PHONE, disclosure=digest, consent="on")
-    assert "You have 4 tries left." in text(wizard.post("validation", token=wrong_code()))
+    assert "You have 2 tries left." in text(wizard.post("validation", token=wrong_code()))
     assert not Factor.objects.exists() and not account(client)["verified"]
     wizard.post("validation", token=last_code())
     assert account(client) == IN
