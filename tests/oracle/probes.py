@@ -681,6 +681,8 @@ PROBES: dict[str, list[Probe] | Nothing] = {
     ],
     "stop_way": [Probe("a number, by a call", _stop("call", "/verify/stop/call/"), NUMBERS)],
     "stop_proved": by_ids("/verify/stop/{}/", "get", "post", channels="sms"),
+    "reopen": by_factor("/verify/reopen/{}/sms/", "get", "post"),
+    "reopen_proved": by_ids("/verify/reopen/{}/", "get", "post"),
     "opt_in": Nothing("takes nothing"),
     "opt_in_way": Nothing("takes nothing but a way, of which the site has published the list"),
     "enrol": OWN,

@@ -76,7 +76,7 @@ def masked(text: str) -> str:
     text = re.sub(r"/(consents|browsers|challenge|factors|step-up)/\d+/", r"/\1/<pk>/", text)
     text = re.sub(r"\b(tv-[a-z]+)-\d+\b", r"\1-<pk>", text)
     return re.sub(
-        r"\+?1?[ 0-9().-]*501[ 0-9().-]*712[ 0-9-]{4,6}|•[ •0-9]*\d\d|value=\"[0-9a-z-]{1,14}\"", "<typed>", text
+        r"\+?1?[ 0-9().-]*501[ 0-9().-]*712[ 0-9-]{4,6}|•[ •0-9]*\d\d|value=\"[0-9a-z-]{1,19}\"", "<typed>", text
     )
 
 

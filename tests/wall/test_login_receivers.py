@@ -115,6 +115,7 @@ def _names_a_request(name: str) -> bool:
     rest = {
         *("verification_started", "verification_approved", "verification_refused", "login_denied"),
         *("channel_unavailable", "consent_changed", "factor_confirmed", "factor_shared", "factor_removed"),
+        "factor_held",
         *("factors_reset", "default_changed", "browser_trusted", "browsers_revoked", "recovery_code_used"),
         "notice_sent",
     }
