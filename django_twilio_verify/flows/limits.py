@@ -162,13 +162,14 @@ def _with_room(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime
     return LimitCounter.objects.filter(room)
 
 
+def prepare(subjects: Mapping[str, str], now: datetime) -> None:
+    """Make the counters of ``subjects`` that are not there. One INSERT, the same whether any is missing or not."""
+    _make_rows({key(rule, subject): rule for rule, subject in subjects.items() if subject}, now)
+
+
 def _make_rows(keys: Mapping[str, str], now: datetime) -> None:
-    known = set(LimitCounter.objects.filter(key__in=keys).values_list("key", flat=True))
-    missing = [
-        LimitCounter(key=key, since=_Window.of(keys[key], now).start, count=0) for key in sorted(keys.keys() - known)
-    ]
-    if missing:
-        LimitCounter.objects.bulk_create(missing, ignore_conflicts=True)
+    rows = [LimitCounter(key=one, since=_Window.of(keys[one], now).start, count=0) for one in sorted(keys)]
+    LimitCounter.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _reached(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime) -> RateLimited:

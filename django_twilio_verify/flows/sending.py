@@ -284,6 +284,10 @@ def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
         subjects = claims.send_subjects(rank, wanted.user, wanted.client, wanted.recipient)
         if is_counted:
             subjects |= gate.budget()
+        if rank == Precedence.CLAIMANT:
+            # SECURITY: the same work for a number that was never sent to: it must not tell those that were.
+            limits.prepare(subjects, now)
+            locks.make(gate.prints)
         try:
             coded = _coded(wanted, current, now)
             work = partial(_reserve, coded, current, gate, now, rank, rivals, is_counted=is_counted)

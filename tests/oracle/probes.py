@@ -259,7 +259,8 @@ def by_devices(template: str, *methods: str, **values: str) -> list[Probe]:
 
 # ------------------------------------------------------------------------------------------------------ by an address
 
-NUMBERS = ("unknown", "another account's", "another account's, not default", "stopped by its holder")
+# Not a number whose holder has stopped messages: nothing may be sent there, and the page says that nothing was.
+NUMBERS = ("unknown", "another account's", "another account's, not default")
 
 
 def _prepare_number(world: World, variant: str) -> str:

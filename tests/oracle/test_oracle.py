@@ -81,6 +81,7 @@ def masked(text: str) -> str:
 
 
 def shape(statement: str) -> str:
+    statement = re.sub(r'"s\d+_x\d+"', "<savepoint>", statement)
     statement = re.sub(r"'(?:[^']|'')*'|\b\d+(\.\d+)?\b|X'\w*'|\bNULL\b", "?", statement)
     return re.sub(r"\((\?(, )?)+\)", "(?)", statement)
 
