@@ -52,10 +52,10 @@ def begin(request: HttpRequest, *, amount: str, payee: str, next: str) -> HttpRe
     128. ``next``: an address of this site. Nothing is sent yet. Raises ``ValueError`` for an empty or overlong text,
     and ``PermissionDenied`` for somebody who acts as the user.
     """
-    access.must_be_own_session(request)
     payment = Payment.of(amount, payee)
     if not 0 < len(payment.amount) <= MAX_AMOUNT or not 0 < len(payment.payee) <= MAX_PAYEE:
         raise ValueError(f"A payment has an amount of 1 to {MAX_AMOUNT} and a payee of 1 to {MAX_PAYEE} characters.")
+    access.must_be_own_session(request)
     key = session.ask_payment(request, payment)
     return HttpResponseRedirect(access.with_next(reverse("twilio_verify:payment", args=[key]), next))
 
