@@ -354,3 +354,15 @@ def test_a_method_of_another_app_is_an_error_of_the_checks():
     finally:
         methods.register_all()
     assert not [one for one in run_checks() if one.id.startswith("twilio_verify_two")]
+
+
+def test_nobody_enrols_for_a_user_as_whom_they_act(wizard, client):
+    """Staff would enroll their own phone, and the ledger would say that the user agreed."""
+    digest = wizard.choose("sms")
+    session = client.session
+    session["hijack_history"] = ["1"]
+    session.save()
+    answer = wizard.post("sms_address", number=PHONE, disclosure=digest, consent="on")
+    # The stock wizard catches all that goes wrong with a device, and says so on its page.
+    assert answer.status_code == (403 if wizard.url == OWN_SETUP else 200)
+    assert not outbox and not ConsentEvent.objects.exists() and not Factor.objects.exists()
