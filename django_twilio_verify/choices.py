@@ -254,7 +254,7 @@ class AuditKind(models.TextChoices):
     PURGED = "purged", _("purged by retention")
     HELD = "held", _("legal hold set")
     RELEASED = "released", _("legal hold released")
-    OPT_OUT_RELEASED = "opt_released", _("opt-out released")
+    OPT_RELEASED = "opt_released", _("opt-out released")
     ROTATED = "rotated", _("keys rotated")
     RESET_ASKED = "reset_asked", _("reset of factors requested")
     RESET_HALTED = "reset_halted", _("reset of factors canceled")

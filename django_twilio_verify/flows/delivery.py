@@ -140,7 +140,7 @@ def release(
     opted_out = [channel for channel in named if channel in stopped]
     if opted_out:
         audit.record(
-            AuditKind.OPT_OUT_RELEASED,
+            AuditKind.OPT_RELEASED,
             actor=staff.get_username(),
             reason=reason,
             fingerprint=fingerprint(parsed),

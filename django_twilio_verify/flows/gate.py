@@ -84,10 +84,12 @@ class Gate:
 
     def budget(self) -> Mapping[str, str]:
         """Return for whom an event counts, by the rule that counts it."""
+        person, recipient = self.subject.person.fingerprint, fingerprint(self.subject.recipient)
         return {
-            "consent_person_day": self.subject.person.fingerprint,
+            "consent_person_day": person,
             "consent_ip_day": self.client.network,
-            "consent_recipient_day": fingerprint(self.subject.recipient),
+            # SECURITY: strangers who tick the box for a number use up nothing of the account that has confirmed it.
+            "consent_recipient_day": f"{person}|{recipient}" if self._is_holder() else recipient,
         }
 
     def foresee(self) -> ConsentEvent | None:

@@ -16,7 +16,7 @@ from django.views.decorators.debug import sensitive_variables
 from ..clientinfo import ClientInfo
 from ..models import RecoveryCode
 from ..signals import recovery_code_used
-from . import guesses, limits, notices
+from . import claims, guesses, limits, notices
 from .notices import Notice
 
 COUNT = 10
@@ -87,6 +87,7 @@ def redeem(user: AbstractBaseUser, typed: str, client: ClientInfo | None = None)
         guesses.recovery_failed(user, at, now)
         return False
     guesses.recovery_worked(user)
+    claims.remember_user(user.pk, client, now)
     left = remaining(user)
     recovery_code_used.send(sender=RecoveryCode, user=user, remaining=left)
     notices.send(Notice.RECOVERY_CODE_USED, user, client=client, values={"remaining": left})

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.flows import verifications
 from django_twilio_verify.models import ChannelOutage, Verification, VerificationAttempt
-from tests.support import PHONE, agree, make_client, make_user
+from tests.support import PHONE, agree, make_client, make_factor, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIST = reverse("admin:twilio_verify_verification_changelist")
@@ -28,7 +28,7 @@ def officer(client: Client) -> Client:
 
 
 def sent(name: str = "ann", channel: str = "whatsapp", **values: str) -> Verification:
-    user, visitor = make_user(name), make_client(name)
+    user, visitor = make_factor(make_user(name)).user, make_client(name)
     agree(PHONE, channel, user=user, client=visitor)
     return verifications.start(recipient=PHONE, channel=channel, user=user, client=visitor, **values).verification
 

@@ -394,8 +394,8 @@ def test_nobody_is_signed_in_by_the_attackers_passkey(ann, eve):
 def test_the_link_that_keeps_the_factors_cannot_be_guessed(ann, eve):
     told: list[str] = []
     resets.request(ann.user, reason="Lost it.", actor="cron", link=lambda token: told.append(token) or "https://x/")
-    [token] = told
     row = FactorReset.objects.get()
+    [token] = [one for one in told if hashlib.sha256(one.encode()).hexdigest() == row.cancel_digest]
     near = [token[:-1] + letter for letter in "ABCDEFGHIJ" if letter != token[-1]]
     derived = [hashlib.sha256(token.encode()).hexdigest(), row.cancel_digest, str(row.pk), token[:16], token + "="]
     others = [token.swapcase(), token[::-1], "%", "_", "*", "0", "None", "null", "' OR 1=1--", "\x00", "a" * 3000]

@@ -37,6 +37,7 @@ from tests.support import (
     last_code,
     make_client,
     make_factor,
+    make_secret,
     make_user,
     race,
     sign_in,
@@ -397,7 +398,7 @@ def test_rotated_keys_end_no_trust(ann, browser, settings):
     settings.SECRET_KEY = "another-key"
     browser.cookies.pop("sessionid", None)
     assert is_in(browser)
-    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k2", "b" * 32)]
+    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k2", make_secret("b"))]
     browser.post("/logout/")
     assert not is_in(browser)  # the key is gone: so is what was made with it
 

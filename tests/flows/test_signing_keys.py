@@ -63,6 +63,7 @@ CASES: dict[str, Callable[[], Callable[[], bool]]] = {
 }
 ELSEWHERE = {
     "contrib/rest_framework/pending.py": "tests/integrations/rest_framework/test_rest_framework.py",
+    "web/impersonation.py": "tests/wall/test_impersonation.py",
 }
 """Signers that need a package: where the test is that does the same."""
 

@@ -21,7 +21,7 @@ from django_twilio_verify.flows import verifications
 from django_twilio_verify.models import Verification, VerificationAttempt
 from django_twilio_verify.signals import verification_started
 from django_twilio_verify.testing import outbox
-from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, last_code, make_client, make_user, wrong_code
+from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, last_code, make_client, make_factor, make_user, wrong_code
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("claimants_have_room")]
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -127,8 +127,7 @@ def test_another_way_waits_its_turn_and_then_carries_the_same_code(start, clock)
 
 
 def test_persons_sessions_and_purposes_do_not_share_a_verification(start):
-    ann = make_user()
-    agree(user=ann)
+    ann = make_factor(make_user()).user
     agree()
     agree(client=make_client("session-2"))
     ids = {

@@ -297,6 +297,16 @@ def test_release_returns_to_the_verified_session(staff: Any, bob: Any, engine: s
     assert "_twilio_verify_impersonation" not in browser.session
 
 
+def test_the_rotation_of_the_secret_key_ends_no_impersonation(staff: Any, bob: Any, settings: Any) -> None:
+    browser = verified_staff()
+    browser.post("/switch/", {"username": "bob"})
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another-key"
+    assert browser.get("/where/").json()["by"] is not None
+    settings.SECRET_KEY_FALLBACKS = []
+    assert browser.get("/where/").json()["user"] in ("", None)
+
+
 def test_the_records_name_both(staff: Any, bob: Any) -> None:
     told: list[tuple[str, str, str]] = []
 

@@ -17,6 +17,7 @@ from django.urls import include, path, resolve
 from django_twilio_verify.decorators import verification_exempt
 from django_twilio_verify.web import doors
 from django_twilio_verify.web.doors import State
+from tests.support import make_secret
 
 
 def page(request: HttpRequest) -> HttpResponse:
@@ -44,8 +45,8 @@ def said(settings):
 
 @pytest.fixture(autouse=True)
 def keys(settings):
-    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k1", "s" * 32)]
-    settings.TWILIO_VERIFY_SIGNING_KEYS = [("k1", "s" * 32)]
+    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k1", make_secret("fingerprints"))]
+    settings.TWILIO_VERIFY_SIGNING_KEYS = [("k1", make_secret("seals"))]
 
 
 def ids(messages: list[django_checks.CheckMessage]) -> list[str]:

@@ -76,6 +76,8 @@ def test_auto_goes_by_the_consent_to_text_messages_and_every_other_by_its_own() 
 def test_only_what_was_agreed_to_is_live() -> None:
     assert set(ConsentEventType) - set(LIVE_CONSENT) == {
         ConsentEventType.WITHDRAWN,
+        ConsentEventType.GRANTED_ONCE,
+        ConsentEventType.RELEASED,
         ConsentEventType.OPTED_OUT,
         ConsentEventType.EXPIRED,
         ConsentEventType.INVALIDATED,

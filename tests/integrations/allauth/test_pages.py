@@ -308,3 +308,14 @@ def test_a_number_that_was_proved_before_is_no_proof_for_a_later_sign_in(way_in:
     browser.cookies.pop(HINT, None)
     again = browser.post("/accounts/login/", {"login": "ann", "password": PASSWORD})
     assert again["Location"].startswith("/verify/challenge/") and whoami(browser) == ""
+
+
+def test_nobody_changes_the_number_of_a_user_as_whom_they_act() -> None:
+    """Staff would enroll their own phone, and the ledger would say that the user agreed."""
+    ann, browser = make_user(email="ann@example.org"), Client()
+    browser.force_login(ann)
+    session = browser.session
+    session["hijack_history"] = ["1"]
+    session.save()
+    assert browser.post("/accounts/phone/change/", {"phone": OTHER_PHONE, **agreed()}).status_code == 403
+    assert not outbox and not ConsentEvent.objects.exists() and not Factor.objects.exists()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from asgiref.sync import async_to_sync
-from django.contrib.auth import login
+from django.contrib.auth import SESSION_KEY, login
 from django.contrib.auth.signals import user_login_failed
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.test import AsyncClient, Client
 from django_otp import DEVICE_ID_SESSION_KEY
 from django_otp.plugins.otp_static.models import StaticDevice
 
+from django_twilio_verify import signals
+from django_twilio_verify.contrib.otp import clients
 from django_twilio_verify.contrib.otp.models import VerifyDevice
 from django_twilio_verify.flows import devicefactors, recovery
 from django_twilio_verify.models import Factor
@@ -220,3 +225,39 @@ def test_async_sites(ann, device):
 def test_removal_leaves_no_device_behind(ann, device):
     Factor.objects.all().delete()
     assert not VerifyDevice.objects.exists()
+
+
+def in_session_of(user: Any, rf: Any) -> Any:
+    request = rf.get("/")
+    request.session = SessionStore()
+    request.session[SESSION_KEY] = str(user.pk)
+    request.user = user
+    return request
+
+
+@pytest.mark.parametrize("signal", [signals.second_factor_passed, signals.factor_proved])
+def test_a_proof_of_another_user_verifies_no_device_here(device: VerifyDevice, rf: Any, signal: Any) -> None:
+    """A program proves ann's factor in a browser that bob uses."""
+    request = in_session_of(make_user("bob"), rf)
+    signal.send(sender=type(device.user), request=request, user=device.user, channel="sms")
+    assert DEVICE_ID_SESSION_KEY not in request.session
+    own = in_session_of(device.user, rf)
+    signal.send(sender=type(device.user), request=own, user=device.user, channel="sms")
+    assert own.session[DEVICE_ID_SESSION_KEY] == device.persistent_id
+
+
+def test_who_comes_back_from_acting_as_a_user_is_verified_to_django_otp(device: VerifyDevice, rf: Any) -> None:
+    request = in_session_of(device.user, rf)
+    signals.impersonation_ended.send(sender=None, request=request, user=None, impersonator=device.user)
+    assert request.session[DEVICE_ID_SESSION_KEY] == device.persistent_id
+
+
+def test_a_device_is_asked_nothing_by_somebody_who_acts_as_its_user(device: VerifyDevice, rf: Any) -> None:
+    request = in_session_of(device.user, rf)
+    request.session["hijack_history"] = ["1"]
+    sent = len(outbox)
+    with clients.serving(request), pytest.raises(PermissionDenied):
+        device.generate_challenge()
+    with clients.serving(request), pytest.raises(PermissionDenied):
+        device.verify_token("123456")
+    assert len(outbox) == sent

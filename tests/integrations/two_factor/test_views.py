@@ -406,3 +406,15 @@ def test_an_old_proof_adds_no_factor(client, url):
             assert answer["Location"].startswith("/verify/step-up/")
         assert len(outbox) == sent
         assert [one.recipient_value for one in Factor.objects.all()] == [OTHER_PHONE], (step, answer.status_code)
+
+
+def test_nobody_enrols_for_a_user_as_whom_they_act(wizard, client):
+    """Staff would enroll their own phone, and the ledger would say that the user agreed."""
+    digest = wizard.choose("sms")
+    session = client.session
+    session["hijack_history"] = ["1"]
+    session.save()
+    answer = wizard.post("sms_address", number=PHONE, disclosure=digest, consent="on")
+    # The stock wizard catches all that goes wrong with a device, and says so on its page.
+    assert answer.status_code == (403 if wizard.url == OWN_SETUP else 200)
+    assert not outbox and not ConsentEvent.objects.exists() and not Factor.objects.exists()
