@@ -261,8 +261,8 @@ class AuditKind(models.TextChoices):
     RESET_DONE = "reset_done", _("factors reset")
     RESET_LINK = "reset_link", _("enrolment link sent again")
     RESET_OPENED = "reset_opened", _("enrolment link opened")
-    IMPERSONATED = "acted_as", _("acted as another user")
-    IMPERSONATION_ENDED = "acting_over", _("stopped acting as another user")
+    ACTED_AS = "acted_as", _("acted as another user")
+    ACTING_OVER = "acting_over", _("stopped acting as another user")
 
 
 class KeyRecord(models.TextChoices):

@@ -90,7 +90,7 @@ def _begin(request: HttpRequest, user: AbstractBaseUser, announced: _Announced) 
     othersessions.begin(request, user)
     session.note_impersonation(request, announced.acting)
     othersessions.watch(request)
-    _record(AuditKind.IMPERSONATED, announced.staff, user)
+    _record(AuditKind.ACTED_AS, announced.staff, user)
     impersonation_started.send(sender=type(user), request=request, user=user, impersonator=announced.staff)
 
 
@@ -102,7 +102,7 @@ def _return(request: HttpRequest, staff: AbstractBaseUser, acting: Impersonation
     session.return_from(request, acting)
     othersessions.watch(request)
     user = _user_of(acting.user_id)
-    _record(AuditKind.IMPERSONATION_ENDED, staff, user)
+    _record(AuditKind.ACTING_OVER, staff, user)
     impersonation_ended.send(sender=type(staff), request=request, user=user, impersonator=staff)
     return True
 

@@ -51,7 +51,7 @@ def test_a_send_and_a_check_by_function():
     verification = verifications.start(**values).verification
     # A claimant's, until the number is confirmed: whether an owner's code is under way, and the counters of claimants'
     # answers, which the first one makes. The right one also notes the network, which is new.
-    assert cost(lambda: verifications.check(verification, code="000000", client=make_client())) == (9, 4)
+    assert cost(lambda: verifications.check(verification, code="000000", client=make_client())) == (8, 4)
     assert cost(lambda: verifications.check(verification, code=last_code(), client=make_client())) == (8, 3)
 
 
@@ -71,7 +71,7 @@ def test_a_link_and_the_use_of_its_proof():
     assert cost(lambda: verifications.start(**values))[0] == 13  # as a code, and no account whose number it could be
     verification = verifications.start(**values).verification
     asked = {"client": make_client()}
-    assert cost(lambda: verifications.check_link(verification, **asked)) == (8, 4)  # the counters are made
+    assert cost(lambda: verifications.check_link(verification, **asked)) == (7, 4)  # the counters are made
     assert cost(lambda: verifications.status(verification, **asked)) == (1, 0)
     backends["default"].simulator.open_link(verification.link)
     assert cost(lambda: verifications.check_link(verification, **asked)) == (5, 2)
