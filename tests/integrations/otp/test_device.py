@@ -13,7 +13,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel
 from django_twilio_verify.contrib.otp.models import VerifyDevice
-from django_twilio_verify.exceptions import BackendUnavailable
+from django_twilio_verify.exceptions import BackendUnavailable, RateLimited
 from django_twilio_verify.flows import consent, devicefactors, disclosures
 from django_twilio_verify.models import Factor, Verification, VerificationCheck
 from django_twilio_verify.testing import VerifyServer, outbox
@@ -105,8 +105,8 @@ def test_a_way_that_was_agreed_to_is_taken_before_one_that_was_not(ann, device):
 
 
 def test_the_limits_hold(settings, ann, device):
-    settings.TWILIO_VERIFY_LIMITS = {"person_hour": 0}
-    assert device.generate_challenge() == "You have asked for many codes. Try again later." and outbox == []
+    settings.TWILIO_VERIFY_LIMITS = {"login_network_hour": 0}
+    assert device.generate_challenge() == str(RateLimited.sentences["login_network_hour"]) and outbox == []
 
 
 @pytest.mark.parametrize("token", ["", "abc", "12", -1, None, True, 3.5, b"123456", ["1"], "1" * 5000, "\0"])
