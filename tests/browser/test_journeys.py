@@ -111,7 +111,7 @@ def test_errors_are_told_above_and_beside_the_field(visitor: Visitor) -> None:
     field = visitor.page.get_by_label("Code", exact=True)
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_have_accessible_description(
-        re.compile("This is not the code that we sent. You have 4 tries left.")
+        re.compile("This is not the code that we sent. You have 2 tries left.")
     )
     visitor.look("code-wrong")
     visitor.page.get_by_role("alert").get_by_role("link").click()
