@@ -64,10 +64,26 @@ class PushView(PushMixin, FormPage):
             checked = self.asked(form.cleaned_data["number"])
         except BackendError as error:
             return self.refuse(form, error)
-        if checked.approved or checked.outcome == CheckOutcome.ALREADY_VERIFIED:
+        if checked.approved or checked.outcome == CheckOutcome.ALREADY_VERIFIED or self.approved_beside(checked):
             return self.proved()
         self.told_no(checked)
         return self.not_proved(form, checked)
+
+    def approved_beside(self, checked: Checked) -> bool:
+        """Return whether a request that waits was approved by now.
+
+        The page's script may have been asking the provider when the number was sent: it learns of the yes, and its
+        page is not there any more.
+        """
+        if checked.outcome not in _WAITS:
+            return False
+        self.forget()
+        return self.progress.approved
+
+    def forget(self) -> None:
+        """Have the request read again: it has changed since."""
+        for known in ("verification", "progress", "started"):
+            self.__dict__.pop(known, None)
 
     def asked(self, number: str) -> Checked:
         verification = self.verification
@@ -96,8 +112,7 @@ class PushView(PushMixin, FormPage):
         return self.told(form, "" if about_number else sentence, checked)
 
     def told(self, form: forms.Form, problem: str, checked: Checked | None = None, note: str = "") -> HttpResponse:
-        for known in ("verification", "progress", "started"):  # have changed since they were read
-            self.__dict__.pop(known, None)
+        self.forget()
         retry_at = checked.retry_at if checked else None
         return self.render_to_response(self.get_context_data(form=form, problem=problem, note=note, retry_at=retry_at))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from django.utils import timezone
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel, CheckOutcome, FactorKind
 from django_twilio_verify.exceptions import BackendUnavailable
-from django_twilio_verify.flows import devicefactors
+from django_twilio_verify.flows import challenges, devicefactors
 from django_twilio_verify.models import Factor, Verification
 from django_twilio_verify.results import Checked
 from django_twilio_verify.signals import login_denied
@@ -225,6 +226,27 @@ def test_the_number_first_and_the_page_goes_on_by_itself(ann: Holder, client: Cl
     refused(client.get(page), "Your phone said yes")
     assert client.post(page, {"next": "/context/"})["Location"] == "/context/" and ann.is_in()
     assert client.post(page)["Location"] == client.get(page)["Location"] == "/account/"
+
+
+def test_the_script_learns_of_the_yes_while_the_number_is_sent(
+    ann: Holder, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factor = ann.hold("push")
+    ann.sign_in()
+    page, number = ann.ask_phone(ann.path(factor)), ann.number()
+    ann.say("yes")
+    original, script, heard = challenges.may_ask, Client(), list[str]()
+    script.cookies.update(client.cookies)
+
+    def asked_beside(verification: Verification, now: datetime) -> bool:
+        if not heard:
+            heard.append("asking")
+            heard.append(script.get(page + "status/").json()["status"])
+        return original(verification, now)
+
+    monkeypatch.setattr(challenges, "may_ask", asked_beside)
+    assert client.post(page, {"number": number})["Location"] == "/account/"
+    assert heard[1] == "approved" and ann.is_in()
 
 
 def test_a_wrong_number_ends_it(ann: Holder, client: Client, clock: Any) -> None:
