@@ -17,7 +17,6 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import RecipientKind
-from ..exceptions import KeysDoNotFit
 from ..flows import ledger
 from ..models import ConsentEvent, Disclosure
 from ..recipients import Recipient
@@ -95,16 +94,17 @@ class ConsentEventAdmin(EvidencePages, ChartsView, ReadOnlyAdmin):
     def get_urls(self) -> list[Any]:
         wrap = self.admin_site.admin_view
         name = "twilio_verify_consentevent_{}".format
+        acts = {"unmask": self.unmask_view, "export": self.export_view, "erase": self.erase_view}
+        acts |= {"opt_out": self.opt_out_view, "release": self.release_view}
         own = [
-            path("find/", wrap(self.find_view), name=name("find")),
+            path("find/", wrap(self.answered(self.find_view)), name=name("find")),
             path("charts/", wrap(self.charts_view), name=name("charts")),
-            path("stop/", wrap(self.stop_view), name=name("stop")),
+            path("stop/", wrap(self.answered(self.stop_view)), name=name("stop")),
             path("evidence/<str:fingerprint>/", wrap(self.evidence_view), name=name("evidence")),
-            path("evidence/<str:fingerprint>/unmask/", wrap(self.unmask_view), name=name("unmask")),
-            path("evidence/<str:fingerprint>/export/", wrap(self.export_view), name=name("export")),
-            path("evidence/<str:fingerprint>/erase/", wrap(self.erase_view), name=name("erase")),
-            path("evidence/<str:fingerprint>/opt-out/", wrap(self.opt_out_view), name=name("opt_out")),
-            path("evidence/<str:fingerprint>/release/", wrap(self.release_view), name=name("release")),
+            *(
+                path(f"evidence/<str:fingerprint>/{act.replace('_', '-')}/", wrap(self.answered(view)), name=name(act))
+                for act, view in acts.items()
+            ),
         ]
         return [*own, *super().get_urls()]
 
@@ -131,11 +131,7 @@ class ConsentEventAdmin(EvidencePages, ChartsView, ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         target = reverse("admin:twilio_verify_consentevent_changelist", current_app=self.admin_site.name)
-        try:
-            terms = terms_for(request.POST.get("term", ""))
-        except KeysDoNotFit as error:
-            self.message_user(request, str(error), messages.ERROR)
-            return HttpResponseRedirect(target)
+        terms = terms_for(request.POST.get("term", ""))
         if not terms:
             said = gettext("Nothing on record is known by that. Numbers are written with + and the country's code.")
             self.message_user(request, said, messages.WARNING)

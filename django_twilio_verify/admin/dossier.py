@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..choices import FOR_EVERYBODY, Channel, ConsentEventType, PersonKind
-from ..flows import delivery, ledger, retention
+from ..flows import delivery, keyregister, ledger, retention
 from ..flows.addressees import Addressee
 from ..flows.consentlog import Position
 from ..models import (
@@ -268,8 +268,13 @@ def moment(value: datetime) -> str:
 
 
 def _opted_out(addressee: Addressee) -> list[Channel]:
-    """The channels that the holder has opted out of, as staff may release them: the address has to be known."""
-    return [] if addressee.recipient is None else delivery.opted_out_of(addressee.recipient)
+    """Return the channels whose opt-out staff may release here; none for an erased address.
+
+    With keys that do not fit nothing can be released either, and the page says why.
+    """
+    if addressee.recipient is None or keyregister.problems():
+        return []
+    return delivery.opted_out_of(addressee.recipient)
 
 
 def _standings(entries: list[Entry]) -> Iterator[Standing]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
+from functools import wraps
 from typing import IO, TYPE_CHECKING, Any
 
 from django.contrib import messages
@@ -94,7 +96,7 @@ class EvidencePages(_Base):
                 actor=_actor(request),
                 factors=form.cleaned_data["factors"],
             )
-        except (erasure.LegallyHeld, KeysDoNotFit) as error:
+        except erasure.LegallyHeld as error:
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(self.page_of(fingerprint))
         self.message_user(request, _told(erased), messages.SUCCESS)
@@ -142,13 +144,25 @@ class EvidencePages(_Base):
         self._record(request, form)
         return HttpResponseRedirect(self.page_of(Addressee.of(form.cleaned_data["recipient"]).fingerprint))
 
+    def answered(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        """Return ``view``, which says why nothing was done where the fingerprint keys do not fit the register."""
+
+        @wraps(view)
+        def answer(request: HttpRequest, fingerprint: str = "") -> HttpResponse:
+            arguments = [fingerprint] if fingerprint else []
+            try:
+                return view(request, *arguments)
+            except KeysDoNotFit as error:
+                self.message_user(request, str(error), messages.ERROR)
+                page = "evidence" if fingerprint else "changelist"
+                name = f"admin:twilio_verify_consentevent_{page}"
+                return HttpResponseRedirect(reverse(name, args=arguments, current_app=self.admin_site.name))
+
+        return answer
+
     def _record(self, request: HttpRequest, form: StaffOptOutForm) -> None:
         client = client_from(request)
-        try:
-            made = delivery.record_request(**form.request_values(), staff=request.user, client=client)  # type: ignore[arg-type]
-        except KeysDoNotFit as error:
-            self.message_user(request, str(error), messages.ERROR)
-            return
+        made = delivery.record_request(**form.request_values(), staff=request.user, client=client)  # type: ignore[arg-type]
         if made:
             self.message_user(request, _("Recorded: nothing is sent there any more."), messages.SUCCESS)
         else:

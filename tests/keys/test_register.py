@@ -9,11 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin import site
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from django.test import Client, override_settings
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from django_twilio_verify import checks
@@ -478,6 +480,35 @@ def test_a_recipients_page_says_that_its_holds_cannot_be_known(world: World) -> 
     assert ConsentEvidence.objects.count() == before
     with keys(K2, K1):
         assert "wrote opt-outs" not in world.admin.get(page).content.decode()
+
+
+@pytest.mark.parametrize("number", [PHONE, OTHER_PHONE])
+def test_no_page_of_the_ledger_fails_over_the_keys(world: World, number: str) -> None:
+    """Read from the admin's own URLs: a new page is asked as well."""
+    event = ConsentEvent.objects.filter(evidence__recipient=number).first()
+    assert event is not None
+    posted = {"reason": "asked for", "confirmed": "on", "term": number, "recipient": number, "channels": "sms"}
+    counts = _counts()
+    asked = set()
+    with keys(K1):
+        for name in OWN_PAGES:
+            for arguments in ((), (event.pk,), (event.recipient_fingerprint,)):
+                try:
+                    url = reverse(f"admin:{name}", args=arguments)
+                except NoReverseMatch:
+                    continue
+                asked.add(name)
+                for answer in (world.admin.get(url), world.admin.post(url, posted)):
+                    assert answer.status_code in (200, 302, 403, 404, 405), url
+    assert asked == set(OWN_PAGES)
+    assert counts == _counts()
+
+
+def _counts() -> tuple[int, int]:
+    return ConsentEvent.objects.count(), ConsentEvidence.objects.count()
+
+
+OWN_PAGES = [pattern.name for pattern in site.get_model_admin(ConsentEvent).get_urls() if getattr(pattern, "name", "")]
 
 
 def _print_of(number: str) -> str:
