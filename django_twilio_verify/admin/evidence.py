@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 from django.contrib import messages
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -144,11 +145,11 @@ class EvidencePages(_Base):
         self._record(request, form)
         return HttpResponseRedirect(self.page_of(Addressee.of(form.cleaned_data["recipient"]).fingerprint))
 
-    def answered(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    def answered(self, view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
         """Return ``view``, which says why nothing was done where the fingerprint keys do not fit the register."""
 
         @wraps(view)
-        def answer(request: HttpRequest, fingerprint: str = "") -> HttpResponse:
+        def answer(request: HttpRequest, fingerprint: str = "") -> HttpResponseBase:
             arguments = [fingerprint] if fingerprint else []
             try:
                 return view(request, *arguments)
