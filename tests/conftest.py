@@ -14,9 +14,14 @@ from django.utils import translation
 from django_twilio_verify import testing
 from django_twilio_verify.conf import LIMIT_RULES
 
+from . import commit_hooks
 from .plugin_openapi import exchanges_are_as_described
 
 __all__ = ["exchanges_are_as_described"]
+
+
+def pytest_configure() -> None:
+    commit_hooks.install()
 
 
 @pytest.fixture(scope="session")

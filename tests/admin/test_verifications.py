@@ -16,7 +16,7 @@ from django_twilio_verify.flows import verifications
 from django_twilio_verify.models import ChannelOutage, Verification, VerificationAttempt
 from tests.support import PHONE, agree, make_client, make_factor, make_user
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 LIST = reverse("admin:twilio_verify_verification_changelist")
 
 

@@ -27,7 +27,7 @@ from tests.support import make_factor, make_user, wrong_code
 
 from .conftest import Holder
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def refused(response: Any, sentence: str, status: int = 200) -> None:

@@ -15,7 +15,7 @@ from tests.support import make_user
 
 from .conftest import Holder
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 KINDS = ["totp", "push", "silent", "passkey"]
 PAGES = {
     "totp": "Open your authenticator app, ann@shop",

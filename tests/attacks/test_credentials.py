@@ -18,7 +18,7 @@ from tests.faces.test_enrol import form
 from tests.support import OTHER_PHONE, code_path, last_code, make_factor, make_user, sign_in
 from tests.wall.conftest import prove
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 WALL = "django_twilio_verify.middleware.TwoFactorMiddleware"
 OF_ANN = {"X-Token": "ann"}

@@ -25,7 +25,7 @@ from tests.factorflows.conftest import NOON, World
 from tests.managing.conftest import address
 from tests.support import OTHER_PHONE, code_path, last_code, make_factor, make_user, sign_in
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.stepup.site")]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.stepup.site")]
 PLAIN = "application/x-www-form-urlencoded"
 EVIL = {"Origin": "https://evil.example", "Referer": "https://evil.example/"}
 

@@ -23,7 +23,7 @@ from tests.support import (
     sign_in,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -57,6 +57,7 @@ def test_the_way_to_a_factor_that_was_removed_is_gone(ann, client):
     assert gone == "/verify/challenge/?gone=1" and b"was removed or changed" in client.get(gone).content
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_removing_a_factor_races_with_its_answer_and_one_of_them_is_first(ann):
     for turn in range(6):
@@ -132,6 +133,7 @@ def test_a_phone_that_is_enrolled_beside_another_one_goes_again(begun):
     assert eve.get("/whoami/", headers={"Accept": "application/json"}).status_code == 401
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_two_that_race_one_stays_at_most(begun):
     def enrol(index):

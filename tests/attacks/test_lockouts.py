@@ -11,7 +11,7 @@ from django_twilio_verify.testing import outbox
 from tests.faces.test_withdrawal import ask
 from tests.support import code_path, last_code, make_factor, make_user, sign_in, wrong_code
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def posts(count: int) -> list[int]:

@@ -30,7 +30,7 @@ from tests.support import (
     wrong_code,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 UNKNOWN = "3fa63c9c-4a80-4a26-b855-05f4d3e7e7a2"
 
 

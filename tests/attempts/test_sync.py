@@ -29,7 +29,7 @@ from tests.webhooks.cloud import event
 
 from .support import fate, lost_attempt, make_attempt, make_verification
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 AGO = 3600.0
 
 
@@ -286,6 +286,7 @@ def test_a_run_that_lost_its_power_holds_the_row_for_five_minutes(server, seven,
     assert run().resumed
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_process_that_is_killed_loses_nothing_but_its_page(server, run, tmp_path):
     """The command itself, in a process of its own, and SIGKILL while it waits for the third page."""
     for number in range(2 * attemptsync.PAGE + 1):
@@ -326,6 +327,7 @@ def test_a_run_that_was_taken_over_stops(server, seven, run):
     assert AttemptSync.objects.get().lease == "other"
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_four_runs_at_once_one_reads(server, seven):
     server.delay(0.2, times=4)

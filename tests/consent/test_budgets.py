@@ -23,7 +23,7 @@ from django_twilio_verify.recipients import Recipient
 from django_twilio_verify.testing import outbox
 from tests.support import OTHER_PHONE, PHONE, agree, make_client, make_user, release_opt_out
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 ROWS = (ConsentEvent, ConsentEvidence, Disclosure, Verification, VerificationAttempt)
 
 

@@ -22,7 +22,7 @@ from store.management.commands.verify_phone import Command
 from store.phone import app_context
 from tests.support import PASSWORD, make_client, make_user, sign_in
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("example")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("example")]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from django_twilio_verify.models import Factor, OfferRefusal
 from ..support import code_path, last_code, make_factor, make_user, sign_in
 from .conftest import World, add_totp, links, text
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 TOTP_ONLY = {"default": {"BACKEND": "tests.enrolpages.backends.TotpOnly"}}
 
 

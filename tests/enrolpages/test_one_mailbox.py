@@ -9,7 +9,7 @@ from django.test import Client
 
 from tests.support import EMAIL, PHONE, code_path, last_code, make_factor, make_user, sign_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 WARNING = "one mailbox would open your account"
 
 

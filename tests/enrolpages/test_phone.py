@@ -14,7 +14,7 @@ from django_twilio_verify.models import Factor, RecoveryCode, Verification
 from ..support import make_factor, make_user, race, sign_in
 from .conftest import APP, World, everything_kept, links, text
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 JSON = "application/json"
 
 
@@ -295,6 +295,7 @@ def test_nobody_waits(db: Any, client: Client) -> None:
     assert client.get("/verify/access-token/").status_code == 405
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_simultaneous_confirmations_one_enrols(local: World, ann: Any, app: Client) -> None:
     token = ask(app)

@@ -16,7 +16,7 @@ from django_twilio_verify.signals import notice_sent
 from ..support import code_path, last_code, make_factor, make_user, race, sign_in
 from .conftest import add_totp, everything_kept, links, recovery_codes, text
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -78,6 +78,7 @@ def test_codes_that_nobody_says_to_have_are_spoken_of(client: Client, ann: Any) 
     assert "may not have come up" not in text(client.get("/verify/recovery-codes/"))
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_second_press_of_the_last_button_of_a_phones_enrolment_loses_no_codes(client: Client, ann: Any) -> None:
     shown = disclosures.compose(Channel.SMS).digest
     form = {"number": "+15017122661", "country": "", "disclosure": shown, "consent": "on"}

@@ -20,7 +20,7 @@ from tests.qr import read
 from ..support import make_client, make_factor, make_user, race, sign_in, wrong_code
 from .conftest import World, add_totp, begin_totp, everything_kept, links, recovery_codes, text, the_enrolment
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 TRANSACTIONS = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "START TRANSACTION")
 
 
@@ -378,6 +378,7 @@ def test_pages_hold_no_inline_code(local: World, client: Client, ann: Any) -> No
         assert html.count('role="img" aria-label="') == html.count("<svg")
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_simultaneous_posts_one_enrols(local: World, client: Client, ann: Any) -> None:
     page, app, _ = begin_totp(client)

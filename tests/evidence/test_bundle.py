@@ -23,7 +23,7 @@ from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, make_client, make_se
 from .conftest import new_key
 from .exporting import SCRIPT, exported, json_lines, openssl, packed, resigned, run_script, selected, unpacked, wrong
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.support import EMAIL, OTHER_PHONE, PHONE
 
 from .exporting import json_lines, run_script, unpacked
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def export(out: Path, *arguments: str, **options: Any) -> str:

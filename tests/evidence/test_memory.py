@@ -16,7 +16,7 @@ from django_twilio_verify.flows.evidence import Selection
 from django_twilio_verify.models import ConsentEvent, ConsentEvidence
 from tests.support import agree
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 class Nowhere:

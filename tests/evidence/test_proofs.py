@@ -12,7 +12,7 @@ from django_twilio_verify.flows import proofs, seals
 from django_twilio_verify.models import ConsentEvent, ConsentSeal
 from tests.support import agree, make_user
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, make_client, make_us
 
 from .exporting import exported, json_lines, selected
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 EVER = datetime(2020, 1, 1, tzinfo=UTC)
 
 

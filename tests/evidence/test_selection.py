@@ -20,7 +20,7 @@ from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, make_client, make_us
 
 from .exporting import exported, selected
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 WRITERS = [bundle.write, spreadsheets.write, receipts.write_twilio, receipts.write_receipts]
 
 

@@ -19,7 +19,7 @@ from django_twilio_verify.models import (
 from django_twilio_verify.testing import outbox
 from tests.support import EMAIL, PHONE, code_path, last_code, make_factor, make_user, sign_in, wrong_code
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

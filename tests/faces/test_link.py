@@ -23,7 +23,7 @@ from django_twilio_verify.web.qr import svg
 from tests.faces.test_enrol import form, restart_url, text
 from tests.support import PHONE, agree, last_code, make_factor, make_user, race, sign_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 UNKNOWN = "3fa63c9c-4a80-4a26-b855-05f4d3e7e7a2"
 
@@ -392,6 +392,7 @@ def test_it_says_when_it_is_over(client, ann, clock):
     assert client.get(f"{page}status/").json() == {"status": "expired", "next": page}
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_two_screens_that_learn_of_it_one_signs_in(client, ann, phone):
     page = begin(client)
@@ -476,6 +477,7 @@ def test_a_check_that_ended_elsewhere_says_how_and_what_is_left(client, ann, sta
     assert client.get(f"{page}status/").json() == {"status": status, "next": page}
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_presses_at_the_same_instant_one_goes_in_and_none_breaks(client, ann):
     page = begin(client)

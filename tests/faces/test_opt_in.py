@@ -14,7 +14,7 @@ from django_twilio_verify.testing import outbox
 from tests.faces.test_enrol import text
 from tests.support import make_user
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 PAGE = "/verify/opt-in/"
 
 

@@ -17,7 +17,7 @@ from django_twilio_verify.testing import outbox
 from tests.factorflows.conftest import World
 from tests.support import code_path, last_code, make_factor, make_user, sign_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 CHALLENGE, RECOVERY = "/verify/challenge/", "/verify/challenge/recovery/"
 
 

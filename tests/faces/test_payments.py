@@ -16,7 +16,7 @@ from django_twilio_verify.web import payments
 from tests.faces.test_enrol import form, text
 from tests.support import EMAIL, PHONE, agree, code_path, last_code, make_factor, make_user, race, sign_in, wrong_code
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 BREAD = {"amount": "49.90 EUR", "payee": "The Corner Shop"}
 
 
@@ -252,6 +252,7 @@ def test_email_can_approve_where_no_psd2_is_asked_for(client):
         assert client.get("/paid/").content == b"paid"
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_eight_loads_one_pays(client, ann):
     approve(client)

@@ -14,7 +14,7 @@ from django_twilio_verify.models import ConsentEvent, Factor, Verification
 from django_twilio_verify.web import session
 from tests.support import PHONE, agree, last_code, make_client, make_factor, make_user
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def prove(client) -> Verification:

@@ -44,7 +44,7 @@ from tests.support import (
     wrong_code,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
@@ -568,6 +568,7 @@ def test_a_browser_is_named_in_our_words_only(user_agent, name):
     assert browser_name(user_agent) == name
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_two_tabs_that_both_finish_make_a_browser_that_is_in(ann, browser):
     sign_in(browser)
@@ -583,6 +584,7 @@ def test_two_tabs_that_both_finish_make_a_browser_that_is_in(ann, browser):
     assert is_in(fresh)
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_revoking_races_with_signing_in_and_wins_or_loses_wholly(ann):
     for _ in range(5):

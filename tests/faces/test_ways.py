@@ -17,7 +17,7 @@ from django_twilio_verify.testing import outbox
 from tests.faces.test_enrol import form, text
 from tests.support import EMAIL, PHONE, agree, code_path, last_code, make_factor, make_user, sign_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 LANDLINE = "+442079460018"
 MAYBE_LANDLINE = "+12025550143"  # American numbers do not tell

@@ -37,7 +37,7 @@ from tests.support import (
     wrong_code,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 LIST = "/verify/consents/"
 
 
@@ -130,6 +130,7 @@ def test_a_second_press_changes_nothing(client, ann):
     assert kinds() == ["granted", "withdrawn"]
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_twenty_presses_are_one_withdrawal(client, ann):
     (path,) = stop_paths(client)
@@ -294,6 +295,7 @@ def test_stopping_what_is_stopped_is_the_same_page_and_no_second_event(client):
     assert kinds().count("opted_out") == 3
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_twenty_presses_on_the_public_page_are_one_opt_out_a_way(client):
     page = prove(client)

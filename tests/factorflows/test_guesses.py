@@ -28,7 +28,7 @@ from django_twilio_verify.testing import outbox
 from ..support import EMAIL, PHONE, code_path, last_code, make_client, make_factor, make_user, sign_in, wrong_code
 from .conftest import World
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 NEVER_GUESSED = {
     Channel.SNA: "the mobile network judges it, and nobody types anything",

@@ -8,7 +8,7 @@ from django_twilio_verify.exceptions import RateLimited
 from django_twilio_verify.flows import challenges, verifications
 from tests.support import PHONE, make_client, make_factor, one_moment
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def everything_is_tried(world, user) -> set[str]:

@@ -19,7 +19,7 @@ from ..backends.test_twilio import everything_shown
 from ..support import make_client
 from .conftest import World
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 

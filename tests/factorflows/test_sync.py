@@ -23,7 +23,7 @@ from django_twilio_verify.models import Entity, Factor, ProviderRemoval
 from django_twilio_verify.testing import FactorRoutes, VerifyServer
 from tests.support import make_user, race
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 class Clock:
@@ -242,6 +242,7 @@ def test_the_provider_goes_down_midway() -> None:
     assert sync().seen == 3
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_process_that_is_killed_is_finished_by_the_next(settings: Any, tmp_path: Any) -> None:
     """The command itself, in a process of its own, and SIGKILL while it waits for the third person."""
     with VerifyServer() as server:
@@ -274,6 +275,7 @@ def test_a_process_that_is_killed_is_finished_by_the_next(settings: Any, tmp_pat
         backends["default"].close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_runs_at_the_same_time_share_the_people() -> None:
     enrol(12)

@@ -10,7 +10,7 @@ from django_twilio_verify.flows import plan
 from django_twilio_verify.models import Verification, VerificationAttempt
 from tests.support import EMAIL, PHONE, agree, make_client, wrong_code
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 # The channel, where to, whether a silent check can be made, the channel it goes on as, and what is tried after it.
 ROWS = [

@@ -18,7 +18,7 @@ from django_twilio_verify.models import Verification, VerificationCheck
 from django_twilio_verify.signals import verification_approved, verification_refused
 from tests.support import PHONE, agree, last_code, make_client, make_user, wrong_code
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("claimants_have_room")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("claimants_have_room")]
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 

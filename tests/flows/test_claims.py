@@ -28,7 +28,7 @@ from django_twilio_verify.testing import outbox
 from tests.flows.conftest import NOON
 from tests.support import OTHER_PHONE, PHONE, agree, last_code, make_client, make_factor, make_user, wrong_code
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 HOME = make_client("home", ip="198.51.100.7")
 CLAIMS = ("claim_ten_minutes", "claim_hour", "claim_day")
@@ -412,6 +412,7 @@ def told_to_a_claimant(state: str, clock: Any) -> list[Any]:
     return seen
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("state", ["an owner", "pending", "used up", "approved", "signs in meanwhile"])
 def test_a_claimant_is_answered_the_same_with_and_without_an_owner(clock, settings, state):
     settings.TWILIO_VERIFY_BACKENDS = {"default": {"BACKEND": "tests.flows.test_claims.Counting"}}

@@ -19,7 +19,7 @@ from django_twilio_verify.signals import consent_changed
 from django_twilio_verify.testing import outbox
 from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, make_client, make_secret, make_user, release_opt_out
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def start(recipient: str = PHONE, channel: str = "sms", **values):

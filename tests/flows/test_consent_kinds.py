@@ -28,7 +28,7 @@ from tests.support import (
     release_opt_out,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 THREADS = 20
 REASON = Act(actor=Actor.STAFF, note="The number has a new holder.")
 PAPER = Act(ConsentMedium.ADMIN, actor=Actor.STAFF, note="Signed at the counter.", document_digest="a" * 64)
@@ -64,6 +64,7 @@ def written(results) -> list[ConsentEvent]:
     return [result for result in results if result is not None]
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 @pytest.mark.parametrize("known", [True, False], ids=["after a grant", "of an unknown number"])
 def test_of_twenty_opt_outs_one_is_written(known):
@@ -73,6 +74,7 @@ def test_of_twenty_opt_outs_one_is_written(known):
     assert kinds().count("opted_out") == 1 and all_hold()
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_twenty_withdrawals_one_is_written_and_told_once():
     ann = make_user()
@@ -90,12 +92,14 @@ def test_of_twenty_withdrawals_one_is_written_and_told_once():
     assert kinds() == ["granted", "withdrawn"] and heard == ["withdrawn"]
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_twenty_grants_one_is_written():
     results = written(race(THREADS, lambda index: agree()))
     assert len({event.pk for event in results}) == 1 and kinds() == ["granted"]
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_twenty_expiries_invalidations_and_records_one_of_each_is_written():
     event = agree()
@@ -107,6 +111,7 @@ def test_of_twenty_expiries_invalidations_and_records_one_of_each_is_written():
     assert kinds() == ["granted", "expired", "invalidated", "imported"] and all_hold()
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_withdrawals_by_twenty_people_are_twenty():
     people = [make_user(f"p{index}") for index in range(THREADS)]
@@ -116,6 +121,7 @@ def test_withdrawals_by_twenty_people_are_twenty():
     assert kinds().count("withdrawn") == THREADS
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_grants_withdrawals_and_opt_outs_together_leave_one_chain():
     ann = make_user()
@@ -372,6 +378,7 @@ def test_a_request_can_be_for_one_way_and_recorded_again_it_adds_nothing():
     assert [event.channel for event in request(staff=carla, recipient=EMAIL)] == ["email"]
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_a_clash_of_staff_holder_and_provider_is_one_event():
     carla = make_user("carla")

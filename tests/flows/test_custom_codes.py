@@ -15,7 +15,7 @@ from django_twilio_verify.options import IncompatibleOptions
 from django_twilio_verify.results import Checked
 from tests.support import PHONE, agree, make_client, race
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("claimants_have_room")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("claimants_have_room")]
 
 CODE = "ab47Xy"
 
@@ -133,6 +133,7 @@ def test_a_refused_send_keeps_no_hash(flows, server):
     assert Verification.objects.get().code_digest == ""
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_twenty_right_ones_one_is_accepted_and_reported(server):
     verification = begin().verification
@@ -142,6 +143,7 @@ def test_of_twenty_right_ones_one_is_accepted_and_reported(server):
     assert endpoints(server).count(("Verification", "approved")) == 1
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_never_more_than_five_are_judged(server):
     verification = begin().verification

@@ -14,7 +14,7 @@ from django_twilio_verify.flows import handover, verifications
 from django_twilio_verify.models import Verification, VerificationCheck
 from tests.support import PHONE, agree, make_client, make_factor, make_user, race
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def begin(**values) -> Verification:
@@ -162,6 +162,7 @@ def test_a_token_tells_neither_number_nor_link_nor_match(server):
     assert offer.token not in repr(offer) and "match" not in repr(offer)
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_right_and_wrong_at_once_end_in_no_second_chance(server):
     verification = begin()
@@ -175,6 +176,7 @@ def test_right_and_wrong_at_once_end_in_no_second_chance(server):
         handover.accept(offer.token, offer.match)
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_phone_and_desktop_that_ask_at_once_one_is_told_approved(server):
     verification = begin()

@@ -26,7 +26,7 @@ from django_twilio_verify.signals import verification_approved, verification_ref
 from tests.flows.conftest import NOON
 from tests.support import PHONE, agree, make_client, make_user, race, wrong_code
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("claimants_have_room")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("claimants_have_room")]
 
 
 @pytest.fixture(autouse=True)
@@ -358,6 +358,7 @@ def test_links_do_not_show_in_what_is_printed(server):
     assert token not in repr(started) and token not in repr(started.verification)
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 @pytest.mark.parametrize("silent", [True, False])
 def test_of_twenty_presses_on_auto_one_sends(server, silent):
@@ -369,6 +370,7 @@ def test_of_twenty_presses_on_auto_one_sends(server, silent):
     assert server.server.count("Verifications") == 1
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_the_questions_of_a_race_are_judged_once_and_approved_once(server):
     started = begin()
@@ -380,6 +382,7 @@ def test_the_questions_of_a_race_are_judged_once_and_approved_once(server):
     assert server.server.count("VerificationCheck") == 1
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_a_race_for_an_unopened_link_asks_no_more_often_than_it_may(server):
     started = begin()
@@ -390,6 +393,7 @@ def test_a_race_for_an_unopened_link_asks_no_more_often_than_it_may(server):
     assert checks() == ["not_opened", "not_opened", "link_failed"]
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_links_and_codes_in_a_race_never_share_an_answer(server):
     """Half ask about the link, half have moved on to a text message: one proof, whoever was right."""

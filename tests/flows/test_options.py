@@ -14,7 +14,7 @@ from django_twilio_verify.options import IncompatibleOptions, SendOptions, SendR
 from django_twilio_verify.testing import outbox
 from tests.support import EMAIL, PHONE, agree, make_client, make_user
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 TEMPLATE = "HJ" + "0" * 32
 

@@ -18,7 +18,7 @@ from django_twilio_verify.signals import channel_unavailable
 from django_twilio_verify.testing import outbox
 from tests.support import EMAIL, PHONE, agree, last_code, make_client, make_factor, make_user, race
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("claimants_have_room")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("claimants_have_room")]
 
 LANDLINE = "+43158858"
 AUSTRIAN = "+436641234567"
@@ -337,6 +337,7 @@ def test_a_refused_other_way_leaves_the_verification_as_it_was(flows, server, cl
     assert flows.check(first.verification, code=server.last_code, client=make_client()).approved
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_twenty_refusals_are_one_outage(server, told):
     server.simulator.channels.discard("call")

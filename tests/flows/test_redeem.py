@@ -19,7 +19,7 @@ from django_twilio_verify.results import RedeemProblem
 from django_twilio_verify.testing import outbox
 from tests.support import PHONE, agree, last_code, make_client, make_factor, make_user, race
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("claimants_have_room")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("claimants_have_room")]
 
 AMOUNT, PAYEE = "49.90 EUR", "The Corner Shop"
 PAYMENT = {"amount": AMOUNT, "payee": PAYEE}
@@ -143,6 +143,7 @@ def test_it_costs_two_statements(django_assert_num_queries):
         assert redeem(verifications, verification, user=ann)
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_twenty_one_may_go_ahead():
     verification = paid()

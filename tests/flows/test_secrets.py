@@ -12,7 +12,7 @@ from django_twilio_verify.options import IncompatibleOptions
 from tests.backends.test_twilio import everything_shown
 from tests.support import PHONE, agree, make_client
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 CODE = "qx7Q91Zb"
 TOKEN = "t0ken-of-the-link"

@@ -15,7 +15,7 @@ from django_twilio_verify.flows import handover, trust, verifications
 from django_twilio_verify.web import session
 from tests.support import PHONE, agree, make_client, make_factor, make_user, sign_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 OLD, NEW = "the-old-secret-key-of-this-site", "the-new-secret-key-of-this-site"
 SIGNERS = r"signing\.(dumps|loads|Signer|TimestampSigner)|salted_hmac\(|get_session_auth_hash\(|set_signed_cookie"

@@ -23,7 +23,7 @@ from django_twilio_verify.signals import verification_started
 from django_twilio_verify.testing import outbox
 from tests.support import EMAIL, OTHER_PHONE, PHONE, agree, last_code, make_client, make_factor, make_user, wrong_code
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("claimants_have_room")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("claimants_have_room")]
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
@@ -327,6 +327,7 @@ def test_within_a_transaction_of_the_sites_nothing_is_sent(start):
     assert outbox == []
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_signal_comes_after_the_commit(start):
     heard = []
 

@@ -11,7 +11,7 @@ from django_twilio_verify.flows import factors, plan, verifications
 from tests.faces.test_enrol import form
 from tests.support import PHONE, agree, code_path, last_code, make_client, make_factor, make_user, sign_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 _CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
 
 
@@ -37,6 +37,7 @@ def warm() -> None:
     verifications.start(recipient="+15017122600", channel="sms", client=client)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_send_and_a_check_by_function():
     warm()
     ann = make_user()
@@ -55,6 +56,7 @@ def test_a_send_and_a_check_by_function():
     assert cost(lambda: verifications.check(verification, code=last_code(), client=make_client())) == (8, 3)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_send_to_somebody_who_has_been_sent_to_in_this_hour():
     ann = make_user()
     agree(user=ann)
@@ -64,6 +66,7 @@ def test_a_send_to_somebody_who_has_been_sent_to_in_this_hour():
     assert cost(lambda: verifications.start(**values)) == (14, 4)  # two make sure of rows, for a claimant
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_link_and_the_use_of_its_proof():
     warm()
     agree(channel="sna")

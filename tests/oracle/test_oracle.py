@@ -24,7 +24,7 @@ from django_twilio_verify.testing import outbox
 
 from .probes import PROBES, Nothing, Probe, World
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 ROWS = [(name, probe) for name, probes in PROBES.items() if not isinstance(probes, Nothing) for probe in probes]

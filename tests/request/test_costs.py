@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.support import code_path, last_code, make_factor, make_user, sign_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)

@@ -38,7 +38,7 @@ from tests.support import (
     sign_in,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 SITE = "https://shop.example"
 HELD = "/verify/reset/check-email/"
 

@@ -18,7 +18,7 @@ from django_twilio_verify.flows.resets import ResetRefused
 from django_twilio_verify.models import AuditEvent, FactorReset
 from tests.support import PHONE, all_permissions, code_path, last_code, make_factor, make_user, sign_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 FORM = {"reason": "Called back.", "confirmed": "on"}
 
 

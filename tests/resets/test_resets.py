@@ -31,7 +31,7 @@ from django_twilio_verify.signals import factor_removed, factors_reset
 from tests.factorflows.conftest import World
 from tests.support import PHONE, all_permissions, code_path, last_code, make_factor, make_user, race, sign_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 SITE = "https://shop.example"
 REASON = "Called from the number on file; showed her passport."
 
@@ -324,6 +324,7 @@ def test_whoever_asked_may_leave(ann: Any, staff: Any) -> None:
 # ------------------------------------------------------------------------------------------------- races
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_cancel_or_carry_out_but_not_both(ann: Any, staff: Any, settings: Any) -> None:
     for _round in range(3):
@@ -346,6 +347,7 @@ def test_cancel_or_carry_out_but_not_both(ann: Any, staff: Any, settings: Any) -
         assert len(mail.outbox) == 2
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_many_requests_one_is_taken(ann: Any, staff: Any) -> None:
     answers = race(6, lambda index: ask(ann, staff).letters)

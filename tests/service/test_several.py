@@ -21,7 +21,7 @@ from django_twilio_verify.testing import VerifyServer
 from tests.faces.test_enrol import form
 from tests.support import PHONE, agree, code_path, make_client, make_factor, make_user, sign_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 AUSTRIAN = "+436641234567"
 
