@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextvars import copy_context
+from inspect import iscoroutinefunction
 from typing import Any
 
 import pytest
@@ -22,6 +24,20 @@ __all__ = ["exchanges_are_as_described"]
 
 def pytest_configure() -> None:
     commit_hooks.install()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Each test in a context of its own.
+
+    Django makes context variables for each set of URLs and caches that a test overrides; they stay for as long as their
+    context does, and every step between threads and event loops looks at all of them.
+    """
+    if iscoroutinefunction(pyfuncitem.obj):
+        return None  # pytest says that nobody would wait for it
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    assert copy_context().run(pyfuncitem.obj, **arguments) is None, "a test returns nothing"
+    return True
 
 
 @pytest.fixture(scope="session")
