@@ -269,5 +269,6 @@ class KeyRecord(models.TextChoices):
     """What the register says of a fingerprint key."""
 
     WRITES = "writes", _("records are written with it")
+    CLOSED = "closed", _("no more records are written with it")
     ROTATED = "rotated", _("its rotation is complete")
     LOST = "lost", _("its secret was given up as lost")

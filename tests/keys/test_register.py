@@ -45,7 +45,7 @@ from django_twilio_verify.models import (
 from django_twilio_verify.recipients import Recipient
 from tests.support import OTHER_PHONE, PASSWORD, PHONE, agree, make_client, make_secret, make_user
 
-from .conftest import GONE1, K1, K2, erase, keys, opt_out, rotate, state, withdraw
+from .conftest import GONE1, GONE2, K1, K2, erase, keys, opt_out, rotate, state, withdraw
 
 pytestmark = pytest.mark.django_db
 
@@ -353,6 +353,82 @@ def test_a_key_that_was_rotated_away_writes_no_more() -> None:
     with keys(K1, K2), pytest.raises(KeysDoNotFit) as refused:
         agree(OTHER_PHONE, user=user)
     assert refused.value.code == "rotated_away"
+
+
+def test_the_next_key_that_waits_behind_is_not_rotated_away() -> None:
+    """The first step of a change puts it behind; somebody, or a timer, rotates before the second."""
+    user = make_user()
+    with keys(K1):
+        agree(user=user)
+    with keys(K1, K2):
+        assert rotate()[0] == 0
+    assert [*RegisteredKey.objects.values_list("key_id", "kind")] == [("k1", "writes")]
+    with keys(K2, K1):
+        assert state(user=user).startswith("live")
+        assert rotate()[0] == 0
+    with keys(K2, GONE1):
+        assert state(user=user).startswith("live")
+
+
+def test_nor_is_a_key_that_was_put_behind_again() -> None:
+    user = make_user()
+    with keys(K1):
+        agree(user=user)
+    with keys(K2, K1):
+        agree(OTHER_PHONE, user=user)
+    with keys(K1, K2):
+        assert rotate()[0] == 0
+        assert state(OTHER_PHONE, user=user).startswith("live")
+    with keys(K2, K1):
+        assert state(user=user).startswith("live")
+        assert state(OTHER_PHONE, user=user).startswith("live")
+    with keys(K1, GONE2):  # who gives it up for good says so
+        assert rotate()[0] == 0
+        assert state(OTHER_PHONE, user=user).startswith("live")
+
+
+def test_what_an_older_key_writes_until_the_register_closes_it_is_not_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The rival has the older key in front, and writes after all rows were counted."""
+    user, original = make_user(), keyregister.record_closed
+    with keys(K1):
+        agree(user=user)
+
+    def rival(key_id: str) -> bool:
+        with keys(K1, K2):
+            opt_out(OTHER_PHONE)
+        closed = original(key_id)
+        with keys(K1, K2), pytest.raises(KeysDoNotFit):
+            opt_out("+15017122699")
+        return closed
+
+    monkeypatch.setattr(keyregister, "record_closed", rival)
+    with keys(K2, K1):
+        assert rotate()[0] == 0
+    with keys(K2, GONE1):
+        assert state(OTHER_PHONE, user=user) == "consent_opted_out"
+        assert not [one.kind for one in seals.verify() if one.kind.startswith(("key_", "alias_"))]
+
+
+def test_what_it_writes_and_erases_until_then_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = keyregister.record_closed
+    with keys(K1):
+        agree(user=make_user())
+
+    def rival(key_id: str) -> bool:
+        with keys(K1, K2):
+            opt_out(OTHER_PHONE)
+            erase(OTHER_PHONE)
+        return original(key_id)
+
+    monkeypatch.setattr(keyregister, "record_closed", rival)
+    with keys(K2, K1):
+        status, said = rotate()
+    assert (status, "k1: 1 erased suppressions" in said) == (3, True)
+    with keys(K2, GONE1), pytest.raises(KeysDoNotFit) as refused:
+        state(OTHER_PHONE)
+    assert refused.value.code == "retired_early"
 
 
 def test_a_dry_run_frees_no_key() -> None:
