@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..choices import FOR_EVERYBODY, Channel, ConsentEventType, PersonKind
+from ..exceptions import KeysDoNotFit
 from ..flows import delivery, ledger, retention
 from ..flows.addressees import Addressee
 from ..flows.consentlog import Position
@@ -269,7 +270,12 @@ def moment(value: datetime) -> str:
 
 def _opted_out(addressee: Addressee) -> list[Channel]:
     """The channels that the holder has opted out of, as staff may release them: the address has to be known."""
-    return [] if addressee.recipient is None else delivery.opted_out_of(addressee.recipient)
+    if addressee.recipient is None:
+        return []
+    try:
+        return delivery.opted_out_of(addressee.recipient)
+    except KeysDoNotFit:  # nothing can be released, and the page says why (EvidencePages._page)
+        return []
 
 
 def _standings(entries: list[Entry]) -> Iterator[Standing]:

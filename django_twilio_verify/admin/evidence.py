@@ -119,7 +119,11 @@ class EvidencePages(_Base):
         addressee = self._addressee(fingerprint)
         if addressee.recipient is None:
             raise Http404  # erased: whoever asks gives the number again
-        opted_out = delivery.opted_out_of(addressee.recipient)
+        try:
+            opted_out = delivery.opted_out_of(addressee.recipient)
+        except KeysDoNotFit as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(self.page_of(fingerprint))
         form = ReleaseForm(request.POST if request.method == "POST" else None, opted_out=opted_out)
         if not form.is_valid():
             return self._form_page(request, addressee, form, "release", _("Release an opt-out"))

@@ -556,6 +556,31 @@ def test_a_recipients_page_says_that_its_holds_cannot_be_known(world: World) -> 
         assert "wrote opt-outs" not in world.admin.get(page).content.decode()
 
 
+PAGES = ("", "unmask/", "export/", "erase/", "opt-out/", "release/")
+POSTED = {
+    "reason": "asked",
+    "confirmed": "on",
+    "channels": ["call"],
+    "words": "Stop.",
+    "came_by": "letter",
+    "received_at": "2026-01-02T10:00",
+}
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_of_a_recipient_fails_or_does_anything_with_such_keys(world: World, page: str, method: str) -> None:
+    with keys(K2, K1):
+        opt_out(OTHER_PHONE, "call")
+    before = counts()
+    with keys(K1):
+        address = f"/admin/twilio_verify/consentevent/evidence/{_print_of(OTHER_PHONE)}/{page}"
+        answer = getattr(world.admin, method)(address, POSTED if method == "post" else {}, follow=True)
+    assert answer.status_code in (200, 405)
+    assert method == "get" or "Key &#x27;k2&#x27; wrote" in answer.content.decode()
+    assert counts() == before
+
+
 def _print_of(number: str) -> str:
     return Recipient.parse(number).fingerprint(_newest())
 
