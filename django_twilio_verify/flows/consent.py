@@ -246,6 +246,11 @@ def carry_over(
     Every way by which the visitor's consent is live becomes a ``renewed`` event of the account that names the
     visitor's as the one it follows from. Returns the new events.
     """
+    # Locked as withdrawal is: what is taken back meanwhile is seen, or takes back what is carried over.
+    return locks.holding(fingerprints(recipient), lambda: _carry_over(recipient, visitor, user, purpose))
+
+
+def _carry_over(recipient: Recipient, visitor: ClientInfo, user: AbstractBaseUser, purpose: str) -> list[ConsentEvent]:
     made = []
     for channel in dict.fromkeys(channel.consent_channel for channel in settings.channels):
         if channel.recipient_kind != recipient.kind:
@@ -255,6 +260,10 @@ def carry_over(
         if theirs is None or theirs.disclosure is None:
             continue
         subject = Subject.of(recipient, channel, user, visitor, None)
+        own = subject.position().newest
+        # SECURITY: the account has taken it back since: an older consent is not brought to life again.
+        if own is not None and own.pk > theirs.pk and not own.is_live:
+            continue
         now, known = read_disclosure(theirs.disclosure.digest)
         act = Act(
             ConsentMedium(theirs.medium),

@@ -151,6 +151,17 @@ class Subject:
         keyregister.admitted(found[0] if found else None)
         return Position.of(found)
 
+    def last_word(self) -> ConsentEvent | None:
+        """Return the newest event of the person's own, other than consent to one message. One SELECT.
+
+        What bears on everybody, or on one message, does not undo what the person has said of all others.
+        """
+        persons, recipients = aliases.widened(self.person.fingerprints, fingerprints(self.recipient))
+        own = ConsentEvent.objects.using(database()).filter(
+            person_fingerprint__in=persons, recipient_fingerprint__in=recipients, channel=self.channel.value
+        )
+        return own.exclude(event=ConsentEventType.GRANTED_ONCE).order_by("-pk").first()
+
     def learn_from(self, standing: ConsentEvent) -> None:
         """Keep the older fingerprints that ``standing`` was found by: its key may be retired one day, and where the
         personal half is erased, nothing but the address given now tells whose they are.

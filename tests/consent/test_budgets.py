@@ -21,7 +21,7 @@ from django_twilio_verify.models import (
 )
 from django_twilio_verify.recipients import Recipient
 from django_twilio_verify.testing import outbox
-from tests.support import OTHER_PHONE, PHONE, agree, make_client, make_user, release_opt_out
+from tests.support import OTHER_PHONE, PHONE, agree, make_client, make_factor, make_user, release_opt_out
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROWS = (ConsentEvent, ConsentEvidence, Disclosure, Verification, VerificationAttempt)
@@ -205,6 +205,40 @@ def test_auto_is_stopped_with_the_text_message():
     consent.opt_out(recipient=PHONE, channel="sms")
     with pytest.raises(ConsentRequired):
         verifications.start(recipient=PHONE, channel="auto", client=make_client())
+
+
+def agree_to_one(user: Any) -> None:
+    withdrawal.ask_to_reopen(
+        recipient=Recipient.parse(PHONE),
+        channel="sms",
+        disclosure=disclosures.compose_once(Channel.SMS),
+        client=make_client(),
+        user=user,
+        act=Act(),
+    )
+
+
+def opt_out_and_release(user: Any) -> None:
+    consent.opt_out(recipient=PHONE, channel="sms")
+    release_opt_out()
+
+
+def invalidate(user: Any) -> None:
+    consent.invalidate(recipient=PHONE, channel="sms", act=Act(note="The form was broken."))
+
+
+@pytest.mark.parametrize("since", [agree_to_one, opt_out_and_release, invalidate])
+def test_what_came_after_a_withdrawal_without_undoing_it_opens_no_fallback(settings, since):
+    settings.TWILIO_VERIFY_CHANNELS = ["sms", "whatsapp"]
+    ann = make_user()
+    make_factor(ann)
+    agree(PHONE, "whatsapp", user=ann)
+    consent.withdraw(recipient=PHONE, channel="sms", client=make_client(), user=ann)
+    since(ann)
+    before = len(outbox)
+    with pytest.raises(ConsentRequired) as refused:
+        start("whatsapp", user=ann, client=make_client("another"), new_consent=None)
+    assert refused.value.code == "fallback_opted_out" and len(outbox) == before
 
 
 def test_the_table_of_fallbacks_leads_from_phone_to_phone():
