@@ -16,6 +16,8 @@ from django_twilio_verify.models import (
     ConsentEvent,
     ConsentEvidence,
     Disclosure,
+    LimitCounter,
+    RecipientLock,
     Verification,
     VerificationAttempt,
 )
@@ -62,6 +64,20 @@ def test_nor_does_the_asynchronous_twin(settings):
             new_consent=NewConsent(disclosures.compose(Channel.SMS)),
         )
     assert rows() == [0] * len(ROWS)
+
+
+@pytest.mark.parametrize("settled", ["number", "network"])
+def test_refused_requests_of_new_sessions_leave_no_counters_and_no_locks(settings, settled):
+    """Each by a new visitor: for a number whose budget is used up, or for new numbers from such a network."""
+    settings.TWILIO_VERIFY_LIMITS = {"claim_hour": 1, "ip_hour": 2} if settled == "number" else {"ip_hour": 1}
+    start(client=make_client("first", ip="203.0.113.9"))
+    kept = [LimitCounter.objects.count(), RecipientLock.objects.count(), *rows()]
+    for turn in range(5):
+        recipient = PHONE if settled == "number" else f"+1501712270{turn}"
+        with pytest.raises(RateLimited) as refused:
+            start(recipient=recipient, client=make_client(f"visitor-{turn}", ip="203.0.113.9"), once=True)
+        assert refused.value.code == ("claim_hour" if settled == "number" else "ip_hour")
+    assert [LimitCounter.objects.count(), RecipientLock.objects.count(), *rows()] == kept
 
 
 def test_a_hundred_posts_of_the_stop_page_write_no_more_events_than_they_send(settings):
