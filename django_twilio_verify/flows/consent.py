@@ -17,7 +17,7 @@ from ..conf import fingerprints, settings
 from ..exceptions import ConsentRequired
 from ..models import ConsentEvent, ConsentEvidence, Disclosure
 from ..recipients import Recipient
-from . import locks, recall
+from . import aliases, locks, recall
 from .consentlog import Act, Entry, KnownPerson, Position, Subject, database, decided, read_disclosure, write
 from .disclosures import DisclosureText
 from .gate import Gate, NewConsent
@@ -138,7 +138,10 @@ def expire(event: ConsentEvent, *, act: Act | None = None) -> ConsentEvent | Non
     if evidence is None:
         raise LookupError("The personal half of this event was erased.")
     recipient = Recipient(RecipientKind(event.recipient_kind), evidence.recipient)
-    person = KnownPerson(PersonKind(event.person_kind), "", evidence.person_label, event.person_fingerprint)
+    # Under the newest key, and every older one: what the person did since may stand under another than this event.
+    newest = aliases.under_the_newest([event.person_fingerprint])[event.person_fingerprint]
+    prints = tuple(aliases.known([*dict.fromkeys([newest, event.person_fingerprint])]))
+    person = KnownPerson(PersonKind(event.person_kind), "", evidence.person_label, prints)
     subject = Subject(recipient, Channel(event.channel), person)
     act = act or Act(actor=Actor.SYSTEM)
     return _end(

@@ -92,16 +92,20 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class KnownPerson:
-    """A person of whom only the fingerprint on record is known."""
+    """A person of whom only the fingerprints on record are known, the one to write with first."""
 
     kind: PersonKind
     ref: str
     label: str
-    fingerprint: str
+    prints: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        return self.prints[0]
 
     @property
     def fingerprints(self) -> list[str]:
-        return [self.fingerprint]
+        return [*self.prints]
 
 
 @dataclass(frozen=True, slots=True)

@@ -616,6 +616,22 @@ def test_a_changed_secret_key_refuses_until_it_is_listed_among_the_fallbacks() -
         assert state(user=user).startswith("live")
 
 
+@pytest.mark.parametrize("given", [(K2, K1), (K2, GONE1)], ids=["listed", "retired"])
+def test_an_older_consent_does_not_expire_for_the_newer_one_of_another_key(given: tuple[Any, ...]) -> None:
+    user = make_user()
+    with keys(K1):
+        first = agree(user=user)
+    with keys(K2, K1):
+        withdraw(user=user)
+        second = agree(user=user)
+        assert rotate()[0] == 0
+    with keys(*given):
+        assert consent.expire(first) is None and state(user=user).startswith("live")
+        expired = consent.expire(second)
+        assert expired is not None and expired.person_fingerprint.startswith("k2.")
+        assert state(user=user) == "consent_required"
+
+
 def test_times_are_of_the_database() -> None:
     with keys(K1):
         agree()
