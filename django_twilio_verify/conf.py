@@ -71,6 +71,8 @@ LIMIT_RULES: Mapping[str, LimitRule] = {
     "consent_person_day": LimitRule(30, _DAY),
     "consent_ip_day": LimitRule(300, _DAY),
     "consent_recipient_day": LimitRule(30, _DAY),
+    # Codes to a number that has opted out, for all who have confirmed it: it may be somebody else's by now.
+    "reopen_day": LimitRule(2, _DAY, exact=True),
 }
 DEFAULT_LIMITS: Mapping[str, int] = {name: rule.default for name, rule in LIMIT_RULES.items()}
 RESEND_SPACING = (30, 40, 60, 90, 120)

@@ -175,7 +175,8 @@ def reopen(
         raise VerificationNotFound
     opt_out = Subject.of_holder(recipient, event.channel, None).position().opt_out
     # SECURITY: a code that was asked for before the holder opted out says nothing about what the holder wants since.
-    if opt_out is not None and opt_out.pk > event.pk:
+    # Of all its sends: the provider sends the same code again.
+    if opt_out is not None and verification.attempts.filter(consent_event_id__lt=opt_out.pk).exists():
         raise VerificationNotFound
     act = Act(ConsentMedium.WEB, control="button", final=True, button=button, origin=str(verification.pk))
     return consent.release(recipient=recipient, channel=event.channel, act=act)
