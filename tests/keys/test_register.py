@@ -617,6 +617,26 @@ def test_a_changed_secret_key_refuses_until_it_is_listed_among_the_fallbacks() -
 
 
 @pytest.mark.parametrize("given", [(K2, K1), (K2, GONE1)], ids=["listed", "retired"])
+def test_a_number_is_found_by_an_older_keys_fingerprint_whose_evidence_is_erased(given: tuple[Any, ...]) -> None:
+    """As on the page that an old event leads to: the number stands in clear in what came since, and is held."""
+    user = make_user()
+    with keys(K1):
+        agree(user=user)
+        older = _print_of(PHONE)
+        erase()
+    with keys(K2, K1):
+        agree(user=user)
+        assert rotate()[0] == 0
+        retention.hold(Addressee.of(PHONE), reason="suit", actor="ann")
+    with keys(*given):
+        found = Addressee.by_fingerprint(older)
+        assert (found.recipient, {*found.fingerprints}) == (Recipient.parse(PHONE), {older, _print_of(PHONE)})
+        with pytest.raises(erasure.LegallyHeld):
+            erasure.erase(found, reason="asked for", actor="ann")
+    assert ConsentEvidence.objects.count() == 1
+
+
+@pytest.mark.parametrize("given", [(K2, K1), (K2, GONE1)], ids=["listed", "retired"])
 def test_an_older_consent_does_not_expire_for_the_newer_one_of_another_key(given: tuple[Any, ...]) -> None:
     user = make_user()
     with keys(K1):
