@@ -75,8 +75,11 @@ VERIFICATION_CHANNELS = (*CODE_CHANNELS, Channel.SNA, Channel.AUTO)
 a text message.
 """
 
-FALLBACKS: Mapping[Channel, tuple[Channel, ...]] = {Channel.WHATSAPP: (Channel.SMS,), Channel.AUTO: (Channel.SMS,)}
-"""The channels that the provider may deliver by instead, of its own accord. A channel that is not here has none.
+FALLBACKS: Mapping[Channel, tuple[Channel, ...]] = {
+    Channel.WHATSAPP: (Channel.SMS,),
+    Channel.AUTO: (Channel.SNA, Channel.SMS),
+}
+"""The channels that the provider may use instead, of its own accord. A channel that is not here has none.
 
 Verify's default (docs/verify/fallback-scenarios): a WhatsApp message that cannot be delivered becomes a text message
 wherever the Service has SMS enabled. No request parameter switches that off.

@@ -223,6 +223,21 @@ def test_auto_is_stopped_with_the_text_message():
         verifications.start(recipient=PHONE, channel="auto", client=make_client())
 
 
+@pytest.mark.parametrize("ending", ["opted out", "withdrawn"])
+def test_auto_is_stopped_with_the_silent_check_that_it_begins_with(ending):
+    ann = make_user()
+    agree(user=ann)
+    if ending == "opted out":
+        consent.opt_out(recipient=PHONE, channel="sna")
+    else:
+        agree(channel="sna", user=ann)
+        consent.withdraw(recipient=PHONE, channel="sna", client=make_client(), user=ann)
+    with pytest.raises(ConsentRequired) as refused:
+        verifications.start(recipient=PHONE, channel="auto", client=make_client(), user=ann)
+    assert refused.value.code == "fallback_opted_out" and outbox == []
+    assert verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann)
+
+
 def agree_to_one(user: Any) -> None:
     withdrawal.ask_to_reopen(
         recipient=Recipient.parse(PHONE),
