@@ -21,7 +21,7 @@ from django_twilio_verify.flows.addressees import Addressee
 from django_twilio_verify.flows.consent import Act
 from django_twilio_verify.models import ConsentEvent, Verification, VerificationAttempt
 from django_twilio_verify.testing import outbox
-from tests.support import OTHER_PHONE, PHONE, agree, last_code, make_client, make_user
+from tests.support import OTHER_PHONE, PHONE, agree, last_code, make_client, make_factor, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -215,6 +215,28 @@ def test_what_the_provider_has_is_the_last(monkeypatch, start, ann, ending):
     with pytest.raises(ConsentRequired):
         start(recipient=PHONE, channel="sms", client=make_client(), user=ann, resend=True)
     assert len(outbox) == 1
+
+
+@pytest.mark.parametrize("ending", [withdraw, opt_out, erase])
+def test_nothing_is_sent_after_the_provider_was_slow_to_cancel_another_verification(monkeypatch, start, ann, ending):
+    """An owner's code goes out after a claimant's was canceled, which may take longer than a claim lasts."""
+    make_factor(ann)
+    agree(client=make_client("claimant"))
+    verifications.start(recipient=PHONE, channel="sms", client=make_client("claimant"))
+    outbox.clear()
+    backend = type(backends["default"])
+    original, canceled = backend.cancel, []
+
+    def cancel(self: Any, sid: str) -> Any:
+        canceled.append(sid)
+        to_its_end(lambda: ending(ann))
+        return original(self, sid)
+
+    monkeypatch.setattr(backend, "cancel", cancel)
+    with pytest.raises(ConsentRequired):
+        start(recipient=PHONE, channel="sms", client=make_client(), user=ann)
+    assert (len(canceled), outbox) == (1, [])
+    assert VerificationAttempt.objects.latest("pk").status == AttemptStatus.NOT_SENT
 
 
 def test_a_resend_that_is_recalled_leaves_the_code_before_it(monkeypatch, ann):
