@@ -132,6 +132,7 @@ class EvidencePages(_Base):
             channels=form.cleaned_data["channels"],
             reason=form.cleaned_data["reason"],
             staff=request.user,  # type: ignore[arg-type]
+            staff_label=_actor(request),
         )
         said = _("Released: users can agree to messages there again.")
         self.message_user(request, said, messages.SUCCESS)
@@ -149,7 +150,12 @@ class EvidencePages(_Base):
     def _record(self, request: HttpRequest, form: StaffOptOutForm) -> None:
         client = client_from(request)
         try:
-            made = delivery.record_request(**form.request_values(), staff=request.user, client=client)  # type: ignore[arg-type]
+            made = delivery.record_request(
+                **form.request_values(),
+                staff=request.user,  # type: ignore[arg-type]
+                client=client,
+                staff_label=_actor(request),
+            )
         except KeysDoNotFit as error:
             self.message_user(request, str(error), messages.ERROR)
             return
