@@ -197,13 +197,15 @@ def _relied_on(verification: Verification) -> ConsentEvent | None:
 def proved(verification_id: uuid.UUID, *, client: ClientInfo, user: AbstractBaseUser | None = None) -> Verification:
     """A verification by which this browser session has just proved whose an address is.
 
-    Raises ``VerificationNotFound`` alike for unknown ones, other sessions', unapproved ones and those older than an
-    hour.
+    Raises ``VerificationNotFound`` alike for unknown ones, other sessions', unapproved ones, erased ones and those
+    older than an hour.
     """
     verification = checking.load(verification_id, client, user)
     fresh = verification.approved_at is not None and verification.approved_at > timezone.now() - STOP_WITHIN
     # SECURITY: only of a visitor's own making: the proof of a sign-in stops nothing.
     if verification.purpose != Purpose.VERIFY or verification.status != VerificationStatus.APPROVED or not fresh:
+        raise VerificationNotFound
+    if not verification.recipient_value:  # erased since: nothing tells any more which address was proved
         raise VerificationNotFound
     return verification
 
