@@ -205,8 +205,6 @@ def proved(verification_id: uuid.UUID, *, client: ClientInfo, user: AbstractBase
     # SECURITY: only of a visitor's own making: the proof of a sign-in stops nothing.
     if verification.purpose != Purpose.VERIFY or verification.status != VerificationStatus.APPROVED or not fresh:
         raise VerificationNotFound
-    if not verification.recipient_value:  # erased since: nothing tells any more which address was proved
-        raise VerificationNotFound
     return verification
 
 
