@@ -75,8 +75,11 @@ VERIFICATION_CHANNELS = (*CODE_CHANNELS, Channel.SNA, Channel.AUTO)
 a text message.
 """
 
-FALLBACKS: Mapping[Channel, tuple[Channel, ...]] = {Channel.WHATSAPP: (Channel.SMS,), Channel.AUTO: (Channel.SMS,)}
-"""The channels that the provider may deliver by instead, of its own accord. A channel that is not here has none.
+FALLBACKS: Mapping[Channel, tuple[Channel, ...]] = {
+    Channel.WHATSAPP: (Channel.SMS,),
+    Channel.AUTO: (Channel.SNA, Channel.SMS),
+}
+"""The channels that the provider may use instead, of its own accord. A channel that is not here has none.
 
 Verify's default (docs/verify/fallback-scenarios): a WhatsApp message that cannot be delivered becomes a text message
 wherever the Service has SMS enabled. No request parameter switches that off.
@@ -269,5 +272,6 @@ class KeyRecord(models.TextChoices):
     """What the register says of a fingerprint key."""
 
     WRITES = "writes", _("records are written with it")
+    CLOSED = "closed", _("no more records are written with it")
     ROTATED = "rotated", _("its rotation is complete")
     LOST = "lost", _("its secret was given up as lost")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -71,6 +71,8 @@ LIMIT_RULES: Mapping[str, LimitRule] = {
     "consent_person_day": LimitRule(30, _DAY),
     "consent_ip_day": LimitRule(300, _DAY),
     "consent_recipient_day": LimitRule(30, _DAY),
+    # Codes to a number that has opted out, for all who have confirmed it: it may be somebody else's by now.
+    "reopen_day": LimitRule(2, _DAY, exact=True),
 }
 DEFAULT_LIMITS: Mapping[str, int] = {name: rule.default for name, rule in LIMIT_RULES.items()}
 RESEND_SPACING = (30, 40, 60, 90, 120)
@@ -687,10 +689,20 @@ def _other_secrets(keys: str) -> tuple[bytes, ...]:
     if isinstance(webhook := _get("WEBHOOK", {}), Mapping):
         others.append(webhook.get("password"))
     if isinstance(configured := _get("BACKENDS", {}), Mapping):
-        options = [one.get("OPTIONS") for one in configured.values() if isinstance(one, Mapping)]
-        others += [value for one in options if isinstance(one, Mapping) for value in one.values()]
-    texts = [one.encode() if isinstance(one, str) else one for one in others]
-    return tuple(one.strip() for one in texts if isinstance(one, bytes) and len(one) >= _FEWEST_BYTES)
+        others += [one.get("OPTIONS") for one in configured.values() if isinstance(one, Mapping)]
+    texts = [one.encode() if isinstance(one, str) else one for one in _texts(others)]
+    return tuple(one.strip() for one in texts if len(one) >= _FEWEST_BYTES)
+
+
+def _texts(value: Any) -> Iterator[str | bytes]:
+    """Every text in ``value``, in the lists of secrets that replace one another and in dicts too."""
+    if isinstance(value, str | bytes):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts([*value.values()])
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)
 
 
 @lru_cache(maxsize=64)
@@ -708,8 +720,7 @@ def _problem_of_keys(keys: tuple[tuple[str, bytes], ...], retired: tuple[str, ..
 def _problem_of_secrets(keys: tuple[tuple[str, bytes], ...], others: tuple[bytes, ...]) -> str:
     """What makes a secret unusable, as the end of a sentence that shows none of them; ``""`` if nothing does."""
     for key_id, secret in keys:
-        # Text only: 32 random bytes may begin with one that reads as a blank.
-        if secret.isascii() and secret != secret.strip():
+        if _has_blank_edges(secret):
             return f"has a secret with blanks or a line break around it ({key_id!r})"
         if len(secret) < _FEWEST_BYTES:
             return f"has a secret of fewer than {_FEWEST_BYTES} bytes ({key_id!r})"
@@ -720,6 +731,18 @@ def _problem_of_secrets(keys: tuple[tuple[str, bytes], ...], others: tuple[bytes
     if len({secret for _, secret in keys}) < len(keys):
         return "has one secret under two ids"
     return ""
+
+
+def _has_blank_edges(secret: bytes) -> bool:
+    """Return whether ``secret`` is text that begins or ends with a blank, or with something else that nobody sees: a
+    line break, a byte order mark, a no-break space of a web page.
+    """
+    try:
+        text = secret.decode()
+    except UnicodeDecodeError:  # 32 random bytes may begin with one that reads as a blank
+        return False
+    edges = text[:1] + text[-1:]
+    return " " in edges or not edges.isprintable()
 
 
 def _callable(name: str) -> Callable[..., object] | None:

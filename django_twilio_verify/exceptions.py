@@ -230,6 +230,7 @@ class RateLimited(TwilioVerifyError):
         "consent_person_day": _("You have agreed to messages many times today. Try again tomorrow."),
         "consent_ip_day": _("Many people on your network have agreed to messages today. Try again tomorrow."),
         "consent_recipient_day": _("Many requests were made for this address today. Try again tomorrow."),
+        "reopen_day": _("This number or address has opted out, and was sent all codes for today. Try again tomorrow."),
         "provider": _("Too many codes were asked for. Try again later."),
     }
 

@@ -131,6 +131,7 @@ class EvidencePages(_Base):
             channels=form.cleaned_data["channels"],
             reason=form.cleaned_data["reason"],
             staff=request.user,  # type: ignore[arg-type]
+            staff_label=_actor(request),
         )
         said = _("Released: users can agree to messages there again.")
         self.message_user(request, said, messages.SUCCESS)
@@ -163,7 +164,12 @@ class EvidencePages(_Base):
 
     def _record(self, request: HttpRequest, form: StaffOptOutForm) -> None:
         client = client_from(request)
-        made = delivery.record_request(**form.request_values(), staff=request.user, client=client)  # type: ignore[arg-type]
+        made = delivery.record_request(
+            **form.request_values(),
+            staff=request.user,  # type: ignore[arg-type]
+            client=client,
+            staff_label=_actor(request),
+        )
         if made:
             self.message_user(request, _("Recorded: nothing is sent there any more."), messages.SUCCESS)
         else:

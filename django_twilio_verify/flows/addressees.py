@@ -48,19 +48,23 @@ class Addressee:
 
     @classmethod
     def by_fingerprint(cls, fingerprint: str) -> Addressee:
-        """Whoever has ``fingerprint`` on record. One SELECT, and one more where a key is retired.
+        """Whoever has ``fingerprint`` on record. One SELECT, and two more where there is an older key.
 
         An unknown or erased one is known by that print alone, and by its aliases.
         """
+        # SECURITY: under the newest key too. What an older one wrote may be erased, and the number stand in clear in
+        # what came since, under a hold.
+        newest = aliases.under_the_newest([fingerprint])[fingerprint]
+        prints = aliases.known([*dict.fromkeys([newest, fingerprint])])
         evidence = (
             ConsentEvidence.objects.using(ledger_database())
-            .filter(event__recipient_fingerprint=fingerprint)
+            .filter(event__recipient_fingerprint__in=prints)
             .select_related("event")
             .order_by("-event_id")
             .first()
         )
         if evidence is None:
-            return cls(tuple(aliases.known([fingerprint])), None)
+            return cls(tuple(prints), None)
         recipient = Recipient(RecipientKind(evidence.event.recipient_kind), evidence.recipient)
         # A key that was taken out of the settings still stands in the rows written under it.
         return cls(tuple(dict.fromkeys([*aliases.of_recipient(recipient), fingerprint])), recipient)

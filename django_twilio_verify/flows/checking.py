@@ -120,13 +120,18 @@ class LinkClaimed:
 
 
 def load(verification_id: uuid.UUID, client: ClientInfo, user: AbstractBaseUser | None) -> Verification:
-    """The verification, if it is the caller's own. Raises ``VerificationNotFound`` alike for all others."""
+    """The verification, if it is the caller's own. Raises ``VerificationNotFound`` alike for all others, and for one
+    whose address was erased.
+    """
     # With its factor, of which the count of failures is asked before an answer is judged.
     verification = Verification.objects.select_related("factor").filter(pk=verification_id).first()
     if verification is None or not session_matches(verification.session, client):
         raise VerificationNotFound
     # SECURITY: a session may change hands (another sign-in) and keep its secret; the person must be the same too.
     if user is not None and verification.user_id is not None and verification.user_id != user.pk:
+        raise VerificationNotFound
+    # SECURITY: its address was erased. What it proved is not known any more: it enrolls, stops and opens nothing.
+    if verification.recipient_kind and not verification.recipient_value:
         raise VerificationNotFound
     return verification
 

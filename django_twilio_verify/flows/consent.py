@@ -17,7 +17,7 @@ from ..conf import fingerprints, settings
 from ..exceptions import ConsentRequired
 from ..models import ConsentEvent, ConsentEvidence, Disclosure
 from ..recipients import Recipient
-from . import locks, recall
+from . import aliases, locks, recall
 from .consentlog import Act, Entry, KnownPerson, Position, Subject, database, decided, read_disclosure, write
 from .disclosures import DisclosureText
 from .gate import Gate, NewConsent
@@ -138,7 +138,10 @@ def expire(event: ConsentEvent, *, act: Act | None = None) -> ConsentEvent | Non
     if evidence is None:
         raise LookupError("The personal half of this event was erased.")
     recipient = Recipient(RecipientKind(event.recipient_kind), evidence.recipient)
-    person = KnownPerson(PersonKind(event.person_kind), "", evidence.person_label, event.person_fingerprint)
+    # Under the newest key, and every older one: what the person did since may stand under another than this event.
+    newest = aliases.under_the_newest([event.person_fingerprint])[event.person_fingerprint]
+    prints = tuple(aliases.known([*dict.fromkeys([newest, event.person_fingerprint])]))
+    person = KnownPerson(PersonKind(event.person_kind), "", evidence.person_label, prints)
     subject = Subject(recipient, Channel(event.channel), person)
     act = act or Act(actor=Actor.SYSTEM)
     return _end(
@@ -246,6 +249,11 @@ def carry_over(
     Every way by which the visitor's consent is live becomes a ``renewed`` event of the account that names the
     visitor's as the one it follows from. Returns the new events.
     """
+    # Locked as withdrawal is: what is taken back meanwhile is seen, or takes back what is carried over.
+    return locks.holding(fingerprints(recipient), lambda: _carry_over(recipient, visitor, user, purpose))
+
+
+def _carry_over(recipient: Recipient, visitor: ClientInfo, user: AbstractBaseUser, purpose: str) -> list[ConsentEvent]:
     made = []
     for channel in dict.fromkeys(channel.consent_channel for channel in settings.channels):
         if channel.recipient_kind != recipient.kind:
@@ -255,6 +263,10 @@ def carry_over(
         if theirs is None or theirs.disclosure is None:
             continue
         subject = Subject.of(recipient, channel, user, visitor, None)
+        own = subject.position().newest
+        # SECURITY: the account has taken it back since: an older consent is not brought to life again.
+        if own is not None and own.pk > theirs.pk and not own.is_live:
+            continue
         now, known = read_disclosure(theirs.disclosure.digest)
         act = Act(
             ConsentMedium(theirs.medium),

@@ -92,16 +92,20 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class KnownPerson:
-    """A person of whom only the fingerprint on record is known."""
+    """A person of whom only the fingerprints on record are known, the one to write with first."""
 
     kind: PersonKind
     ref: str
     label: str
-    fingerprint: str
+    prints: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        return self.prints[0]
 
     @property
     def fingerprints(self) -> list[str]:
-        return [self.fingerprint]
+        return [*self.prints]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,17 @@ class Subject:
         # SECURITY: a process that lacks a key does not find the opt-outs under it: it learns that here.
         keyregister.admitted(found[0] if found else None)
         return Position.of(found)
+
+    def last_word(self) -> ConsentEvent | None:
+        """Return the newest event of the person's own, other than consent to one message. One SELECT.
+
+        What bears on everybody, or on one message, does not undo what the person has said of all others.
+        """
+        persons, recipients = aliases.widened(self.person.fingerprints, fingerprints(self.recipient))
+        own = ConsentEvent.objects.using(database()).filter(
+            person_fingerprint__in=persons, recipient_fingerprint__in=recipients, channel=self.channel.value
+        )
+        return own.exclude(event=ConsentEventType.GRANTED_ONCE).order_by("-pk").first()
 
     def learn_from(self, standing: ConsentEvent) -> None:
         """Keep the older fingerprints that ``standing`` was found by: its key may be retired one day, and where the

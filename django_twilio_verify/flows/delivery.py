@@ -57,13 +57,15 @@ def record_request(
     asked_by: str = "",
     region: str | None = None,
     client: ClientInfo | None = None,
+    staff_label: str = "",
 ) -> list[ConsentEvent]:
     """Record a request to stop in somebody's own words, by letter, email or telephone, for every person's sends.
 
     ``words``: the request; ``asked_by``: who made it, as far as known (both are personal and kept in the erasable
     half). ``came_by``: up to 32 characters, as ``email`` or ``letter``. ``received_at``: aware, when it came in; the
     ten business days count from there. ``staff``: who records it. ``channels``: the ways to stop, all to that
-    recipient if empty. ``client``: the browser of the staff.
+    recipient if empty. ``client``: the browser of the staff. ``staff_label``: what records call ``staff``, the user
+    name if it is empty: in an impersonation both names (``web.impersonation.actor_label``).
 
     Returns the new events, one for each way that was not stopped before. Raises ``InvalidRecipient``, and
     ``ValueError`` for no words, a time that is naive or to come, or a way that does not fit the recipient.
@@ -75,7 +77,7 @@ def record_request(
         control=came_by[:32],
         actor=Actor.STAFF,
         actor_ref=str(staff.pk),
-        actor_label=staff.get_username(),
+        actor_label=staff_label or staff.get_username(),
         note=f"{asked_by}: {words}" if asked_by else words,
         received_at=received_at,
     )
@@ -108,6 +110,7 @@ def release(
     staff: AbstractBaseUser,
     channels: Iterable[str] = (),
     region: str | None = None,
+    staff_label: str = "",
 ) -> list[ConsentEvent]:
     """Record that the opt-out of ``recipient`` is over, as its holder has asked staff. Users have to agree again.
 
@@ -117,6 +120,7 @@ def release(
         reason: Who asked for it and how that was checked.
         staff: Who releases it. The caller checks the permission ``release_opt_out``.
         channels: The channels to release, all to that recipient if empty.
+        staff_label: As for ``record_request``.
 
     Returns:
         The new events, one for each channel that was opted out.
@@ -132,7 +136,7 @@ def release(
         medium=ConsentMedium.ADMIN,
         actor=Actor.STAFF,
         actor_ref=str(staff.pk),
-        actor_label=staff.get_username(),
+        actor_label=staff_label or staff.get_username(),
         note=reason,
     )
     # Before the events: what cannot be audited is not done.
@@ -141,7 +145,7 @@ def release(
     if opted_out:
         audit.record(
             AuditKind.OPT_RELEASED,
-            actor=staff.get_username(),
+            actor=act.actor_label,
             reason=reason,
             fingerprint=fingerprint(parsed),
             details={"channels": [channel.value for channel in opted_out]},

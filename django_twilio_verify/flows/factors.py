@@ -145,7 +145,7 @@ def confirm(verification: Verification, *, client: ClientInfo | None = None) -> 
     tells of it names.
 
     Calling it again, even at the same instant, gives the same factor with ``created`` false.
-    Raises ``VerificationNotFound`` for one that is not approved, not of that purpose, or of nobody, and
+    Raises ``VerificationNotFound`` for one that is not approved, not of that purpose, of nobody, or erased, and
     ``ResetLinkRequired`` after a reset, in a session that has not opened the mailed link.
     """
     fresh = proof(verification)
@@ -159,6 +159,9 @@ def proof(verification: Verification) -> Verification:
     # SECURITY: re-read and re-checked here, whatever the caller believes it holds.
     if fresh.status != VerificationStatus.APPROVED or fresh.purpose != Purpose.ENROL or fresh.user_id is None:
         raise VerificationNotFound
+    # SECURITY: erased since: a factor without an address locks its user out, and takes the place of one that works.
+    if not fresh.recipient_value:
+        raise VerificationNotFound
     assert fresh.user is not None
     # SECURITY: here and not on pages alone, so that no way of enrolling forgets it.
     resetholds.check_proof(fresh.user, fresh.session)
@@ -169,7 +172,8 @@ def attach(verification_id: uuid.UUID, *, user: AbstractBaseUser, client: Client
     """Give an address that a visitor proved (purpose ``verify``) to the account that was made since, once.
 
     The visitor's consent is renewed for the account. ``client`` must be the visitor's session.
-    Raises ``VerificationNotFound`` for one of another session, not approved, older than an hour or already given away.
+    Raises ``VerificationNotFound`` for one of another session, not approved, older than an hour, already given away or
+    erased.
     """
     now = timezone.now()
     resetholds.check(user, client)
@@ -181,7 +185,7 @@ def attach(verification_id: uuid.UUID, *, user: AbstractBaseUser, client: Client
         purpose=Purpose.VERIFY,
         status=VerificationStatus.APPROVED,
         approved_at__gt=now - ATTACH_WITHIN,
-    )
+    ).exclude(recipient_value="")  # as ``proof``
     if not free.update(user_id=user.pk):
         raise VerificationNotFound
     consent.carry_over(recipient=verification.recipient, visitor=client, user=user, purpose=Purpose.ENROL)

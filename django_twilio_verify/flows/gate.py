@@ -90,6 +90,8 @@ class Gate:
             "consent_ip_day": self.client.network,
             # SECURITY: strangers who tick the box for a number use up nothing of the account that has confirmed it.
             "consent_recipient_day": f"{person}|{recipient}" if self._is_holder() else recipient,
+            # SECURITY: each such code reaches somebody who has said that none shall come.
+            "reopen_day": recipient if self.new is not None and self.new.reopens else "",
         }
 
     def foresee(self) -> ConsentEvent | None:
@@ -165,7 +167,10 @@ class Gate:
         position = self.subject.position()
         try:
             self._refuse_opted_out(position)
+            stopped = self._stopped_fallback()
         except ConsentRequired:
+            return False
+        if stopped is not None and stopped.pk > event.pk:
             return False
         if position.live is not None:
             return True
@@ -254,11 +259,15 @@ class Gate:
         for way in FALLBACKS.get(self.channel, ()):
             if way == self.subject.channel:
                 continue
-            position = Subject(self.subject.recipient, way, self.subject.person).position()
+            subject = Subject(self.subject.recipient, way, self.subject.person)
+            position = subject.position()
             if position.opt_out is not None:
                 raise self._refusal("fallback_opted_out")
-            if position.newest is not None and position.newest.event == ConsentEventType.WITHDRAWN:
-                withdrawn = position.newest
+            newest = position.newest
+            if newest is not None and not newest.is_live and newest.event != ConsentEventType.WITHDRAWN:
+                newest = subject.last_word()
+            if newest is not None and newest.event == ConsentEventType.WITHDRAWN:
+                withdrawn = newest
         return withdrawn
 
     def _refuse_opted_out(self, position: Position) -> None:

@@ -25,6 +25,8 @@ from ..models.clock import database_now
 Standing = TypeVar("Standing", bound=ConsentEvent | None)
 
 _FREED = (KeyRecord.ROTATED, KeyRecord.LOST)
+_OVER = (KeyRecord.CLOSED, *_FREED)
+"""What is on record of a key that writes no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,23 @@ def record_freed(key_id: str, *, lost: bool = False) -> None:
         _insert(key_id, kind, "")
 
 
+def record_closed(key_id: str) -> bool:
+    """Record that no process may write with ``key_id`` any more. Returns whether that is new."""
+    is_new = not rows().filter(key_id=key_id, kind__in=_OVER).exists()
+    if is_new:
+        _insert(key_id, KeyRecord.CLOSED, "")
+    return is_new
+
+
+def successors() -> set[str]:
+    """Return the ids of the keys that stand behind the newest and have not written before it did: their turn is yet to
+    come, or was put off. To be called where the newest is registered (``require``).
+    """
+    began = {row.key_id: row.pk for row in _read() if row.kind == KeyRecord.WRITES}
+    newest, *others = settings.fingerprint_keys
+    return {key.id for key in others if key.id not in began or began[key.id] > began[newest.id]}
+
+
 def rows() -> QuerySet[RegisteredKey]:
     """Return every record, from the database that is written to: a replica that lags must not hide a key."""
     return RegisteredKey.objects.using(database())
@@ -155,6 +174,7 @@ def _misfits(records: list[RegisteredKey]) -> Iterator[Misfit]:
     listed = {key.id: _check_value(key.secret) for key in settings.fingerprint_keys}
     retired, newest = retired_key_ids(), settings.fingerprint_keys[0].id
     freed = {one.key_id for one in records if one.kind in _FREED}
+    over = {one.key_id for one in records if one.kind in _OVER}
     for one in records:
         if one.kind == KeyRecord.WRITES and one.key_id in listed:
             if listed[one.key_id] != one.check_value:
@@ -163,7 +183,7 @@ def _misfits(records: list[RegisteredKey]) -> Iterator[Misfit]:
             yield Misfit("missing", one.key_id)
         elif one.kind == KeyRecord.WRITES and one.key_id not in freed:
             yield Misfit("retired_early", one.key_id)
-    if newest in freed:
+    if newest in over:
         yield Misfit("rotated_away", newest)
 
 
@@ -176,7 +196,7 @@ def _unfit() -> QuerySet[RegisteredKey]:
     # Without a retired key this adds nothing that could be true.
     freed = Exists(rows().filter(key_id=OuterRef("key_id"), kind__in=_FREED))
     may_be_gone = Q(key_id__in=retired_key_ids()) & Q(freed)
-    return rows().filter((writes & ~mine & ~may_be_gone) | Q(key_id=settings.fingerprint_keys[0].id, kind__in=_FREED))
+    return rows().filter((writes & ~mine & ~may_be_gone) | Q(key_id=settings.fingerprint_keys[0].id, kind__in=_OVER))
 
 
 def _of_the_newest() -> QuerySet[RegisteredKey]:

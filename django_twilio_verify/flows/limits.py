@@ -100,9 +100,7 @@ def within(subjects: Mapping[str, str], now: datetime, work: Callable[[], T], *,
     run = short_transaction if durable else joined_transaction
     if not keys:
         return run(work)
-    for rule in keys.values():
-        if limits[rule] <= 0:
-            raise RateLimited(rule, retry_at=now + timedelta(seconds=LIMIT_RULES[rule].window))
+    _refuse_zero(keys, limits, now)
 
     def counted() -> T:
         if _count(keys, limits, now) < len(keys):
@@ -112,6 +110,8 @@ def within(subjects: Mapping[str, str], now: datetime, work: Callable[[], T], *,
     try:
         return run(counted)
     except _Uncounted:
+        # SECURITY: what is refused leaves no row: new sessions and numbers would fill the table at no cost.
+        _require_room(keys, limits, now)
         # The first time for somebody, or a limit. Rows are made outside of the transaction: InnoDB would deadlock two
         # that insert the same one. With all rows there, the next try tells for certain.
         _make_rows(keys, now)
@@ -163,8 +163,25 @@ def _with_room(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime
 
 
 def prepare(subjects: Mapping[str, str], now: datetime) -> None:
-    """Make the counters of ``subjects`` that are not there. One INSERT, the same whether any is missing or not."""
-    _make_rows({key(rule, subject): rule for rule, subject in subjects.items() if subject}, now)
+    """Make the counters of ``subjects`` that are not there, unless one that is there has no room.
+
+    One SELECT and one INSERT, the same whether any is missing or not. Raises ``RateLimited`` as ``within``.
+    """
+    keys, limits = {key(rule, subject): rule for rule, subject in subjects.items() if subject}, settings.limits
+    _refuse_zero(keys, limits, now)
+    _require_room(keys, limits, now)
+    _make_rows(keys, now)
+
+
+def _refuse_zero(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime) -> None:
+    for rule in keys.values():
+        if limits[rule] <= 0:
+            raise RateLimited(rule, retry_at=now + timedelta(seconds=LIMIT_RULES[rule].window))
+
+
+def _require_room(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime) -> None:
+    if full := _full(keys, limits, now):
+        raise _longest(full, now)
 
 
 def _make_rows(keys: Mapping[str, str], now: datetime) -> None:
@@ -174,14 +191,23 @@ def _make_rows(keys: Mapping[str, str], now: datetime) -> None:
 
 def _reached(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime) -> RateLimited:
     """The answer for the rule that was reached; of several, the one that lasts longest."""
+    full = _full(keys, limits, now)
+    # It was full a moment ago.
+    return _longest(full, now) if full else RateLimited(retry_at=now + timedelta(seconds=1))
+
+
+def _full(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime) -> list[tuple[datetime, str]]:
+    """The rules that have no room left, and from when they have. One SELECT."""
     full: list[tuple[datetime, str]] = []
     for counter in LimitCounter.objects.filter(key__in=keys):
         rule = keys[counter.key]
         window = _Window.of(rule, now)
         if not window.has_room(counter, limits[rule]):
             full.append((window.room_at(counter, limits[rule], exact=LIMIT_RULES[rule].exact), rule))
-    if not full:  # it was, a moment ago
-        return RateLimited(retry_at=now + timedelta(seconds=1))
+    return full
+
+
+def _longest(full: list[tuple[datetime, str]], now: datetime) -> RateLimited:
     until, rule = max(full)
     return RateLimited(rule, retry_at=max(until, now + timedelta(seconds=1)))
 

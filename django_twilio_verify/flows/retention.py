@@ -6,7 +6,7 @@ event stopped it. Evidence of live consent is never taken, however old it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -18,7 +18,7 @@ from ..conf import fingerprints, settings
 from ..models import ConsentEvent, ConsentEvidence, LegalHold
 from ..models.clock import database_now
 from ..recipients import Recipient
-from . import aliases, audit, keyregister
+from . import aliases, audit, keyregister, locks
 from .addressees import Addressee, ledger_database
 
 BATCH = 500
@@ -33,6 +33,12 @@ def hold(addressee: Addressee, *, reason: str, actor: str) -> LegalHold:
         raise ValueError("Say why it is held.")
     keyregister.require()
     addressee.require_found()
+    # SECURITY: locked as erasing and purging are, which have asked for holds a moment before they delete: after this
+    # call has returned, nothing is deleted.
+    return locks.holding(addressee.fingerprints, lambda: _hold(addressee, reason, actor))
+
+
+def _hold(addressee: Addressee, reason: str, actor: str) -> LegalHold:
     if standing := hold_on(addressee):
         return standing
     using = _holds_database()
@@ -135,20 +141,41 @@ def _batches(before: datetime) -> Iterator[list[ConsentEvidence]]:
 
 
 def _purge_batch(batch: list[ConsentEvidence], purged: Purged) -> None:
-    using = ledger_database()
-    with transaction.atomic(using=using):
-        prints = aliases.widened(*map(_prints, batch))
-        known = {evidence.event_id: {*each} for evidence, each in zip(batch, prints, strict=True)}
-        every = {fingerprint for prints in known.values() for fingerprint in prints}
-        held = set(_standing(every).values_list("recipient_fingerprint", flat=True))
-        endings = _Endings.of(every)
-        over = [one for one in batch if endings.ended_before(one.event, known[one.event_id], purged.before)]
-        free = [one.event_id for one in over if held.isdisjoint(known[one.event_id])]
-        purged.looked_at += len(batch)
-        purged.held += len(over) - len(free)
-        purged.over += len(free)
-        if free and not purged.dry_run:
-            ConsentEvidence.objects.using(using).filter(event_id__in=free).delete()
+    prints = aliases.widened(*map(_prints, batch))
+    known = {evidence.event_id: {*each} for evidence, each in zip(batch, prints, strict=True)}
+    found = _sort_out(batch, known, purged.before)
+    if found.free and not purged.dry_run:
+        keys = {one for event_id in found.free for one in known[event_id]}
+        found = locks.holding(keys, lambda: _delete(batch, known, purged.before, {*found.free}))
+    purged.looked_at += len(batch)
+    purged.held += found.held
+    purged.over += len(found.free)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """Those of a batch that had their time behind them: how many a legal hold keeps, and the others."""
+
+    held: int
+    free: list[int]
+
+
+def _sort_out(batch: list[ConsentEvidence], known: Mapping[int, set[str]], before: datetime) -> _Sorted:
+    every = {fingerprint for prints in known.values() for fingerprint in prints}
+    held = set(_standing(every).values_list("recipient_fingerprint", flat=True))
+    endings = _Endings.of(every)
+    over = [one.event_id for one in batch if endings.ended_before(one.event, known[one.event_id], before)]
+    free = [event_id for event_id in over if held.isdisjoint(known[event_id])]
+    return _Sorted(len(over) - len(free), free)
+
+
+def _delete(batch: list[ConsentEvidence], known: Mapping[int, set[str]], before: datetime, free: set[int]) -> _Sorted:
+    """Delete what is still ``free``, with its recipients locked."""
+    # SECURITY: asked again behind the locks, so that a hold set, or consent given, a moment ago counts.
+    found = _sort_out(batch, known, before)
+    still_free = [event_id for event_id in found.free if event_id in free]
+    ConsentEvidence.objects.using(ledger_database()).filter(event_id__in=still_free).delete()
+    return _Sorted(found.held, still_free)
 
 
 def _prints(evidence: ConsentEvidence) -> list[str]:

@@ -97,7 +97,8 @@ def rotate(
     A ``dry_run`` counts and writes nothing; as it keeps no alias, it counts one for each batch that would need it.
     ``lost``: ids of retired keys whose secret nobody has any more, and whose erased opt-outs and holds are given up;
     the audit event names them. ``progress`` is called after each batch. Where a run ends and nothing needs an older key
-    any longer, the register records that it may be retired. Raises ``ValueError`` without an actor and for a lost key
+    any longer, the register records that it may be retired; not so a key whose turn is yet to come, which stands behind
+    the newest and has not written before it. Raises ``ValueError`` without an actor and for a lost key
     that is not listed as retired, ``KeysDoNotFit``, ``ImproperlyConfigured`` where the keys are derived from
     ``SECRET_KEY``, which cannot be listed as retired.
     """
@@ -111,19 +112,34 @@ def rotate(
         raise ValueError(f'List the key first, as ("{unknown[0]}", "retired").')
     rotated = Rotated(settings.fingerprint_keys[0].id, dry_run)
     try:
-        # The ledger first: holds and erased verifications are written anew by what was learned of it.
-        for part in (_ledger, _accounts, *map(_writer, _TABLES)):
-            for looked_at in part(rotated, batch):
-                rotated.looked_at += looked_at
-                progress(rotated)
+        _sweep(rotated, batch, progress)
+        if not dry_run and _close(rotated, given_up):
+            # SECURITY: what a process wrote with an older key in front until that moment, which would be forgotten with
+            # the key. From here on such a process is refused.
+            _sweep(rotated, batch, progress)
     finally:
         if (rotated.changed or given_up) and not dry_run:
             details = _summary(rotated) | ({"lost": list(given_up)} if given_up else {})
             audit.record(AuditKind.ROTATED, actor=actor, reason=reason, details=details)
-    rotated.leftovers = [_leftover(key_id, rotated.newest) for key_id in _older_keys(rotated.newest)]
     if not dry_run:
         _record_freed(rotated, given_up)
     return rotated
+
+
+def _sweep(rotated: Rotated, batch: int, progress: Callable[[Rotated], object]) -> None:
+    rotated.twice = rotated.doubtful = 0
+    # The ledger first: holds and erased verifications are written anew by what was learned of it.
+    for part in (_ledger, _accounts, *map(_writer, _TABLES)):
+        for looked_at in part(rotated, batch):
+            rotated.looked_at += looked_at
+            progress(rotated)
+    rotated.leftovers = [_leftover(key_id, rotated.newest) for key_id in _older_keys(rotated.newest)]
+
+
+def _close(rotated: Rotated, given_up: tuple[str, ...]) -> bool:
+    """Let no process write any more with the keys that may be retired. Returns whether one could until now."""
+    may_go = [left.key_id for left in rotated.leftovers if _may_go(left, rotated) or left.key_id in given_up]
+    return any([keyregister.record_closed(key_id) for key_id in may_go])  # noqa: C419  a list: each one is closed
 
 
 def _record_freed(rotated: Rotated, given_up: tuple[str, ...]) -> None:
@@ -131,8 +147,12 @@ def _record_freed(rotated: Rotated, given_up: tuple[str, ...]) -> None:
     for left in rotated.leftovers:
         if left.key_id in given_up:
             keyregister.record_freed(left.key_id, lost=True)
-        elif left.may_be_retired and not rotated.doubtful:
+        elif _may_go(left, rotated):
             keyregister.record_freed(left.key_id)
+
+
+def _may_go(left: Leftover, rotated: Rotated) -> bool:
+    return left.may_be_retired and not rotated.doubtful
 
 
 def _summary(rotated: Rotated) -> dict[str, object]:
@@ -305,9 +325,11 @@ def _update_one(table: _Table, change: tuple[Any, str, str], rotated: Rotated) -
 
 
 def _older_keys(newest: str) -> list[str]:
-    """Every key but the newest that is in the settings or in the ledger."""
+    """Every key but the newest and those after it that is in the settings or in the ledger."""
     listed = [key.id for key in settings.fingerprint_keys]
-    return [key for key in dict.fromkeys([*listed, *retired_key_ids(), *ledgerkeys.ids()]) if key != newest]
+    # SECURITY: a new key is put behind the newest first. On record as rotated away, it could never come in front.
+    younger = keyregister.successors() | {newest}
+    return [key for key in dict.fromkeys([*listed, *retired_key_ids(), *ledgerkeys.ids()]) if key not in younger]
 
 
 def _leftover(key_id: str, newest: str) -> Leftover:

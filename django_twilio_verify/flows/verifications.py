@@ -102,12 +102,12 @@ def _sent(ask: Ask) -> Started:
     if isinstance(reserved, Started):
         return reserved
     wanted = reserved.wanted
-    while sending.hand_over(reserved) < time.monotonic():
-        pass  # the database was slow: claim it again, so that nothing is sent after consent has ended
     try:
-        sent = sending.make_way(reserved) or backends[wanted.backend].start(
-            wanted.recipient, wanted.channel, reserved.options
-        )
+        withheld = sending.make_way(reserved)
+        # SECURITY: claimed after what else the provider is asked, which may take longer than a claim lasts.
+        while sending.hand_over(reserved) < time.monotonic():
+            pass  # the database was slow: claim it again, so that nothing is sent after consent has ended
+        sent = withheld or backends[wanted.backend].start(wanted.recipient, wanted.channel, reserved.options)
     except BackendError as error:
         return _announce_start(reserved, sending.settle_failed(reserved, error, timezone.now()))
     return _announce_start(reserved, sending.settle_sent(reserved, sent, timezone.now()))
@@ -155,12 +155,11 @@ async def _asent(ask: Ask) -> Started:
     if isinstance(reserved, Started):
         return reserved
     wanted = reserved.wanted
-    while await sync_to_async(sending.hand_over)(reserved) < time.monotonic():
-        pass
     try:
-        sent = await _amake_way(reserved) or await backends[wanted.backend].astart(
-            wanted.recipient, wanted.channel, reserved.options
-        )
+        withheld = await _amake_way(reserved)
+        while await sync_to_async(sending.hand_over)(reserved) < time.monotonic():
+            pass
+        sent = withheld or await backends[wanted.backend].astart(wanted.recipient, wanted.channel, reserved.options)
     except BackendError as error:
         started = await sync_to_async(sending.settle_failed)(reserved, error, timezone.now())
     else:

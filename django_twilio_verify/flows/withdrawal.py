@@ -175,7 +175,8 @@ def reopen(
         raise VerificationNotFound
     opt_out = Subject.of_holder(recipient, event.channel, None).position().opt_out
     # SECURITY: a code that was asked for before the holder opted out says nothing about what the holder wants since.
-    if opt_out is not None and opt_out.pk > event.pk:
+    # Of all its sends: the provider sends the same code again.
+    if opt_out is not None and verification.attempts.filter(consent_event_id__lt=opt_out.pk).exists():
         raise VerificationNotFound
     act = Act(ConsentMedium.WEB, control="button", final=True, button=button, origin=str(verification.pk))
     return consent.release(recipient=recipient, channel=event.channel, act=act)
@@ -196,8 +197,8 @@ def _relied_on(verification: Verification) -> ConsentEvent | None:
 def proved(verification_id: uuid.UUID, *, client: ClientInfo, user: AbstractBaseUser | None = None) -> Verification:
     """A verification by which this browser session has just proved whose an address is.
 
-    Raises ``VerificationNotFound`` alike for unknown ones, other sessions', unapproved ones and those older than an
-    hour.
+    Raises ``VerificationNotFound`` alike for unknown ones, other sessions', unapproved ones, erased ones and those
+    older than an hour.
     """
     verification = checking.load(verification_id, client, user)
     fresh = verification.approved_at is not None and verification.approved_at > timezone.now() - STOP_WITHIN

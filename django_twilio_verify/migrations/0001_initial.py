@@ -627,6 +627,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("writes", "records are written with it"),
+                            ("closed", "no more records are written with it"),
                             ("rotated", "its rotation is complete"),
                             ("lost", "its secret was given up as lost"),
                         ],

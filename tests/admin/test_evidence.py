@@ -37,6 +37,7 @@ from django_twilio_verify.models import (
     VerificationAttempt,
 )
 from django_twilio_verify.recipients import Recipient
+from django_twilio_verify.web import impersonation
 from tests.support import (
     EMAIL,
     OTHER_PHONE,
@@ -563,6 +564,18 @@ def test_the_pages_cost_the_same_for_little_and_much(root: Client, settings: Any
     assert [cost(root, url) for url in urls] == few
     # Of the page of a recipient, two are for the register of keys, and two for opt-outs and attempts against them.
     assert few == [4, 4, 3, 12, 3]
+
+
+def test_what_staff_record_while_they_act_as_another_names_both(
+    root: Client, ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(impersonation, "actor_label", lambda request: "user 7 as root")
+    stop = {"words": "Stop.", "came_by": "letter", "received_at": "2026-01-02T10:00", "channels": ["sms"]}
+    assert root.post(page("opt_out"), stop).status_code == 302
+    assert root.post(page("release"), {"channels": ["sms"], "reason": "at the counter"}).status_code == 302
+    for event in ("opted_out", "released"):
+        assert ConsentEvent.objects.get(event=event).evidence.actor_label == "user 7 as root"
+    assert AuditEvent.objects.get(kind="opt_released").actor_label == "user 7 as root"
 
 
 # -------------------------------------------------------------------------------------------------- charts

@@ -49,6 +49,7 @@ DEFAULTS: dict[str, Any] = {
         "consent_person_day": 30,
         "consent_ip_day": 300,
         "consent_recipient_day": 30,
+        "reopen_day": 2,
     },
     "claimant_backend": "",
     "minimum_assurance": "",

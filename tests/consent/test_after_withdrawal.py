@@ -16,12 +16,12 @@ from django.utils import timezone
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Actor, AttemptStatus
 from django_twilio_verify.exceptions import ConsentRequired
-from django_twilio_verify.flows import consent, delivery, erasure, limits, locks, sending, verifications
+from django_twilio_verify.flows import consent, delivery, erasure, factors, limits, locks, sending, verifications
 from django_twilio_verify.flows.addressees import Addressee
 from django_twilio_verify.flows.consent import Act
 from django_twilio_verify.models import ConsentEvent, Verification, VerificationAttempt
 from django_twilio_verify.testing import outbox
-from tests.support import OTHER_PHONE, PHONE, agree, make_client, make_user
+from tests.support import OTHER_PHONE, PHONE, agree, last_code, make_client, make_factor, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -165,6 +165,28 @@ def test_a_send_that_is_claimed_and_held_up_reads_consent_again(monkeypatch, sta
     assert len(claims) == 1
 
 
+@pytest.mark.parametrize("ending", [withdraw, opt_out])
+def test_so_does_one_that_may_fall_back_to_what_has_ended(monkeypatch, start, ann, settings, ending):
+    """The provider makes a text message of a WhatsApp message that it cannot deliver."""
+    settings.TWILIO_VERIFY_CHANNELS = ["sms", "whatsapp"]
+    agree(PHONE, "whatsapp", user=ann)
+    agree(user=ann)
+    original = sending.hand_over
+    claims = []
+
+    def seam(reserved: Any) -> float:
+        until = original(reserved)
+        if not claims:
+            to_its_end(lambda: ending(ann))
+        claims.append(until)
+        return until
+
+    monkeypatch.setattr(sending, "hand_over", seam)
+    with pytest.raises(ConsentRequired):
+        start(recipient=PHONE, channel="whatsapp", client=make_client(), user=ann)
+    assert outbox == [] and len(claims) == 1
+
+
 @pytest.mark.parametrize("ending", [withdraw, opt_out, erase])
 def test_what_the_provider_has_is_the_last(monkeypatch, start, ann, ending):
     agree(user=ann)
@@ -193,6 +215,28 @@ def test_what_the_provider_has_is_the_last(monkeypatch, start, ann, ending):
     with pytest.raises(ConsentRequired):
         start(recipient=PHONE, channel="sms", client=make_client(), user=ann, resend=True)
     assert len(outbox) == 1
+
+
+@pytest.mark.parametrize("ending", [withdraw, opt_out, erase])
+def test_nothing_is_sent_after_the_provider_was_slow_to_cancel_another_verification(monkeypatch, start, ann, ending):
+    """An owner's code goes out after a claimant's was canceled, which may take longer than a claim lasts."""
+    make_factor(ann)
+    agree(client=make_client("claimant"))
+    verifications.start(recipient=PHONE, channel="sms", client=make_client("claimant"))
+    outbox.clear()
+    backend = type(backends["default"])
+    original, canceled = backend.cancel, []
+
+    def cancel(self: Any, sid: str) -> Any:
+        canceled.append(sid)
+        to_its_end(lambda: ending(ann))
+        return original(self, sid)
+
+    monkeypatch.setattr(backend, "cancel", cancel)
+    with pytest.raises(ConsentRequired):
+        start(recipient=PHONE, channel="sms", client=make_client(), user=ann)
+    assert (len(canceled), outbox) == (1, [])
+    assert VerificationAttempt.objects.latest("pk").status == AttemptStatus.NOT_SENT
 
 
 def test_a_resend_that_is_recalled_leaves_the_code_before_it(monkeypatch, ann):
@@ -268,3 +312,52 @@ def test_a_sender_that_died_holds_nobody_up(ann):
     VerificationAttempt.objects.update(status=AttemptStatus.RESERVED, claimed_at=before)
     withdraw(ann)
     assert ConsentEvent.objects.filter(event="withdrawn").count() == 1
+
+
+# ------------------------------------------------------------------------------------------------- carried over
+
+
+def prove(visitor: Any) -> Verification:
+    agree()
+    started = verifications.start(recipient=PHONE, channel="sms", client=visitor)
+    assert verifications.check(started.verification, code=last_code(), client=visitor).approved
+    return started.verification
+
+
+def live(user: Any) -> ConsentEvent | None:
+    return consent.live(recipient=PHONE, channel="sms", client=make_client("elsewhere"), user=user)
+
+
+@pytest.mark.parametrize("ending", [withdraw, invalidate, opt_out])
+def test_what_ended_since_is_not_carried_over_from_before(ann, ending):
+    """The visitor agrees, the account then ends its consent, and takes the visitor's number over."""
+    agree(user=ann)
+    proof = prove(make_client())
+    ending(ann)
+    factors.attach(proof.pk, user=ann, client=make_client())
+    assert live(ann) is None
+
+
+def test_what_ended_before_the_visitor_agreed_is_renewed(ann):
+    agree(user=ann)
+    withdraw(ann)
+    proof = prove(make_client())
+    factors.attach(proof.pk, user=ann, client=make_client())
+    assert live(ann) is not None
+
+
+@pytest.mark.parametrize("ending", [withdraw, invalidate])
+def test_consent_that_ends_while_it_is_carried_over_has_ended(monkeypatch, ann, ending):
+    """The rival begins between the look and the event."""
+    agree(user=ann)
+    proof = prove(make_client())
+    rival: list[threading.Thread] = []
+
+    def end() -> None:
+        rival.append(elsewhere(lambda: ending(ann)))
+        rival[0].join(1)
+
+    before_the_first_call(monkeypatch, consent, "_carried", end)
+    factors.attach(proof.pk, user=ann, client=make_client())
+    rival[0].join(60)
+    assert live(ann) is None

@@ -16,12 +16,14 @@ from django_twilio_verify.models import (
     ConsentEvent,
     ConsentEvidence,
     Disclosure,
+    LimitCounter,
+    RecipientLock,
     Verification,
     VerificationAttempt,
 )
 from django_twilio_verify.recipients import Recipient
 from django_twilio_verify.testing import outbox
-from tests.support import OTHER_PHONE, PHONE, agree, make_client, make_user, release_opt_out
+from tests.support import OTHER_PHONE, PHONE, agree, make_client, make_factor, make_user, release_opt_out
 
 pytestmark = pytest.mark.django_db
 ROWS = (ConsentEvent, ConsentEvidence, Disclosure, Verification, VerificationAttempt)
@@ -62,6 +64,20 @@ def test_nor_does_the_asynchronous_twin(settings):
             new_consent=NewConsent(disclosures.compose(Channel.SMS)),
         )
     assert rows() == [0] * len(ROWS)
+
+
+@pytest.mark.parametrize("settled", ["number", "network"])
+def test_refused_requests_of_new_sessions_leave_no_counters_and_no_locks(settings, settled):
+    """Each by a new visitor: for a number whose budget is used up, or for new numbers from such a network."""
+    settings.TWILIO_VERIFY_LIMITS = {"claim_hour": 1, "ip_hour": 2} if settled == "number" else {"ip_hour": 1}
+    start(client=make_client("first", ip="203.0.113.9"))
+    kept = [LimitCounter.objects.count(), RecipientLock.objects.count(), *rows()]
+    for turn in range(5):
+        recipient = PHONE if settled == "number" else f"+1501712270{turn}"
+        with pytest.raises(RateLimited) as refused:
+            start(recipient=recipient, client=make_client(f"visitor-{turn}", ip="203.0.113.9"), once=True)
+        assert refused.value.code == ("claim_hour" if settled == "number" else "ip_hour")
+    assert [LimitCounter.objects.count(), RecipientLock.objects.count(), *rows()] == kept
 
 
 def test_a_hundred_posts_of_the_stop_page_write_no_more_events_than_they_send(settings):
@@ -205,6 +221,55 @@ def test_auto_is_stopped_with_the_text_message():
     consent.opt_out(recipient=PHONE, channel="sms")
     with pytest.raises(ConsentRequired):
         verifications.start(recipient=PHONE, channel="auto", client=make_client())
+
+
+@pytest.mark.parametrize("ending", ["opted out", "withdrawn"])
+def test_auto_is_stopped_with_the_silent_check_that_it_begins_with(ending):
+    ann = make_user()
+    agree(user=ann)
+    if ending == "opted out":
+        consent.opt_out(recipient=PHONE, channel="sna")
+    else:
+        agree(channel="sna", user=ann)
+        consent.withdraw(recipient=PHONE, channel="sna", client=make_client(), user=ann)
+    with pytest.raises(ConsentRequired) as refused:
+        verifications.start(recipient=PHONE, channel="auto", client=make_client(), user=ann)
+    assert refused.value.code == "fallback_opted_out" and outbox == []
+    assert verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann)
+
+
+def agree_to_one(user: Any) -> None:
+    withdrawal.ask_to_reopen(
+        recipient=Recipient.parse(PHONE),
+        channel="sms",
+        disclosure=disclosures.compose_once(Channel.SMS),
+        client=make_client(),
+        user=user,
+        act=Act(),
+    )
+
+
+def opt_out_and_release(user: Any) -> None:
+    consent.opt_out(recipient=PHONE, channel="sms")
+    release_opt_out()
+
+
+def invalidate(user: Any) -> None:
+    consent.invalidate(recipient=PHONE, channel="sms", act=Act(note="The form was broken."))
+
+
+@pytest.mark.parametrize("since", [agree_to_one, opt_out_and_release, invalidate])
+def test_what_came_after_a_withdrawal_without_undoing_it_opens_no_fallback(settings, since):
+    settings.TWILIO_VERIFY_CHANNELS = ["sms", "whatsapp"]
+    ann = make_user()
+    make_factor(ann)
+    agree(PHONE, "whatsapp", user=ann)
+    consent.withdraw(recipient=PHONE, channel="sms", client=make_client(), user=ann)
+    since(ann)
+    before = len(outbox)
+    with pytest.raises(ConsentRequired) as refused:
+        start("whatsapp", user=ann, client=make_client("another"), new_consent=None)
+    assert refused.value.code == "fallback_opted_out" and len(outbox) == before
 
 
 def test_the_table_of_fallbacks_leads_from_phone_to_phone():

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel
-from django_twilio_verify.exceptions import ConsentRequired, VerificationNotFound
+from django_twilio_verify.exceptions import ConsentRequired, RateLimited, VerificationNotFound
 from django_twilio_verify.flows import consent, delivery, disclosures, recovery, verifications, withdrawal
 from django_twilio_verify.flows.consent import NewConsent
 from django_twilio_verify.forms.consent import StaffOptOutForm
@@ -489,6 +489,45 @@ def test_a_code_of_before_the_opt_out_ends_none(client, ann):
     with pytest.raises(VerificationNotFound):
         withdrawal.reopen(begun.verification.pk, user=ann, client=make_client(), button="Allow")
     assert "released" not in kinds()
+
+
+def ask_again(user, session: str = "session-1") -> Verification:
+    """The one code for a number that has opted out."""
+    return withdrawal.ask_to_reopen(
+        recipient=Recipient.phone(PHONE),
+        channel="sms",
+        disclosure=disclosures.compose_once(Channel.SMS),
+        client=make_client(session),
+        user=user,
+        act=consent.Act(),
+    ).verification
+
+
+def test_a_code_that_was_known_before_the_opt_out_ends_none_when_it_is_sent_again(ann):
+    """The provider sends a pending code once more, and the user has read it already."""
+    begun = ask_again(ann)
+    known = last_code()
+    consent.opt_out(recipient=PHONE, channel="sms")
+    Verification.objects.update(resend_at=begun.created_at)
+    assert ask_again(ann) == begun and len(outbox) == 2
+    assert verifications.check(begun, code=known, client=make_client(), user=ann).approved
+    with pytest.raises(VerificationNotFound):
+        withdrawal.reopen(begun.pk, user=ann, client=make_client(), button="Allow")
+    assert "released" not in kinds()
+
+
+def test_a_number_that_has_opted_out_is_sent_two_codes_a_day_whoever_has_it(ann):
+    """It may be another person's by now: whoever has confirmed it long ago must not write there all day."""
+    bob = make_user("bob")
+    make_factor(bob)
+    stopped_by_its_holder()
+    told = []
+    for turn in range(6):
+        try:
+            ask_again((ann, bob)[turn % 2], f"session-{turn}")
+        except RateLimited as error:
+            told.append(error.code)
+    assert (len(outbox), told) == (2, ["reopen_day"] * 4)
 
 
 # ------------------------------------------------------------------------------------------------- the form of staff

@@ -47,7 +47,7 @@ from django_twilio_verify.models import (
 from django_twilio_verify.recipients import Recipient
 from tests.support import OTHER_PHONE, PASSWORD, PHONE, agree, make_client, make_secret, make_user
 
-from .conftest import GONE1, K1, K2, erase, keys, opt_out, rotate, state, withdraw
+from .conftest import GONE1, GONE2, K1, K2, erase, keys, opt_out, rotate, state, withdraw
 
 pytestmark = pytest.mark.django_db
 
@@ -357,6 +357,82 @@ def test_a_key_that_was_rotated_away_writes_no_more() -> None:
     assert refused.value.code == "rotated_away"
 
 
+def test_the_next_key_that_waits_behind_is_not_rotated_away() -> None:
+    """The first step of a change puts it behind; somebody, or a timer, rotates before the second."""
+    user = make_user()
+    with keys(K1):
+        agree(user=user)
+    with keys(K1, K2):
+        assert rotate()[0] == 0
+    assert [*RegisteredKey.objects.values_list("key_id", "kind")] == [("k1", "writes")]
+    with keys(K2, K1):
+        assert state(user=user).startswith("live")
+        assert rotate()[0] == 0
+    with keys(K2, GONE1):
+        assert state(user=user).startswith("live")
+
+
+def test_nor_is_a_key_that_was_put_behind_again() -> None:
+    user = make_user()
+    with keys(K1):
+        agree(user=user)
+    with keys(K2, K1):
+        agree(OTHER_PHONE, user=user)
+    with keys(K1, K2):
+        assert rotate()[0] == 0
+        assert state(OTHER_PHONE, user=user).startswith("live")
+    with keys(K2, K1):
+        assert state(user=user).startswith("live")
+        assert state(OTHER_PHONE, user=user).startswith("live")
+    with keys(K1, GONE2):  # who gives it up for good says so
+        assert rotate()[0] == 0
+        assert state(OTHER_PHONE, user=user).startswith("live")
+
+
+def test_what_an_older_key_writes_until_the_register_closes_it_is_not_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The rival has the older key in front, and writes after all rows were counted."""
+    user, original = make_user(), keyregister.record_closed
+    with keys(K1):
+        agree(user=user)
+
+    def rival(key_id: str) -> bool:
+        with keys(K1, K2):
+            opt_out(OTHER_PHONE)
+        closed = original(key_id)
+        with keys(K1, K2), pytest.raises(KeysDoNotFit):
+            opt_out("+15017122699")
+        return closed
+
+    monkeypatch.setattr(keyregister, "record_closed", rival)
+    with keys(K2, K1):
+        assert rotate()[0] == 0
+    with keys(K2, GONE1):
+        assert state(OTHER_PHONE, user=user) == "consent_opted_out"
+        assert not [one.kind for one in seals.verify() if one.kind.startswith(("key_", "alias_"))]
+
+
+def test_what_it_writes_and_erases_until_then_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = keyregister.record_closed
+    with keys(K1):
+        agree(user=make_user())
+
+    def rival(key_id: str) -> bool:
+        with keys(K1, K2):
+            opt_out(OTHER_PHONE)
+            erase(OTHER_PHONE)
+        return original(key_id)
+
+    monkeypatch.setattr(keyregister, "record_closed", rival)
+    with keys(K2, K1):
+        status, said = rotate()
+    assert (status, "k1: 1 erased suppressions" in said) == (3, True)
+    with keys(K2, GONE1), pytest.raises(KeysDoNotFit) as refused:
+        state(OTHER_PHONE)
+    assert refused.value.code == "retired_early"
+
+
 def test_a_dry_run_frees_no_key() -> None:
     with keys(K1):
         agree(user=make_user())
@@ -488,7 +564,7 @@ def test_no_page_of_the_ledger_fails_over_the_keys(world: World, number: str) ->
     event = ConsentEvent.objects.filter(evidence__recipient=number).first()
     assert event is not None
     posted = {"reason": "asked for", "confirmed": "on", "term": number, "recipient": number, "channels": "sms"}
-    counts = _counts()
+    before = counts()
     asked = set()
     with keys(K1):
         for name in OWN_PAGES:
@@ -501,14 +577,35 @@ def test_no_page_of_the_ledger_fails_over_the_keys(world: World, number: str) ->
                 for answer in (world.admin.get(url), world.admin.post(url, posted)):
                     assert answer.status_code in (200, 302, 403, 404, 405), url
     assert asked == set(OWN_PAGES)
-    assert counts == _counts()
-
-
-def _counts() -> tuple[int, int]:
-    return ConsentEvent.objects.count(), ConsentEvidence.objects.count()
+    assert counts() == before
 
 
 OWN_PAGES = [pattern.name for pattern in site.get_model_admin(ConsentEvent).get_urls() if getattr(pattern, "name", "")]
+
+
+PAGES = ("", "unmask/", "export/", "erase/", "opt-out/", "release/")
+POSTED = {
+    "reason": "asked",
+    "confirmed": "on",
+    "channels": ["call"],
+    "words": "Stop.",
+    "came_by": "letter",
+    "received_at": "2026-01-02T10:00",
+}
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_of_a_recipient_fails_or_does_anything_with_such_keys(world: World, page: str, method: str) -> None:
+    with keys(K2, K1):
+        opt_out(OTHER_PHONE, "call")
+    before = counts()
+    with keys(K1):
+        address = f"/admin/twilio_verify/consentevent/evidence/{_print_of(OTHER_PHONE)}/{page}"
+        answer = getattr(world.admin, method)(address, POSTED if method == "post" else {}, follow=True)
+    assert answer.status_code in (200, 405)
+    assert method == "get" or "Key &#x27;k2&#x27; wrote" in answer.content.decode()
+    assert counts() == before
 
 
 def _print_of(number: str) -> str:
@@ -544,6 +641,42 @@ def test_a_changed_secret_key_refuses_until_it_is_listed_among_the_fallbacks() -
         state(user=user)
     with override_settings(SECRET_KEY="another", SECRET_KEY_FALLBACKS=["tests-only"]):
         assert state(user=user).startswith("live")
+
+
+@pytest.mark.parametrize("given", [(K2, K1), (K2, GONE1)], ids=["listed", "retired"])
+def test_a_number_is_found_by_an_older_keys_fingerprint_whose_evidence_is_erased(given: tuple[Any, ...]) -> None:
+    """As on the page that an old event leads to: the number stands in clear in what came since, and is held."""
+    user = make_user()
+    with keys(K1):
+        agree(user=user)
+        older = _print_of(PHONE)
+        erase()
+    with keys(K2, K1):
+        agree(user=user)
+        assert rotate()[0] == 0
+        retention.hold(Addressee.of(PHONE), reason="suit", actor="ann")
+    with keys(*given):
+        found = Addressee.by_fingerprint(older)
+        assert (found.recipient, {*found.fingerprints}) == (Recipient.parse(PHONE), {older, _print_of(PHONE)})
+        with pytest.raises(erasure.LegallyHeld):
+            erasure.erase(found, reason="asked for", actor="ann")
+    assert ConsentEvidence.objects.count() == 1
+
+
+@pytest.mark.parametrize("given", [(K2, K1), (K2, GONE1)], ids=["listed", "retired"])
+def test_an_older_consent_does_not_expire_for_the_newer_one_of_another_key(given: tuple[Any, ...]) -> None:
+    user = make_user()
+    with keys(K1):
+        first = agree(user=user)
+    with keys(K2, K1):
+        withdraw(user=user)
+        second = agree(user=user)
+        assert rotate()[0] == 0
+    with keys(*given):
+        assert consent.expire(first) is None and state(user=user).startswith("live")
+        expired = consent.expire(second)
+        assert expired is not None and expired.person_fingerprint.startswith("k2.")
+        assert state(user=user) == "consent_required"
 
 
 def test_times_are_of_the_database() -> None:

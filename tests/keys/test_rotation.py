@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.checks import Error
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.test import override_settings
 from django.utils import timezone
@@ -690,6 +691,53 @@ def test_a_secret_that_is_not_set_retires_nothing() -> None:
     text = "TWILIO_VERIFY_FINGERPRINT_KEYS must be a list of (id, secret) pairs, newest first."
     assert said(K2, ("k1", None)) == [("twilio_verify.E005", text)]  # type: ignore[arg-type]
     assert said(K2, GONE1) == []
+
+
+UNFIT = {
+    "has a secret with blanks or a line break around it ('k1')": [
+        f"{K1[1]}\n",
+        f" {K1[1]}",
+        f"{K1[1]}\r\n".encode(),
+        f"\ufeff{K1[1]}",  # a file with a byte order mark
+        f"{K1[1]}\u00a0",  # copied from a web page
+        f"{K1[1]}\u200b",
+        f"\u00e9{K1[1]}\n",
+    ],
+    "has a secret of fewer than 32 bytes ('k1')": ["", "a" * 31],
+    "has a secret that repeats itself: take a random one ('k1')": ["a" * 32, "abcdefgh" * 4],
+}
+
+
+@pytest.mark.parametrize(("problem", "secret"), [(one, secret) for one, given in UNFIT.items() for secret in given])
+def test_a_secret_that_must_not_be_used_is_refused_at_run_time(problem: str, secret: Any) -> None:
+    with keys(("k1", secret)):
+        with pytest.raises(ImproperlyConfigured) as refused:
+            conf.settings.fingerprint_keys  # noqa: B018  reading it raises
+        assert str(refused.value) == f"TWILIO_VERIFY_FINGERPRINT_KEYS {problem}."
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"SECRET_KEY": K1[1]},
+        {"SECRET_KEY_FALLBACKS": ["another", K1[1]]},
+        {"TWILIO_VERIFY_SIGNING_KEYS": [("s1", K1[1])]},
+        {"TWILIO_VERIFY_WEBHOOK": {"username": "sink", "password": K1[1]}},
+        {"TWILIO_VERIFY_WEBHOOK": {"username": "sink", "password": [K2[1], K1[1]]}},
+        {"TWILIO_VERIFY_BACKENDS": {"default": {"OPTIONS": {"password": K1[1]}}}},
+        {"TWILIO_VERIFY_BACKENDS": {"default": {"OPTIONS": {"auth_token": [K2[1], K1[1]]}}}},
+        {"TWILIO_VERIFY_BACKENDS": {"default": {"OPTIONS": {"shared_keys": {"key": K1[1]}}}}},
+    ],
+    ids=str,
+)
+def test_one_text_is_no_key_and_something_else(others: dict[str, Any]) -> None:
+    with keys(K1), override_settings(**others), pytest.raises(ImproperlyConfigured, match="another setting has too"):
+        conf.settings.fingerprint_keys  # noqa: B018  reading it raises
+
+
+def test_random_bytes_may_begin_with_a_blank() -> None:
+    with keys(("k1", b" " + bytes(range(128, 160)) + b"\n")):
+        assert conf.settings.fingerprint_keys[0].id == "k1"
 
 
 # ---------------------------------------------------------------------------------------- the check of the ledger
