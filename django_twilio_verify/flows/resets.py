@@ -31,7 +31,7 @@ from ..clientinfo import ClientInfo
 from ..conf import settings
 from ..models import Factor, FactorReset, RecoveryCode, TrustedBrowser, Verification
 from ..signals import factor_removed, factors_reset
-from . import audit, checking, factors, notices, resetholds
+from . import announcing, audit, checking, factors, notices, resetholds
 from .notices import Notice
 from .persons import email_of, session_fingerprint
 from .transactions import short_transaction
@@ -197,8 +197,10 @@ def carry_out(reset_id: int, *, actor: str, hand_over: bool = False) -> Done | N
         return None
     if done is None:
         return None
-    _announce(done.reset, done.removed)
-    letters = notices.send(Notice.RESET_DONE, done.reset.user, values=_values(done.reset, token))
+    try:
+        _announce(done.reset, done.removed)
+    finally:  # without the letter, and its link, the user does not come back
+        letters = notices.send(Notice.RESET_DONE, done.reset.user, values=_values(done.reset, token))
     link = _address(done.reset, token) if hand_over and not email_of(done.reset.user) else ""
     return Done(done.reset, done.factors, done.recovery_codes, done.browsers, letters, link=link)
 
@@ -252,9 +254,11 @@ def open_link(token: str, *, user: AbstractBaseUser, client: ClientInfo) -> bool
 
 def _announce(reset: FactorReset, removed: list[Factor]) -> None:
     user = reset.user
-    for factor in removed:
-        factor_removed.send(sender=Factor, factor=factor, user=user, client=None, replaced_by=None, reset=reset)
-    factors_reset.send(sender=FactorReset, reset=reset, user=user)
+    told: dict[str, Any] = {"sender": Factor, "user": user, "client": None, "replaced_by": None, "reset": reset}
+    announcing.each(
+        *(partial(announcing.send, factor_removed, factor=factor, **told) for factor in removed),
+        partial(announcing.send, factors_reset, sender=FactorReset, reset=reset, user=user),
+    )
 
 
 def _check(user: AbstractBaseUser, by: AbstractBaseUser | None) -> None:

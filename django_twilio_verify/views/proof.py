@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -189,10 +190,8 @@ class ProofMixin(VerificationMixin):
         asked = session.take_replacement(self.request, self.verification.pk)
         if asked is None:
             return factors.confirm(self.verification, client=self.client)
-        confirmed = managing.replace(self.verification, asked.factor_id, client=self.client)
-        if asked.sign_out:
-            othersessions.end(self.request, person)
-        return confirmed
+        end = partial(othersessions.end, self.request, person) if asked.sign_out else None
+        return managing.replace(self.verification, asked.factor_id, client=self.client, then=end)
 
     def enrolled(self, confirmed: Confirmed) -> HttpResponse:
         if self.access.is_pending:
