@@ -213,7 +213,7 @@ def send_link(reset_id: int, *, by: AbstractBaseUser | None = None, actor: str =
     reset = FactorReset.objects.select_related("user").filter(pk=reset_id).first()
     if reset is None or reset.held_for_id is None or not _is_held(reset):
         raise ResetRefused("released")
-    _check_rank(reset.user, by)
+    check_rank(reset.user, by)
     token = secrets.token_urlsafe(32)
     if not _in_transaction(partial(_renew_link, reset, token, by.get_username() if by is not None else actor)):
         raise ResetRefused("released")
@@ -262,14 +262,14 @@ def _announce(reset: FactorReset, removed: list[Factor]) -> None:
 
 
 def _check(user: AbstractBaseUser, by: AbstractBaseUser | None) -> None:
-    _check_rank(user, by)
+    check_rank(user, by)
     if pending(user) is not None:
         raise ResetRefused("pending")
     if not factors.has_factor(user):
         raise ResetRefused("nothing")
 
 
-def _check_rank(user: AbstractBaseUser, by: AbstractBaseUser | None) -> None:
+def check_rank(user: AbstractBaseUser, by: AbstractBaseUser | None) -> None:
     """Raise ``ResetRefused`` if ``by`` may not reset ``user``. ``None``, a command in the site's shell, may."""
     if by is None:
         return
