@@ -270,7 +270,9 @@ def _check(user: AbstractBaseUser, by: AbstractBaseUser | None) -> None:
 
 
 def check_rank(user: AbstractBaseUser, by: AbstractBaseUser | None) -> None:
-    """Raise ``ResetRefused`` if ``by`` may not reset ``user``. ``None``, a command in the site's shell, may."""
+    """Raise ``ResetRefused`` if ``by``, a member of staff, may not take the factors of ``user``. ``None``, a command in
+    the site's shell, may.
+    """
     if by is None:
         return
     if by.pk == user.pk:
