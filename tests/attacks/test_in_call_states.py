@@ -11,7 +11,7 @@ import pytest
 
 from django_twilio_verify.backends.handler import backends
 
-from .states import PERSON_STATES, Stage, effects, gained
+from .states import FACTOR_STATES, PERSON_STATES, STATES, Stage, effects, gained
 from .test_page_states import ACTING, CASES, begun, clock, request, site
 
 __all__ = ["clock", "site"]
@@ -35,7 +35,7 @@ def while_asked(stage: Stage, state: str, monkeypatch: Any) -> list[dict[str, An
             judged = original(*args, **kwargs)
             if not then:
                 then.append({})
-                PERSON_STATES[state](stage)
+                STATES[state](stage)
                 then[0] = effects(stage)
             return judged
 
@@ -63,3 +63,18 @@ def test_nothing_comes_of_a_right_code(clock, monkeypatch, settings, name, numbe
     clock.shift(301)  # where sessions cannot be listed, what was ended is found out then
     page = stage.browser.get("/whoami/")
     assert page.status_code == 302 or page.json() == {"user": ""}
+
+
+@pytest.mark.parametrize("state", FACTOR_STATES)
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [row for row in JUDGED if CASES[row.values[0]][row.values[1]].does != "enrolled"],  # type: ignore[index]
+)
+def test_a_factor_that_goes_while_its_answer_is_judged_opens_nothing(clock, monkeypatch, name, number, state):
+    case = CASES[name][number]
+    stage = begun(case, clock)
+    clock.shift(60)
+    then = while_asked(stage, state, monkeypatch)
+    answer = request(stage, case, name, "post")
+    assert then, "the provider was asked"
+    assert gained(then[0], effects(stage)) == [], answer.status_code
