@@ -17,14 +17,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..choices import AuditKind
+from ..conf import settings
 from ..exceptions import KeysDoNotFit
 from ..flows import audit, bundle, delivery, erasure, evidence, keyregister
 from ..flows.addressees import Addressee
+from ..flows.resets import ResetRefused
 from ..forms.consent import StaffOptOutForm
 from ..forms.officer import ErasureForm, KnownOptOutForm, ReasonForm, ReleaseForm
 from ..models import ConsentEvent
-from ..web import impersonation
+from ..web import impersonation, stepup
 from ..web.client import client_from
+from ..web.stepup import Proof
 from .dossier import Dossier, compile_dossier
 from .search import FINGERPRINT
 
@@ -90,14 +93,18 @@ class EvidencePages(_Base):
         form = ErasureForm(request.POST if request.method == "POST" else None)
         if not form.is_valid():
             return self._form_page(request, addressee, form, "erase", _("Erase the personal half"))
+        # SECURITY: as for a reset: a session that was left open must not take anybody's factors.
+        if form.cleaned_data["factors"] and (elsewhere := stepup.demand(request, Proof(settings.step_up_age))):
+            return elsewhere
         try:
             erased = erasure.erase(
                 addressee,
                 reason=form.cleaned_data["reason"],
                 actor=_actor(request),
                 factors=form.cleaned_data["factors"],
+                by=request.user,  # type: ignore[arg-type]
             )
-        except erasure.LegallyHeld as error:
+        except (erasure.LegallyHeld, ResetRefused) as error:
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(self.page_of(fingerprint))
         self.message_user(request, _told(erased), messages.SUCCESS)

@@ -21,7 +21,7 @@ from ..flows import resets
 from ..flows.resets import Requested, ResetRefused
 from ..forms.resets import ResetForm
 from ..models import FactorReset
-from ..web import othersessions, stepup
+from ..web import impersonation, othersessions, stepup
 from ..web.stepup import Proof
 from .base import PersonAdmin, name_of_user
 
@@ -76,7 +76,7 @@ class FactorResetAdmin(PersonAdmin):
     @admin.action(description=gettext_lazy("Cancel the selected resets"), permissions=["reset"])
     def cancel_resets(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Those that are under way. The people are told."""
-        actor = request.user.get_username()
+        actor = impersonation.actor_label(request)
         count = sum(resets.cancel(pk, actor=actor) for pk in queryset.order_by("pk").values_list("pk", flat=True))
         said = ngettext("%(count)d reset was canceled.", "%(count)d resets were canceled.", count) % {"count": count}
         self.message_user(request, said, messages.SUCCESS if count else messages.WARNING)

@@ -31,7 +31,7 @@ from ..factor_results import ChallengeStatus, ProviderChallenge
 from ..models import Entity, Factor, Verification
 from ..results import Challenged, Checked
 from ..signals import login_denied, verification_started
-from . import answering, asking, checking, guesses, replays
+from . import announcing, answering, asking, checking, guesses, replays
 from .answering import POLL
 from .asking import Ask
 from .options import Payment
@@ -562,7 +562,7 @@ def _ended_by_no(verification: Verification, now: datetime) -> bool:
 
     if not short_transaction(write):
         return False
-    login_denied.send(sender=Verification, verification=verification, user=verification.user)
+    announcing.send(login_denied, sender=Verification, verification=verification, user=verification.user)
     return True
 
 

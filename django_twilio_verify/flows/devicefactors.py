@@ -30,6 +30,7 @@ from ..models import Entity, Factor, RecoveryCode, Verification
 from ..results import Checked, Enrolled, Enrolling
 from ..signals import factor_removed
 from . import (
+    announcing,
     answering,
     asking,
     challenges,
@@ -201,20 +202,26 @@ def rename(user: AbstractBaseUser, factor_id: int, name: str) -> bool:
 
 
 def remove(
-    user: AbstractBaseUser, factor_id: int, *, client: ClientInfo | None = None, allowed: Allowed | None = None
+    user: AbstractBaseUser,
+    factor_id: int,
+    *,
+    client: ClientInfo | None = None,
+    allowed: Allowed | None = None,
+    then: Callable[[], object] | None = None,
 ) -> bool:
     """Remove a factor of ``user``, of any kind, here and at the provider; whether there was one, to one call alone.
 
     If it was the default, the strongest that is left is from here on. With the last one, the recovery codes go. The
     person's consent to messages at its number or address is withdrawn, in the name of ``client`` if the person asked
     for it. ``allowed``: whether it may go is for the caller to decide; called in the transaction, while no other
-    factor of the person can go, with the factor and those that would be left, it raises to refuse. Whether a step-up
-    went before, is for the caller to see to. Raises ``RuntimeError`` within a transaction of the caller's.
+    factor of the person can go, with the factor and those that would be left, it raises to refuse. ``then``: what is
+    done next, once the factor is gone and before the site is told. Whether a step-up went before, is for the caller to
+    see to. Raises ``RuntimeError`` within a transaction of the caller's.
     """
     factor = deleting(partial(_delete, user.pk, factor_id, allowed))
     if factor is None:
         return False
-    removed(factor, user, client)
+    announcing.each(*([then] if then else []), partial(removed, factor, user, client))
     return True
 
 
@@ -231,7 +238,8 @@ def removed(
     """What follows from the removal of ``factor``, after its transaction: no more consent, and the site is told."""
     if factor.recipient_value:
         _withdraw(factor, user, client, "Replace" if replaced_by else "Remove")
-    factor_removed.send(sender=Factor, factor=factor, user=user, client=client, replaced_by=replaced_by, reset=None)
+    told = {"factor": factor, "user": user, "client": client, "replaced_by": replaced_by, "reset": None}
+    announcing.send(factor_removed, sender=Factor, **told)
 
 
 def _withdraw(factor: Factor, user: AbstractBaseUser, client: ClientInfo | None, button: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db import router, transaction
 from django.db.models import Q
@@ -17,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from ..choices import CONSENT_CHANNELS, AuditKind, VerificationStatus
 from ..models import ConsentEvidence, Factor, LegalHold, Verification
-from . import audit, keyregister, locks, recall, retention
+from . import audit, keyregister, locks, recall, resets, retention
 from .addressees import Addressee, ledger_database
 
 
@@ -46,20 +47,24 @@ class Erased:
         return bool(self.evidence or self.verifications or self.factors)
 
 
-def erase(addressee: Addressee, *, reason: str, actor: str, factors: bool = False) -> Erased:
+def erase(
+    addressee: Addressee, *, reason: str, actor: str, factors: bool = False, by: AbstractBaseUser | None = None
+) -> Erased:
     """Remove what says who ``addressee`` is: its evidence rows, and the address in closed verifications.
 
-    ``factors``: delete the factors with this address too; the people lose them as a way to sign in. ``reason`` and
-    ``actor`` go into the audit event, which is written also when nothing was left to erase. Raises ``LegallyHeld``,
-    ``KeysDoNotFit`` and ``ValueError`` without a reason or an actor. Doing it again does no harm.
+    ``factors``: delete the factors with this address too; the people lose them as a way to sign in. ``by``: the member
+    of staff who asks for it, ``None`` for a command, which may delete anybody's. ``reason`` and ``actor`` go into the
+    audit event, which is written also when nothing was left to erase. Raises ``LegallyHeld``, ``KeysDoNotFit``,
+    ``ResetRefused`` for factors of a user whom ``by`` may not reset, and ``ValueError`` without a reason or an actor.
+    Doing it again does no harm.
     """
     if not audit.cleaned(reason):
         raise ValueError("Say why it is erased.")
     # SECURITY: locked as withdrawal is, so that no send is reserved on consent whose proof is going.
-    return locks.holding(addressee.fingerprints, lambda: _erase_locked(addressee, reason, actor, factors))
+    return locks.holding(addressee.fingerprints, lambda: _erase_locked(addressee, reason, actor, factors, by))
 
 
-def _erase_locked(addressee: Addressee, reason: str, actor: str, factors: bool) -> Erased:
+def _erase_locked(addressee: Addressee, reason: str, actor: str, factors: bool, by: AbstractBaseUser | None) -> Erased:
     with (
         transaction.atomic(using=ledger_database()),
         transaction.atomic(using=router.db_for_write(Verification)),
@@ -70,12 +75,24 @@ def _erase_locked(addressee: Addressee, reason: str, actor: str, factors: bool) 
         if hold := retention.hold_on(addressee):
             raise LegallyHeld(hold)
         addressee.require_found()
+        if factors:
+            _check_rank(addressee, by)
         erased = _erase(addressee, factors)
         counts = {"evidence": erased.evidence, "verifications": erased.verifications, "factors": erased.factors}
         audit.record(AuditKind.ERASED, actor=actor, reason=reason, fingerprint=addressee.fingerprint, details=counts)
     for channel in CONSENT_CHANNELS:
         recall.recall(addressee.fingerprints, channel, None)
     return erased
+
+
+def _check_rank(addressee: Addressee, by: AbstractBaseUser | None) -> None:
+    """Raise ``ResetRefused`` if ``by`` may not reset each of the users whose factors would go.
+
+    SECURITY: without the phone, a password alone may open the account: it is a reset by another name.
+    """
+    owned = Factor.objects.using(router.db_for_write(Factor)).filter(key__in=addressee.fingerprints)
+    for factor in owned.select_related("user"):
+        resets.check_rank(factor.user, by)
 
 
 def _erase(addressee: Addressee, factors: bool) -> Erased:

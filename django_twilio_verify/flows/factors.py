@@ -18,7 +18,7 @@ from ..conf import fingerprint, fingerprints
 from ..exceptions import VerificationNotFound
 from ..models import Factor, Verification
 from ..signals import factor_confirmed, factor_shared
-from . import assurance, checking, consent, guesses, outages, plan, resetholds, stale
+from . import announcing, assurance, checking, consent, guesses, outages, plan, resetholds, stale
 from .outages import Outages
 from .plan import Asked
 
@@ -218,7 +218,8 @@ def _enrol(verification: Verification, user_id: int, client: ClientInfo | None) 
 def announce(factor: Factor, client: ClientInfo | None, *, replaced: Factor | None = None) -> None:
     """Tell the site of a factor that was confirmed. To be called outside of transactions."""
     resetholds.release(factor.user_id)
-    factor_confirmed.send(sender=Factor, factor=factor, user=factor.user, client=client, replaced=replaced)
+    told = {"factor": factor, "user": factor.user, "client": client, "replaced": replaced}
+    announcing.send(factor_confirmed, sender=Factor, **told)
     if others := _others(factor):
         factor_shared.send(sender=Factor, factor=factor, user=factor.user, others=others)
 

@@ -7,6 +7,7 @@ email on the way there. Passkeys are never held: a signature cannot be guessed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -21,7 +22,7 @@ from ..exceptions import FactorHeld, RateLimited
 from ..models import Factor, LimitCounter, RecoveryCode, Verification
 from ..results import Checked
 from ..signals import factor_held
-from . import limits, notices
+from . import announcing, limits, notices
 from .notices import Notice
 from .transactions import short_transaction
 
@@ -141,9 +142,11 @@ def failed(factor_id: int | None, client: ClientInfo, now: datetime) -> None:
         values: dict[str, Any] = {"failures_told": step, **({"held_at": now} if step == MAX_FAILURES else {})}
         if rows.filter(failures__gte=step, failures_told__lt=step).update(**values):
             factor = rows.select_related("user").get()
+            acts: list[Callable[[], object]] = [partial(_tell, factor.user, factor, step, client)]
             if step == MAX_FAILURES:
-                factor_held.send(sender=Factor, factor=factor, user=factor.user, client=client)
-            _tell(factor.user, factor, step, client)
+                told = {"factor": factor, "user": factor.user, "client": client}
+                acts.insert(0, partial(announcing.send, factor_held, sender=Factor, **told))
+            announcing.each(*acts)
             return
 
 

@@ -5,6 +5,7 @@ Whether the person has just proved one is for the caller to ask (``verification_
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from ..clientinfo import ClientInfo
 from ..exceptions import LastFactor
 from ..models import Factor, TrustedBrowser, Verification
 from ..signals import default_changed
-from . import devicefactors, factors, plan, stale
+from . import announcing, devicefactors, factors, plan, stale
 from .factors import Confirmed
 from .plan import Asked
 from .transactions import deleting, short_transaction
@@ -62,14 +63,22 @@ def reprove_way(user: AbstractBaseUser, factor: Factor) -> Channel | None:
     return next(iter(plan.among(asked, frozenset())), None)
 
 
-def remove(user: AbstractBaseUser, factor_id: int, *, required: bool, client: ClientInfo) -> bool:
+def remove(
+    user: AbstractBaseUser,
+    factor_id: int,
+    *,
+    required: bool,
+    client: ClientInfo,
+    then: Callable[[], object] | None = None,
+) -> bool:
     """Remove a factor because ``user`` asks for it; whether there was one, to one call alone.
 
     ``required``: whether the site demands one of this person. Raises ``LastFactor`` where they could not sign in
     afterwards: for the last one that works if one is required, or if others are left that do not work. Of two calls at
     the same instant for the last two, one is refused. The rest as ``devicefactors.remove``.
     """
-    return devicefactors.remove(user, factor_id, client=client, allowed=partial(check_removal, required=required))
+    allowed = partial(check_removal, required=required)
+    return devicefactors.remove(user, factor_id, client=client, allowed=allowed, then=then)
 
 
 def check_removal(factor: Factor, left: list[Factor], *, required: bool) -> None:
@@ -90,26 +99,27 @@ class _Swapped:
     old: Factor | None
 
 
-def replace(verification: Verification, factor_id: int, *, client: ClientInfo) -> Confirmed:
+def replace(
+    verification: Verification, factor_id: int, *, client: ClientInfo, then: Callable[[], object] | None = None
+) -> Confirmed:
     """Put the number or address that an approved ``enrol`` verification proved in the place of ``factor_id``.
 
     In one transaction the new one is enrolled, is the default if the old one was, keeps its name, and the old one is
     removed: until then the old one is in force. ``factor_id`` must come from our own record of what the person asked
     for. One that is not of the person who proved (any more), or that lives at the provider, is let be, and the new one
-    is added; the same number proved again replaces nothing. Raises as ``factors.confirm``, and ``RuntimeError`` within
-    a transaction of the caller's.
+    is added; the same number proved again replaces nothing. ``then``: as of ``devicefactors.remove``. Raises as
+    ``factors.confirm``, and ``RuntimeError`` within a transaction of the caller's.
     """
     fresh = factors.proof(verification)
     assert fresh.user_id is not None
     swapped = deleting(partial(_swap, fresh, fresh.user_id, factor_id))
     new, user = swapped.new, swapped.new.user
-    if swapped.old is None:
-        if swapped.created:
-            factors.announce(new, client)
-        return Confirmed(new, created=swapped.created)
-    devicefactors.removed(swapped.old, user, client, replaced_by=new)
+    acts = [then] if then else []
+    if swapped.old is not None:
+        acts.append(partial(devicefactors.removed, swapped.old, user, client, replaced_by=new))
     if swapped.created:
-        factors.announce(new, client, replaced=swapped.old)
+        acts.append(partial(factors.announce, new, client, replaced=swapped.old))
+    announcing.each(*acts)
     return Confirmed(new, created=swapped.created)
 
 

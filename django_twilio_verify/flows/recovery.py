@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from datetime import datetime
+from functools import partial
 from textwrap import wrap
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -16,7 +17,7 @@ from django.views.decorators.debug import sensitive_variables
 from ..clientinfo import ClientInfo
 from ..models import RecoveryCode
 from ..signals import recovery_code_used
-from . import claims, guesses, limits, notices
+from . import announcing, claims, guesses, limits, notices
 from .notices import Notice
 
 COUNT = 10
@@ -89,8 +90,10 @@ def redeem(user: AbstractBaseUser, typed: str, client: ClientInfo | None = None)
     guesses.recovery_worked(user)
     claims.remember_user(user.pk, client, now)
     left = remaining(user)
-    recovery_code_used.send(sender=RecoveryCode, user=user, remaining=left)
-    notices.send(Notice.RECOVERY_CODE_USED, user, client=client, values={"remaining": left})
+    announcing.each(
+        partial(announcing.send, recovery_code_used, sender=RecoveryCode, user=user, remaining=left),
+        partial(notices.send, Notice.RECOVERY_CODE_USED, user, client=client, values={"remaining": left}),
+    )
     return True
 
 

@@ -31,7 +31,7 @@ from ..clientinfo import ClientInfo
 from ..conf import settings
 from ..models import Factor, FactorReset, RecoveryCode, TrustedBrowser, Verification
 from ..signals import factor_removed, factors_reset
-from . import audit, checking, factors, notices, resetholds
+from . import announcing, audit, checking, factors, notices, resetholds
 from .notices import Notice
 from .persons import email_of, session_fingerprint
 from .transactions import short_transaction
@@ -197,8 +197,10 @@ def carry_out(reset_id: int, *, actor: str, hand_over: bool = False) -> Done | N
         return None
     if done is None:
         return None
-    _announce(done.reset, done.removed)
-    letters = notices.send(Notice.RESET_DONE, done.reset.user, values=_values(done.reset, token))
+    try:
+        _announce(done.reset, done.removed)
+    finally:  # without the letter, and its link, the user does not come back
+        letters = notices.send(Notice.RESET_DONE, done.reset.user, values=_values(done.reset, token))
     link = _address(done.reset, token) if hand_over and not email_of(done.reset.user) else ""
     return Done(done.reset, done.factors, done.recovery_codes, done.browsers, letters, link=link)
 
@@ -211,7 +213,7 @@ def send_link(reset_id: int, *, by: AbstractBaseUser | None = None, actor: str =
     reset = FactorReset.objects.select_related("user").filter(pk=reset_id).first()
     if reset is None or reset.held_for_id is None or not _is_held(reset):
         raise ResetRefused("released")
-    _check_rank(reset.user, by)
+    check_rank(reset.user, by)
     token = secrets.token_urlsafe(32)
     if not _in_transaction(partial(_renew_link, reset, token, by.get_username() if by is not None else actor)):
         raise ResetRefused("released")
@@ -252,21 +254,25 @@ def open_link(token: str, *, user: AbstractBaseUser, client: ClientInfo) -> bool
 
 def _announce(reset: FactorReset, removed: list[Factor]) -> None:
     user = reset.user
-    for factor in removed:
-        factor_removed.send(sender=Factor, factor=factor, user=user, client=None, replaced_by=None, reset=reset)
-    factors_reset.send(sender=FactorReset, reset=reset, user=user)
+    told: dict[str, Any] = {"sender": Factor, "user": user, "client": None, "replaced_by": None, "reset": reset}
+    announcing.each(
+        *(partial(announcing.send, factor_removed, factor=factor, **told) for factor in removed),
+        partial(announcing.send, factors_reset, sender=FactorReset, reset=reset, user=user),
+    )
 
 
 def _check(user: AbstractBaseUser, by: AbstractBaseUser | None) -> None:
-    _check_rank(user, by)
+    check_rank(user, by)
     if pending(user) is not None:
         raise ResetRefused("pending")
     if not factors.has_factor(user):
         raise ResetRefused("nothing")
 
 
-def _check_rank(user: AbstractBaseUser, by: AbstractBaseUser | None) -> None:
-    """Raise ``ResetRefused`` if ``by`` may not reset ``user``. ``None``, a command in the site's shell, may."""
+def check_rank(user: AbstractBaseUser, by: AbstractBaseUser | None) -> None:
+    """Raise ``ResetRefused`` if ``by``, a member of staff, may not take the factors of ``user``. ``None``, a command in
+    the site's shell, may.
+    """
     if by is None:
         return
     if by.pk == user.pk:

@@ -27,7 +27,7 @@ from ..clientinfo import ClientInfo
 from ..conf import settings
 from ..models import Factor, TrustedBrowser
 from ..signals import browser_trusted, browsers_revoked
-from . import notices, resetholds
+from . import announcing, notices, resetholds
 from .browsernames import browser_name
 from .notices import Notice
 
@@ -172,7 +172,7 @@ def connect() -> None:
 def _revoke(user: AbstractBaseUser, rows: Any) -> int:
     count: int = rows.filter(revoked_at=None).update(revoked_at=timezone.now())
     if count:
-        browsers_revoked.send(sender=TrustedBrowser, user=user, count=count)
+        announcing.send(browsers_revoked, sender=TrustedBrowser, user=user, count=count)
     return count
 
 

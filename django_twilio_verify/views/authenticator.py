@@ -29,7 +29,7 @@ from ..web.qr import svg
 from ..web.wording import app_enrolment_sentence
 from .base import FormPage, StepUpMixin, demand_proof
 from .enrolways import page_of
-from .proof import ProofMixin, removed_again
+from .proof import ProofMixin, must_go_on, removed_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,7 @@ class TotpCodeView(ProofMixin, FormPage):
         """SECURITY: reached by exactly one request for each enrolment."""
         assert done.factor is not None  # it was approved
         assert self.person is not None  # 404 for a visitor
+        must_go_on(self, self.person, done.factor)
         if removed_again(self, self.person, done.factor):
             return demand_proof(self)
         return self.enrolled(Confirmed(done.factor, created=True, first=done.first))

@@ -35,7 +35,7 @@ from ..web.wording import challenge_sentence_for
 from .base import FormPage, PageMixin, StepUpMixin, demand_proof
 from .enrolways import page_of
 from .offer import after_sign_in
-from .proof import removed_again
+from .proof import must_go_on, removed_again
 from .recovery import codes_may_be_unseen, recovery_codes_page
 
 
@@ -151,6 +151,7 @@ class EnrolPasskeyView(EnrolPasskeyMixin, StepUpMixin, PasskeyPage):
         """What it is good for. SECURITY: reached by exactly one request for each passkey."""
         if done.factor is None:  # removed at this very moment
             return self.go("factors")
+        must_go_on(self, self.person, done.factor)
         if removed_again(self, self.person, done.factor):
             return demand_proof(self)
         if self.access.is_pending:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -87,12 +88,11 @@ class RemoveView(ChangeMixin, FormPage):
         return [other for other in factors.held(self.person) if other.pk != self.factor.pk]
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
+        end = partial(othersessions.end, self.request, self.person) if form.cleaned_data.get("sign_out") else None
         try:
-            managing.remove(self.person, self.factor.pk, required=self.required, client=self.client)
+            managing.remove(self.person, self.factor.pk, required=self.required, client=self.client, then=end)
         except LastFactor as error:
             return self.refuse(form, error)
-        if form.cleaned_data.get("sign_out"):
-            othersessions.end(self.request, self.person)
         if not factors.has_factor(self.person):
             access.forget_proof(self.request)
         return HttpResponseRedirect(self.next)

@@ -34,7 +34,7 @@ from ..web import access, session
 from ..web.refusals import Refusal
 from .base import FormPage, PageMixin, StepUpMixin, demand_proof, is_proof_old, must_open_link_first, must_prove_first
 from .enrolways import page_of
-from .proof import removed_again
+from .proof import must_go_on, removed_again
 
 TOKEN_SECONDS = 60
 """SECURITY: as short as the provider makes them: it is good for one registration, by an app that waits for it."""
@@ -209,7 +209,10 @@ class AccessTokenConfirmView(AppMixin):
     def enrolled(self, done: Enrolled) -> HttpResponse:
         """SECURITY: reached by exactly one request for each enrolment."""
         factor = done.factor
-        if factor is None or removed_again(self, self.person, factor):
+        if factor is None:
+            return self.first_prove()
+        must_go_on(self, self.person, factor)
+        if removed_again(self, self.person, factor):
             return self.first_prove()
         channel = done.checked.verification.channel
         if self.access.is_pending:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django import forms
 from django.conf import settings as django_settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
@@ -38,6 +40,7 @@ def act(page: PageMixin, verification: Verification, person: AbstractBaseUser | 
     if verification.purpose == Purpose.STEP_UP:
         step_up(page, verification)
     if verification.purpose == Purpose.PAYMENT:
+        access.must_go_on(page.request)
         session.add_payment_proof(page.request, verification.pk)
     return page.go_on()
 
@@ -66,6 +69,18 @@ def step_up(page: PageMixin, verification: Verification) -> None:
     user = page.request.user
     if user.is_authenticated and verification.user_id == user.pk:
         access.mark_passed(page.request, verification.channel)
+
+
+def must_go_on(page: PageMixin, person: AbstractBaseUser, factor: Factor) -> None:
+    """Remove ``factor``, enrolled just now, and raise ``SessionInterrupted`` if the login would not go on by now.
+
+    For devices, which the provider judges and the flow enrolls in one step.
+    """
+    try:
+        access.must_go_on(page.request)
+    except SessionInterrupted:
+        devicefactors.remove(person, factor.pk)
+        raise
 
 
 def removed_again(page: PageMixin, person: AbstractBaseUser, factor: Factor) -> bool:
@@ -157,6 +172,7 @@ class ProofMixin(VerificationMixin):
             # then a password and any phone must not add another one, nor sign in.
             if must_prove_first(self, self.person):
                 return demand_proof(self)
+            access.must_go_on(self.request)
             confirmed = self.confirm(self.person)
             if confirmed.created and removed_again(self, self.person, confirmed.factor):
                 return demand_proof(self)
@@ -174,10 +190,8 @@ class ProofMixin(VerificationMixin):
         asked = session.take_replacement(self.request, self.verification.pk)
         if asked is None:
             return factors.confirm(self.verification, client=self.client)
-        confirmed = managing.replace(self.verification, asked.factor_id, client=self.client)
-        if asked.sign_out:
-            othersessions.end(self.request, person)
-        return confirmed
+        end = partial(othersessions.end, self.request, person) if asked.sign_out else None
+        return managing.replace(self.verification, asked.factor_id, client=self.client, then=end)
 
     def enrolled(self, confirmed: Confirmed) -> HttpResponse:
         if self.access.is_pending:

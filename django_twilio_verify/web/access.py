@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
-from django.contrib.auth import get_user_model, load_backend, login
+from django.contrib.auth import get_user, get_user_model, load_backend, login
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.signals import user_logged_in
@@ -321,6 +321,26 @@ def look_again(request: HttpRequest) -> None:
     if othersessions.is_over(request, user):
         request.session.flush()
         forget_user(request)
+
+
+def must_go_on(request: HttpRequest) -> None:
+    """Raise Django's ``SessionInterrupted`` (400) if the login in the session of ``request`` would not go on by now.
+
+    For what changes an account after the provider was asked. Two SELECTs, none for a visitor.
+
+    SECURITY: the provider may take seconds. Who ended all sessions meanwhile, changed the password or deactivated the
+    account has looked at the factors then, and would not find one that is added after it.
+    """
+    if session.pending(request) is not None:
+        user: Any = session.pending_user(request)
+    elif session.signed_in_id(request) is not None:
+        user = get_user(request)
+    else:
+        return
+    if user is None or not user.is_authenticated or othersessions.has_ended(request):
+        request.session.flush()
+        forget_user(request)
+        raise SessionInterrupted("The session was ended elsewhere.")
 
 
 def has_to_be_reminded(request: HttpRequest) -> bool:

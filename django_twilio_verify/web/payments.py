@@ -66,6 +66,8 @@ def redeem(request: HttpRequest, *, amount: str, payee: str) -> Approval:
     ``amount`` and ``payee``: of what is about to be paid, as the site itself knows it at this moment, and not as a form
     or the address says. May be called in a transaction, together with what it pays for.
     """
+    # SECURITY: as on our own pages: a session that was ended elsewhere pays nothing.
+    access.look_again(request)
     problem = RedeemProblem.NOT_APPROVED
     # The latest approval is the one that matters, unless an earlier one, of another tab, is of this very payment.
     for place, proof in enumerate(session.payment_proofs(request)):

@@ -14,6 +14,7 @@ from django_twilio_verify.models import Factor, Verification
 from django_twilio_verify.testing import outbox
 from django_twilio_verify.web import payments
 from tests.faces.test_enrol import form, text
+from tests.managing.conftest import proved
 from tests.support import EMAIL, PHONE, agree, code_path, last_code, make_factor, make_user, race, sign_in, wrong_code
 
 pytestmark = pytest.mark.django_db
@@ -262,3 +263,16 @@ def test_of_eight_loads_one_pays(client, ann):
         browser.cookies.update(client.cookies)
     answers = race(8, lambda index: browsers[index].get("/paid/"))
     assert sorted(getattr(one, "status_code", one) for one in answers) == [200, *[409] * 7]
+
+
+@pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file", "signed_cookies"])
+def test_nothing_is_paid_in_a_session_that_was_ended(settings, tmp_path, engine):
+    """Approved, and then the user signs out everywhere: the site's own page is asked within the decision age."""
+    settings.SESSION_ENGINE, settings.SESSION_FILE_PATH = f"django.contrib.sessions.backends.{engine}", str(tmp_path)
+    settings.ROOT_URLCONF = "tests.managing.urls"
+    make_factor(make_user())
+    there, here = proved(Client()), proved(Client())
+    approve(there)
+    assert here.post("/everywhere/").status_code == 200
+    assert there.get("/paid/").content != b"paid"
+    assert Verification.objects.get(purpose="payment").redeemed_at is None

@@ -20,11 +20,12 @@ from django.utils import timezone
 
 from django_twilio_verify.choices import AuditKind, Purpose
 from django_twilio_verify.exceptions import ResetLinkRequired
-from django_twilio_verify.flows import devicefactors, factors, phonebook, resets, verifications
+from django_twilio_verify.flows import devicefactors, factors, phonebook, resetholds, resets, verifications
 from django_twilio_verify.flows.resets import ResetRefused
 from django_twilio_verify.models import AuditEvent, Factor, FactorReset
 from django_twilio_verify.recipients import Recipient
 from django_twilio_verify.urls import urlpatterns
+from tests.flows.test_forced_races import first
 from tests.support import (
     OTHER_PHONE,
     PASSWORD,
@@ -460,3 +461,35 @@ def test_a_factor_that_staff_imported_is_owed_instead(ann: Any) -> None:
     owner.post(code_path(owner.post("/verify/challenge/")), {"code": last_code()})
     assert owner.get("/account/").status_code == 200
     assert enrol(owner, PHONE).status_code == 302 and Factor.objects.filter(user=ann).count() == 2
+
+
+# ---- The order is forced: what the rival does is done right before the UPDATE
+
+
+RIVALS: dict[str, dict[str, Any]] = {
+    "another browser": {"link_opened_at": timezone.now(), "opened_by": "k1.of-another-session"},
+    "another link": {"link_digest": "0" * 64},
+    "a factor": {"held_for": None},
+    "late": {"link_expires_at": timezone.now() - timedelta(hours=1)},
+}
+
+
+@pytest.mark.parametrize("rival", RIVALS)
+def test_a_link_is_opened_once_while_it_is_the_newest_and_holds(ann: Any, rival: str) -> None:
+    found = reset(ann).reset
+    mailed = token()
+    rows = FactorReset.objects.filter(pk=found.pk)
+    with first("factorreset", "link_opened_at", lambda: rows.update(**RIVALS[rival])) as came:
+        assert not resets.open_link(mailed, user=ann, client=make_client())
+    assert came == [1]
+    found.refresh_from_db()
+    assert not resetholds.is_opened_by(found, make_client())
+
+
+def test_no_link_is_made_for_whom_nothing_holds_any_more(ann: Any) -> None:
+    found = reset(ann).reset
+    letters = len(mail.outbox)
+    release = lambda: resetholds.release(ann.pk)  # noqa: E731
+    with first("factorreset", "link_digest", release) as came, pytest.raises(ResetRefused) as refused:
+        resets.send_link(found.pk, actor="sue")
+    assert came and refused.value.code == "released" and len(mail.outbox) == letters

@@ -10,12 +10,15 @@ import time_machine
 from django.contrib.auth.models import Group
 from django.core import mail
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from django_twilio_verify.choices import AuditKind
+from django_twilio_verify.conf import fingerprint
 from django_twilio_verify.flows import factors, resets
 from django_twilio_verify.flows.resets import ResetRefused
-from django_twilio_verify.models import AuditEvent, FactorReset
+from django_twilio_verify.models import AuditEvent, ConsentEvidence, Factor, FactorReset
+from django_twilio_verify.recipients import Recipient
 from tests.support import PHONE, all_permissions, code_path, last_code, make_factor, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -197,3 +200,46 @@ def test_the_admin_sends_a_link_again_and_shows_it_without_an_address(ann: Any, 
     shown = send(made[1].pk)
     assert f"{site}/verify/reset/" in shown.content.decode() and "no-store" in shown["Cache-Control"]
     assert "/enrol/" not in desk.get("/admin/twilio_verify/factorreset/").content.decode()
+
+
+# ------------------------------------------------------------------------------- factors that an erasure deletes
+
+
+def erasing(browser: Client, factors: bool = True) -> Any:
+    address = reverse("admin:twilio_verify_consentevent_erase", args=[fingerprint(Recipient.parse(PHONE))])
+    return browser.post(address, {"reason": "Art. 17", "confirmed": "on", **({"factors": "on"} if factors else {})})
+
+
+@pytest.fixture
+def officer(hal: Any) -> Any:
+    grant(hal, "view_consentevent", "erase_evidence")
+    return hal
+
+
+@pytest.mark.parametrize("rank", ["superuser", "staff", "outranked", ""])
+def test_an_erasure_deletes_the_factors_of_whom_staff_may_reset(ann: Any, officer: Any, rank: str) -> None:
+    """The phone of an account that rules over the officer's stays, and so does all the rest."""
+    ann.is_superuser, ann.is_staff = rank == "superuser", rank in ("superuser", "staff")
+    ann.save()
+    if rank == "outranked":
+        grant(ann, "add_user")
+    browser, evidence = verified(officer), ConsentEvidence.objects.count()
+    assert erasing(browser).status_code == 302
+    assert Factor.objects.filter(user=ann).exists() is bool(rank)
+    assert (ConsentEvidence.objects.count() == evidence) is bool(rank)
+    assert AuditEvent.objects.filter(kind=AuditKind.ERASED).exists() is not bool(rank)
+
+
+def test_an_erasure_of_factors_wants_a_fresh_proof(ann: Any, officer: Any) -> None:
+    browser = verified(officer)
+    with time_machine.travel(timezone.now() + timedelta(hours=1)):
+        assert erasing(browser)["Location"].startswith("/verify/step-up/")
+        assert Factor.objects.filter(user=ann).exists()
+        assert not erasing(browser, factors=False)["Location"].startswith("/verify/")
+        assert AuditEvent.objects.filter(kind=AuditKind.ERASED).exists()
+
+
+def test_an_officer_deletes_no_factor_of_their_own(officer: Any) -> None:
+    make_factor(officer, PHONE)
+    assert erasing(verified(officer)).status_code == 302
+    assert Factor.objects.filter(user=officer).exists()

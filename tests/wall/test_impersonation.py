@@ -16,12 +16,13 @@ from django.urls import include, path, reverse
 
 from django_twilio_verify import signals, urls
 from django_twilio_verify.decorators import verification_required
+from django_twilio_verify.flows import resets
 from django_twilio_verify.models import AuditEvent, ConsentEvent, Factor, RecoveryCode, Verification
 from django_twilio_verify.testing import outbox
 from django_twilio_verify.web import access, impersonation, othersessions, payments, recent
 from tests.faces.test_enrol import form
 from tests.managing.test_everywhere import AT_ONCE, SOON, use
-from tests.support import OTHER_PHONE, code_path, last_code, make_factor, make_user, sign_in
+from tests.support import OTHER_PHONE, all_permissions, code_path, last_code, make_factor, make_user, sign_in
 from tests.wall.conftest import prove
 
 pytestmark = pytest.mark.django_db
@@ -496,3 +497,18 @@ def test_the_officer_is_named_with_who_is_behind(staff: Any, bob: Any) -> None:
     assert pretending().get("/where/").json()["label"] == f"user {staff.pk} as bob"
     assert silent("hijack_history")().get("/where/").json()["label"] == "impersonator as bob"
     assert verified_staff().get("/where/").json()["label"] == "sue"
+
+
+def test_the_record_of_a_canceled_reset_names_both() -> None:
+    sue, hal, ann = make_user("sue", is_staff=True, is_superuser=True), make_user("hal", is_staff=True), make_user()
+    hal.user_permissions.add(*all_permissions().filter(codename__in=("view_factorreset", "reset_factors")))
+    make_factor(sue)
+    make_factor(ann, OTHER_PHONE)
+    reset = resets.request(ann, reason="lost", by=sue, link=lambda token: f"https://shop.example/r/{token}/").reset
+    browser = Client()
+    sign_in(browser, "sue")
+    prove(browser)
+    browser.post("/switch/", {"username": "hal"})
+    browser.post("/admin/twilio_verify/factorreset/", {"action": "cancel_resets", "_selected_action": [reset.pk]})
+    event = AuditEvent.objects.latest("pk")
+    assert (event.kind, event.actor_label) == ("reset_halted", f"user {sue.pk} as hal")

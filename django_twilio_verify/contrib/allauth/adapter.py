@@ -88,6 +88,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         if not _is_proved(request, user, recipient):
             raise PermissionDenied("The code was not sent to this number.")
         session.forget(request)
+        access.must_go_on(request)
         if _is_owed(request, user) and not phonebook.has_proved(user, recipient):
             # SECURITY: on the way in there is a password, or a number that the person claims: neither adds a factor
             # beside those that there are, nor puts one in their place. It stays a claim.

@@ -75,7 +75,8 @@ class JsonView(APIView):
 
     def give_out(self, user: Any, channel: str) -> str:
         """DRF's token of ``user``. SECURITY: one that was given out for a password alone is not made good by a factor
-        of today, whoever has it by now: it is replaced.
+        of today, whoever has it by now: it is replaced. One that was given out after a factor, and is now for a
+        password, is proved no more.
         """
         with transaction.atomic():
             factors.hold(user.pk)  # one of them at a time, and no read that SQLite could not write after
@@ -91,6 +92,8 @@ class JsonView(APIView):
                     digest=digest_of(token),
                     defaults={"user_id": user.pk, "channel": channel, "proved_at": timezone.now()},
                 )
+            elif known:
+                ProvedToken.objects.filter(digest=digest_of(token)).delete()
         return str(token)
 
 

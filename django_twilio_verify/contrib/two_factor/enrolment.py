@@ -103,6 +103,7 @@ class Enrolment:
         if self._proved is None:
             raise VerificationNotFound
         self._guard()
+        access.must_go_on(self.request)
         confirmed = factors.confirm(self._proved)
         self.device = VerifyDevice.objects.get(factor=confirmed.factor)
         self.proved_by = self._proved.channel

@@ -20,7 +20,9 @@ from django_twilio_verify.flows import consent, disclosures, phonebook
 from django_twilio_verify.middleware import HINT
 from django_twilio_verify.models import ConsentEvent, Factor, Verification, VerificationCheck
 from django_twilio_verify.recipients import Recipient
+from django_twilio_verify.signals import verification_approved
 from django_twilio_verify.testing import outbox
+from django_twilio_verify.web import othersessions
 from tests.support import (
     EMAIL,
     OTHER_PHONE,
@@ -288,6 +290,23 @@ def test_a_code_that_was_sent_after_a_fresh_proof_wants_one_that_is_fresh_still(
         clock.shift(200)
         answer = browser.post("/accounts/phone/verify/", {"code": code})
         assert answer["Location"].startswith("/verify/step-up/")
+    assert [factor.recipient_value for factor in Factor.objects.exclude(confirmed_at=None)] == [PHONE]
+
+
+def test_a_session_that_ends_while_the_code_is_judged_changes_no_number() -> None:
+    ann = make_user()
+    make_factor(ann)
+    browser = Client()
+    browser.post("/accounts/login/", {"login": "ann", "password": PASSWORD})
+    page = browser.post("/verify/challenge/", {}, follow=True)
+    browser.post(page.request["PATH_INFO"], {"code": last_code()})
+    browser.post("/accounts/phone/change/", {"phone": OTHER_PHONE, **agreed()})
+    ends = lambda **kwargs: othersessions.end_after_reset(None, user=ann)  # noqa: E731
+    verification_approved.connect(ends)
+    try:
+        assert browser.post("/accounts/phone/verify/", {"code": last_code()}).status_code == 400
+    finally:
+        verification_approved.disconnect(ends)
     assert [factor.recipient_value for factor in Factor.objects.exclude(confirmed_at=None)] == [PHONE]
 
 

@@ -574,6 +574,26 @@ def test_tokens_end_with_the_factors_that_a_reset_takes(api: APIClient) -> None:
     assert api.get("/api/orders/", headers={"authorization": f"Token {token}"}).status_code in (401, 403)
 
 
+def test_a_token_that_was_given_out_for_a_password_is_not_proved_any_more(api: APIClient) -> None:
+    """It is one token for a user: given out after a factor, then, with no factor left, for the password alone."""
+    ann = make_user()
+    factor = make_factor(ann)
+    token = token_of(api)
+    devicefactors.remove(ann, factor.pk)
+    thief = password(APIClient())
+    assert thief.status_code == 200
+    header = {"authorization": f"Token {thief.data['token']}"}
+    assert api.get("/api/orders/", headers=header).status_code == 200
+    assert api.get("/api/secrets/", headers=header).status_code == 401
+    make_factor(ann)
+    assert api.get("/api/orders/", headers=header).status_code == 401
+    # The user proves the factor, and gets another token.
+    again = token_of(api)
+    assert again != thief.data["token"]
+    assert api.get("/api/secrets/", headers={"authorization": f"Token {again}"}).status_code == 200
+    assert api.get("/api/orders/", headers={"authorization": f"Token {token}"}).status_code in (401, 403)
+
+
 @pytest.mark.parametrize("policy", ["enrolled", "everyone"])
 def test_the_password_of_before_a_reset_opens_nothing(api: APIClient, settings: Any, policy: str) -> None:
     settings.TWILIO_VERIFY_REQUIRED_FOR = policy

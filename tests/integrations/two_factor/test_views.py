@@ -21,7 +21,9 @@ from django_twilio_verify.contrib.two_factor import methods
 from django_twilio_verify.exceptions import BackendUnavailable
 from django_twilio_verify.flows import consent, devicefactors
 from django_twilio_verify.models import ConsentEvent, Factor, Verification, VerificationCheck
+from django_twilio_verify.signals import verification_approved
 from django_twilio_verify.testing import Authenticator, outbox
+from django_twilio_verify.web import othersessions
 from tests.support import (
     EMAIL,
     OTHER_PHONE,
@@ -226,6 +228,24 @@ def test_setup_adds_nothing_after_an_old_proof(client, url, late):
         assert done["Location"].startswith("/verify/step-up/")
     else:  # the stock view says that the challenge failed, and goes on to a step that takes no code
         assert done.status_code == (403 if late == "before the code" else 200)
+
+
+@pytest.mark.parametrize("url", [SETUP, OWN_SETUP])
+def test_setup_adds_nothing_in_a_session_that_ends_while_the_code_is_judged(client, url):
+    user = make_user()
+    make_factor(user)
+    login(client)
+    token(client, last_code())
+    wizard = Wizard(client, url)
+    digest = wizard.choose("sms")
+    wizard.post("sms_address", number=OTHER_PHONE, disclosure=digest, consent="on")
+    ends = lambda **kwargs: othersessions.end_after_reset(None, user=user)  # noqa: E731
+    verification_approved.connect(ends)
+    try:
+        assert wizard.post("validation", token=last_code()).status_code == 400
+    finally:
+        verification_approved.disconnect(ends)
+    assert Factor.objects.get().recipient_value == PHONE
 
 
 def test_setup_cannot_add_a_factor_beside_one_that_was_not_proved(client):

@@ -1,0 +1,110 @@
+"""A receiver of the site's that fails: what protects the account is done all the same, and the error is not hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.dispatch import Signal
+from django.test import Client
+
+from django_twilio_verify.flows import guesses, recovery, resets
+from django_twilio_verify.models import Factor
+from django_twilio_verify.signals import (
+    factor_confirmed,
+    factor_held,
+    factor_removed,
+    factors_reset,
+    recovery_code_used,
+)
+from tests.support import OTHER_PHONE, PASSWORD, last_code, make_client, wrong_code
+
+from .conftest import path, proved, replace, signed_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Broken(Exception):
+    """The site's task queue is down."""
+
+
+@contextmanager
+def broken(*signals: Signal) -> Iterator[None]:
+    """A receiver that fails, before all others: as one that the site connects while it is imported."""
+
+    def fail(**kwargs: Any) -> None:
+        raise Broken
+
+    for signal in signals:
+        signal.connect(fail)
+        signal.receivers.insert(0, signal.receivers.pop())
+        signal.sender_receivers_cache.clear()
+    try:
+        yield
+    finally:
+        for signal in signals:
+            signal.disconnect(fail)
+
+
+def fails(error: BaseException) -> bool:
+    return isinstance(error, Broken) or (isinstance(error, ExceptionGroup) and all(map(fails, error.exceptions)))
+
+
+@pytest.mark.parametrize("engine", ["db", "cache"])
+@pytest.mark.parametrize("which", ["factor_removed", "factors_reset", "both"])
+def test_a_reset_ends_the_sessions_and_writes_the_letter(
+    phone: Factor, inbox: Factor, settings: Any, which: str, engine: str
+) -> None:
+    settings.SESSION_ENGINE, settings.TWILIO_VERIFY_DECISION_AGE = f"django.contrib.sessions.backends.{engine}", 0
+    thief = proved(Client())
+    mail.outbox.clear()
+    signals = {"factor_removed": [factor_removed], "factors_reset": [factors_reset]}
+    with broken(*signals.get(which, [factor_removed, factors_reset])), pytest.raises((Broken, ExceptionGroup)) as error:
+        resets.request(phone.user, reason="Lost", actor="sue", at_once=True, link=lambda token: f"https://a/{token}/")
+    assert fails(error.value)
+    assert not Factor.objects.exists() and not signed_in(thief)
+    assert [one.to for one in mail.outbox] == [[phone.user.email]], "with the link that brings the user back"
+
+
+@pytest.mark.parametrize("engine", ["db", "cache"])
+@pytest.mark.parametrize("what", ["remove", "replace"])
+def test_signing_out_everywhere_else_is_done_with_the_removal(
+    phone: Factor, inbox: Factor, settings: Any, what: str, engine: str
+) -> None:
+    settings.SESSION_ENGINE, settings.TWILIO_VERIFY_DECISION_AGE = f"django.contrib.sessions.backends.{engine}", 0
+    thief, here = proved(Client()), proved(Client())
+    mail.outbox.clear()
+    here.raise_request_exception = False
+    with broken(factor_removed, factor_confirmed):
+        if what == "remove":
+            answer = here.post(path(phone, "remove"), {"sign_out": "on"})
+        else:
+            page = replace(here, phone, OTHER_PHONE, sign_out="on")
+            answer = here.post(page, {"code": last_code()})
+    assert answer.status_code == 500
+    assert not Factor.objects.filter(pk=phone.pk).exists()
+    assert not signed_in(thief)
+    assert mail.outbox, "the user is told"
+
+
+def test_a_recovery_code_that_was_used_is_told_of(phone: Factor) -> None:
+    code = recovery.issue(phone.user)[0]
+    mail.outbox.clear()
+    with broken(recovery_code_used), pytest.raises(Broken):
+        recovery.redeem(phone.user, code, make_client())
+    assert len(mail.outbox) == 1
+
+
+def test_a_factor_that_is_held_is_told_of(phone: Factor) -> None:
+    Factor.objects.update(failures=guesses.MAX_FAILURES - 1, failures_told=25)
+    thief = Client()
+    thief.raise_request_exception = False
+    thief.post("/login/", {"username": "ann", "password": PASSWORD})
+    page = thief.post("/verify/challenge/")["Location"]
+    with broken(factor_held):
+        assert thief.post(page, {"code": wrong_code(last_code())}).status_code == 500
+    phone.refresh_from_db()
+    assert phone.held_at is not None and len(mail.outbox) == 1
