@@ -68,10 +68,19 @@ def precedence(user: AbstractBaseUser | None, purpose: str, client: ClientInfo, 
     return Precedence.OWNER
 
 
+def is_proved(user: AbstractBaseUser | None, client: ClientInfo, *, unproved: bool) -> bool:
+    """Return whether ``user`` may be taken for whoever asks, where the caller has not looked (``unproved``).
+
+    SECURITY: an app that signs in by a code alone names the account that a visitor has typed the number of. Only the
+    network tells the owner then from a stranger. One SELECT where ``unproved``.
+    """
+    return not unproved or (user is not None and is_known(user, client))
+
+
 def send_subjects(
     rank: Precedence, user: AbstractBaseUser | None, client: ClientInfo, recipient: Recipient
 ) -> dict[str, str]:
-    """Return whom a send counts for, by rule.
+    """Return whom a send counts for, by rule. ``user``: who asks, ``None`` for a visitor.
 
     SECURITY: the three kinds share no counter, so that none uses up what another one needs.
     """
