@@ -372,7 +372,9 @@ def release(verification: Verification, counter: str, error: BackendError, now: 
     # A time-out may have counted at the provider, so it counts here; what never reached it does not.
     counted = isinstance(error, BackendUnavailable) and error.perhaps_done
 
-    if not counted:
+    if counted:
+        guesses.lose(verification)
+    else:
         guesses.give_back(verification)
 
     def write() -> None:

@@ -19,7 +19,7 @@ from django_twilio_verify.choices import (
     FactorKind,
 )
 from django_twilio_verify.clientinfo import ClientInfo
-from django_twilio_verify.exceptions import FactorHeld, RateLimited
+from django_twilio_verify.exceptions import BackendUnavailable, FactorHeld, RateLimited
 from django_twilio_verify.flows import challenges, factors, guesses, recovery, verifications
 from django_twilio_verify.models import Factor, LimitCounter, Verification, VerificationCheck
 from django_twilio_verify.signals import factor_held, notice_sent
@@ -173,6 +173,59 @@ def test_of_two_answers_at_the_bound_one_is_judged(local: World, ann: Any, clock
     assert guesser.wrong(first, at(1)).outcome == CheckOutcome.WRONG
     assert seen == ["rival", CheckOutcome.HELD]
     assert VerificationCheck.objects.filter(verification=second).count() == 0
+
+
+@pytest.mark.parametrize("end", ["answer lost", "process died"])
+@pytest.mark.parametrize("channel", ["sms", "totp"])
+def test_the_fiftieth_holds_though_nobody_heard_of_it_and_is_released_all_the_same(
+    local: World, ann: Any, clock: Any, channel: str, end: str, monkeypatch: Any, told: list[int]
+) -> None:
+    guesser = Guesser(local, ann, channel, "login")
+    other = make_factor(ann, EMAIL, channel="email")
+    set_failures(guesser.factor, 49)
+    verification = guesser.start(at(1))
+    backend = type(backends["default"])
+    method = "challenge" if channel == "totp" else "check"
+    error = BackendUnavailable(perhaps_done=True) if end == "answer lost" else SystemExit()
+
+    def breaks(*args: Any, **kwargs: Any) -> Any:
+        raise error
+
+    with monkeypatch.context() as patched, pytest.raises(type(error)):
+        patched.setattr(backend, method, breaks)
+        guesser.wrong(verification, at(1))
+    guesser.factor.refresh_from_db()
+    assert guesser.factor.failures == 50 and guesses.is_held(guesser.factor)
+    assert told == ([1] if end == "answer lost" else [])
+    clock.shift(700)
+    owner = make_client("owner", ip="203.0.113.7")
+    with pytest.raises(FactorHeld):
+        guesser.start(owner)
+    asked = {"client": owner, "user": ann}
+    sent = verifications.start(recipient=EMAIL, channel="email", purpose="login", factor=other, **asked).verification
+    assert verifications.check(sent, code=last_code(), **asked).approved
+    clock.shift(60)
+    assert guesser.start(owner).user_id == ann.pk
+
+
+def test_the_fiftieth_that_was_not_judged_holds_nothing(local: World, ann: Any, clock: Any) -> None:
+    guesser = Guesser(local, ann, "sms", "login")
+    set_failures(guesser.factor, 49)
+    verification = guesser.start(at(1))
+    backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+    with pytest.raises(BackendUnavailable):
+        guesser.wrong(verification, at(1))
+    guesser.factor.refresh_from_db()
+    assert (guesser.factor.failures, guesser.factor.held_at) == (49, None)
+    assert verifications.check(verification, code=last_code(), client=at(1), user=ann).approved
+
+
+def test_the_last_answer_may_be_right(local: World, ann: Any, clock: Any) -> None:
+    guesser = Guesser(local, ann, "sms", "login")
+    set_failures(guesser.factor, 49)
+    assert verifications.check(guesser.start(at(1)), code=last_code(), client=at(1), user=ann).approved
+    guesser.factor.refresh_from_db()
+    assert (guesser.factor.failures, guesser.factor.held_at) == (0, None)
 
 
 def test_a_network_waits_and_others_do_not(local: World, ann: Any, clock: Any) -> None:
