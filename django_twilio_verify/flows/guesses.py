@@ -123,7 +123,7 @@ def lose(verification: Verification) -> None:
     """Keep the charge of an answer that the provider may have judged: nobody knows. Its user is told if it was the last
     one.
     """
-    if verification.is_charged:
+    if verification.is_charged and verification.factor_id is not None:
         verification.is_charged = False
         _take_step(verification.factor_id, MAX_FAILURES, ClientInfo())
 
@@ -159,7 +159,7 @@ def failed(factor_id: int | None, client: ClientInfo, now: datetime) -> None:
             return
 
 
-def _take_step(factor_id: int | None, step: int, client: ClientInfo) -> bool:
+def _take_step(factor_id: int, step: int, client: ClientInfo) -> bool:
     """Tell the user of as many failures as ``step``, if there are and nobody did; whether this call did."""
     rows = Factor.objects.filter(pk=factor_id)
     if not rows.filter(failures__gte=step, failures_told__lt=step).update(failures_told=step):

@@ -175,14 +175,14 @@ async def _asent(ask: Ask) -> Started:
 
 
 @sensitive_variables("recipient", "wanted")
-def pretend(*, recipient: str | Recipient, channel: str, client: ClientInfo) -> Started:
+def pretend(*, recipient: str | Recipient, channel: str, client: ClientInfo, resend: bool = False) -> Started:
     """Answer a visitor as ``start`` would, where there is no account to send a code for: nothing is sent.
 
     For apps that tell nobody whether a number has an account. It is counted as a claimant's send, takes as long, and
     every code that is given to ``check`` is wrong. Raises as ``start``, but for ``ConsentRequired``.
     """
     wanted = sending.wanted(
-        Ask(recipient, channel, client, None, Purpose.VERIFY, None, False, None, None, None, "", "", None)
+        Ask(recipient, channel, client, None, Purpose.VERIFY, None, resend, None, None, None, "", "", None)
     )
     reserved = sending.reserve_decoy(wanted, timezone.now())
     if isinstance(reserved, Started):

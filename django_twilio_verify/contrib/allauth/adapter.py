@@ -28,7 +28,7 @@ from django.utils.translation import gettext as _
 from ... import exceptions
 from ...choices import Channel, ConsentMedium, Purpose, VerificationStatus
 from ...conf import settings
-from ...exceptions import ConsentRequired, InvalidRecipient, TwilioVerifyError
+from ...exceptions import BackendUnavailable, ConsentRequired, InvalidRecipient, TwilioVerifyError
 from ...flows import claims, consent, disclosures, factors, phonebook, verifications
 from ...flows.consent import Act, NewConsent
 from ...recipients import Recipient
@@ -187,35 +187,40 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         try:
             self._send(request, user, Recipient.phone(phone), code)
         except TwilioVerifyError as error:
-            if _is_login_code(request, kwargs):
-                # SECURITY: a visitor who typed a number is told the same as of one that has no account.
-                logger.info("No login code was sent: error=%s", error.code)
-                if isinstance(error, ConsentRequired):  # raised before anything was counted
-                    self.send_unknown_account_sms(phone)
-                return
-            _tell(request, error)
+            if not _is_login_code(request, kwargs):
+                _tell(request, error)
+            self._tell_all_alike(request, phone, error)
 
     def send_unknown_account_sms(self, phone: str, **kwargs: Any) -> None:
         """Nothing is sent to a number without an account, and the visitor cannot tell."""
-        try:
-            self._pretend(context.request, phone)
-        except TwilioVerifyError as error:
-            logger.info("No login code would have been sent: error=%s", error.code)
-
-    def send_account_already_exists_sms(self, phone: str) -> None:
-        """Nothing is sent to a number whose account somebody signs up for again, and the visitor cannot tell."""
         request = context.request
         try:
             self._pretend(request, phone)
         except TwilioVerifyError as error:
             _tell(request, error)
 
+    def send_account_already_exists_sms(self, phone: str) -> None:
+        """Nothing is sent to a number whose account somebody signs up for again, and the visitor cannot tell."""
+        self.send_unknown_account_sms(phone)
+
     def _pretend(self, request: HttpRequest, phone: str) -> None:
         # SECURITY: the same limits, the same call to the provider, and the same answers to a code.
         pretended = verifications.pretend(
-            recipient=Recipient.phone(phone), channel=self.phone_channel, client=client_from(request)
+            recipient=Recipient.phone(phone),
+            channel=self.phone_channel,
+            client=client_from(request),
+            resend=session.verification_of(request) is not None,
         )
         session.remember(request, verification=str(pretended.verification.pk), opens=False)
+
+    def _tell_all_alike(self, request: HttpRequest, phone: str, error: TwilioVerifyError) -> None:
+        """Have a visitor who asked for a login code answered as of a number without an account."""
+        if isinstance(error, (exceptions.RateLimited, BackendUnavailable)):
+            # These meet both alike. And allauth compares codes of ours: a new try at the same code wants a new send.
+            _tell(request, error)
+        logger.info("No login code was sent: error=%s", error.code)
+        if isinstance(error, ConsentRequired):  # raised before anything was counted
+            self.send_unknown_account_sms(phone)
 
     def _send(self, request: HttpRequest, user: Any, recipient: Recipient, code: str) -> None:
         client = client_from(request)

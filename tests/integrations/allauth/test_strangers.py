@@ -163,6 +163,17 @@ def test_a_visitor_agrees_to_nothing_in_the_name_of_the_owner() -> None:
     assert ConsentEvent.objects.count() == events and not outbox
 
 
+def test_a_code_that_allauth_compares_takes_no_more_guesses_than_its_sends(settings: Any) -> None:
+    """Headless: asked for again and again in one session, which keeps the code."""
+    make_factor(make_user())
+    thief, guesses = Program("browser"), 0
+    for _ in range(8):
+        thief.call("POST", "auth/code/request", phone=PHONE)
+        for _ in range(3):
+            guesses += thief.call("POST", "auth/code/confirm", code="000000").status_code == 400
+    assert len(outbox) == 1 and guesses == 3
+
+
 # ---- What strangers can tell
 
 
@@ -173,8 +184,8 @@ def shape(response: Any) -> tuple[Any, ...]:
 
 def login_codes() -> list[Any]:
     seen = []
-    for number in range(5):
-        browser = stranger(number)
+    browsers = [stranger(number) for number in range(4)]
+    for browser in (*browsers, *browsers):
         seen.append(shape(ask_for_a_code(browser)))
         for code in ("12", "000000", "000000", "000000"):
             seen.append(shape(browser.get("/accounts/login/code/confirm/")))
@@ -197,8 +208,8 @@ def sign_ups() -> list[Any]:
 
 def programs() -> list[Any]:
     seen = []
-    for _number in range(5):
-        thief = Program("browser")
+    thieves = [Program("browser") for _ in range(4)]
+    for thief in (*thieves, *thieves):
         asked = thief.call("POST", "auth/code/request", phone=PHONE)
         seen.append((asked.status_code, sorted(asked.json())))
         answer = thief.call("POST", "auth/code/confirm", code="000000")
