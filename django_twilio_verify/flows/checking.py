@@ -148,6 +148,9 @@ def claim(answer: Answer, now: datetime) -> Checked | Claimed | None:
     if typed.problem is not None:
         return checked(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
     withheld = claims.is_outranked(verification, now)
+    if withheld and not verification.is_claim:
+        # SECURITY: of the answers that the provider takes to the owner's code, none is for whoever has the password.
+        return settle_as(verification, CheckOutcome.CLOSED, now)
     taken = take(verification, answer.client, now)
     return Claimed(verification, typed, withheld) if taken is True else taken
 

@@ -46,7 +46,7 @@ from ..models import ConsentEvent, Factor, Verification, VerificationAttempt
 from ..options import IncompatibleOptions, SendOptions, SendRequest
 from ..recipients import Recipient
 from ..results import ProviderSend, ProviderStatus, Started
-from . import assurance, claims, delivery, factorgate, guesses, limits, locks, outages, plan, recall, routing
+from . import assurance, checking, claims, delivery, factorgate, guesses, limits, locks, outages, plan, recall, routing
 from .claims import Rivals
 from .gate import Gate, NewConsent, Uncounted
 from .options import GivenOptions, Payment, gather, tagged
@@ -306,10 +306,21 @@ def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
             continue
         except (_Lost, IntegrityError):
             continue  # SECURITY: somebody was first; look again, never send beside them
-        if rivals.giving_way:
-            claims.withhold(rivals.giving_way)
+        _end(rivals)
         return reserved
     raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
+
+
+def _end(rivals: Rivals) -> None:
+    """Put nothing of those that give way to the provider any more.
+
+    Claimants are not told. Whoever signs in with the password may be: it is perhaps the owner, on another device, who
+    has to learn that a new code is needed.
+    """
+    if rivals.giving_way:
+        claims.withhold(rivals.giving_way)
+    for verification in rivals.ending:
+        short_transaction(partial(checking.close, verification, VerificationStatus.CANCELED))
 
 
 def reserve_decoy(wanted: Wanted, now: datetime) -> Verification | Started:
