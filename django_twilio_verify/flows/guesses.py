@@ -132,12 +132,21 @@ def settle(checked: Checked, client: ClientInfo) -> None:
     """Keep or give back what was charged for the answer behind ``checked``, and tell its user of many failures."""
     verification = checked.verification
     if checked.outcome not in FAILED or not verification.is_charged:
-        if not checked.approved:  # the approval has reset the count
+        if checked.approved:  # which has reset the count of the factor
+            _worked(verification, client)
+        else:
             give_back(verification)
         verification.is_charged = False
         return
     verification.is_charged = False
     failed(verification.factor_id, client, timezone.now())
+
+
+def _worked(verification: Verification, client: ClientInfo) -> None:
+    """Begin counting the failures of the network that has just answered rightly anew. One UPDATE if there were any."""
+    factor = verification.factor if verification.is_charged else None
+    if factor is not None and factor.failures:
+        LimitCounter.objects.filter(key=_key(factor.pk, client)).update(count=0)
 
 
 def fail(verification: Verification, client: ClientInfo) -> None:
@@ -189,8 +198,10 @@ def _tell(user: AbstractBaseUser, factor: Factor | None, count: int, client: Cli
 
 
 def _wait_of(factor: Factor, client: ClientInfo, now: datetime) -> datetime | None:
-    """From when the network of ``client`` may answer again; ``None`` for now. No query below five failures."""
-    if factor.failures <= FREE_FAILURES:
+    """From when the network of ``client`` may answer again; ``None`` for now. No query where nobody has failed."""
+    # SECURITY: and not only from the fifth on: the owner's sign-ins begin the factor's count anew, and would give a
+    # thief's network four free tries each.
+    if not factor.failures:
         return None
     counter = LimitCounter.objects.filter(key=_key(factor.pk, client), since__gt=now - FORGET_AFTER).first()
     if counter is None or counter.count <= FREE_FAILURES:

@@ -245,6 +245,43 @@ def test_a_network_waits_and_others_do_not(local: World, ann: Any, clock: Any) -
     assert challenges.check(mine, code=guesser.app.code(), client=owner, user=ann).approved
 
 
+@pytest.mark.parametrize("channel", ["sms", "totp"])
+def test_the_owners_sign_ins_give_a_thiefs_network_no_new_tries(
+    local: World, ann: Any, clock: Any, channel: str, settings: Any
+) -> None:
+    settings.TWILIO_VERIFY_LIMITS = {"login_network_hour": 50, "login_new_hour": 50, "login_new_day": 500}
+    guesser = Guesser(local, ann, channel, "login")
+    owner, judged = make_client("owner", ip="203.0.113.7"), 0
+    for day in range(10):
+        for turn in range(3):
+            thief = make_client(f"thief-{day}-{turn}", ip="198.51.1.7")
+            try:
+                verification = guesser.start(thief)
+            except RateLimited:
+                break
+            for _ in range(5):
+                judged += guesser.wrong(verification, thief).outcome in guesses.FAILED
+        clock.shift(700)
+        mine = guesser.start(owner)
+        code = guesser.app.code() if channel == "totp" else last_code()
+        flow = challenges if channel == "totp" else verifications
+        assert flow.check(mine, code=code, client=owner, user=ann).approved
+        clock.shift(700)
+    # Five, and then one for each time that the owner was there, and one an hour.
+    assert judged <= 5 + 2 * 10
+
+
+def test_who_gets_in_has_all_tries_again(local: World, ann: Any, clock: Any) -> None:
+    guesser = Guesser(local, ann, "totp", "login")
+    owner = make_client("owner", ip="203.0.113.7")
+    for _ in range(5):
+        verification = guesser.start(owner)
+        for _ in range(3):
+            assert guesser.wrong(verification, owner).outcome == CheckOutcome.WRONG
+        assert challenges.check(verification, code=guesser.app.code(), client=owner, user=ann).approved
+        clock.shift(60)
+
+
 def test_the_wait_doubles_up_to_an_hour(local: World, ann: Any, clock: Any) -> None:
     guesser = Guesser(local, ann, "totp", "login")
     set_failures(guesser.factor, 5)
