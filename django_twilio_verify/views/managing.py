@@ -93,7 +93,9 @@ class RemoveView(ChangeMixin, FormPage):
             return self.refuse(form, error)
         if form.cleaned_data.get("sign_out"):
             othersessions.end(self.request, self.person)
-        if not factors.has_factor(self.person):
+        if factors.has_factor(self.person):
+            access.outlive_factor(self.request)
+        else:
             access.forget_proof(self.request)
         return HttpResponseRedirect(self.next)
 

@@ -292,7 +292,7 @@ def _is_owed(request: HttpRequest, user: Any) -> bool:
     """Whether ``user`` has a factor and has not passed one in this session, in the last minutes."""
     # SECURITY: asked again where the code is found right: a session may have been left open since it was sent.
     access_of: Any = request.twilio_verify  # type: ignore[attr-defined]
-    passed = is_signed_in(request, user) and access_of.has_proved(max_age=settings.step_up_age)
+    passed = is_signed_in(request, user) and access_of.has_fresh_proof()
     return not passed and factors.has_factor(user)
 
 
