@@ -179,7 +179,7 @@ def _link(request: HttpRequest, name: str) -> Any:
 
 def _demanded(request: HttpRequest) -> HttpResponse | None:
     """The way to a fresh proof of the member of staff; ``None`` if it was given."""
-    return stepup.demand(request, Proof(settings.step_up_age))
+    return stepup.demand(request, Proof.of_change())
 
 
 def _person(user_id: str) -> AbstractBaseUser:

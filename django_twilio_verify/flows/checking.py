@@ -153,6 +153,9 @@ def claim(answer: Answer, now: datetime) -> Checked | Claimed | None:
     if typed.problem is not None:
         return checked(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
     withheld = claims.is_outranked(verification, now)
+    if withheld and not verification.is_claim:
+        # SECURITY: of the answers that the provider takes to the owner's code, none is for whoever has the password.
+        return settle_as(verification, CheckOutcome.CLOSED, now)
     taken = take(verification, answer.client, now)
     return Claimed(verification, typed, withheld) if taken is True else taken
 
@@ -377,7 +380,9 @@ def release(verification: Verification, counter: str, error: BackendError, now: 
     # A time-out may have counted at the provider, so it counts here; what never reached it does not.
     counted = isinstance(error, BackendUnavailable) and error.perhaps_done
 
-    if not counted:
+    if counted:
+        guesses.lose(verification)
+    else:
         guesses.give_back(verification)
 
     def write() -> None:

@@ -36,11 +36,13 @@ class Rivals:
     """Other sessions' verifications of the same recipient at the same Service.
 
     ``outranked_until``: when the last of those that go first expires, ``None`` if there is none; ``giving_way``: the
-    ids of those that do not, and ``sids``: by which of these the provider knows them.
+    ids of claimants' that do not, ``ending``: sign-ins that do not, and ``sids``: by which of these the provider knows
+    them.
     """
 
     outranked_until: datetime | None = None
     giving_way: tuple[object, ...] = ()
+    ending: tuple[Verification, ...] = ()
     sids: tuple[str, ...] = ()
 
 
@@ -68,10 +70,19 @@ def precedence(user: AbstractBaseUser | None, purpose: str, client: ClientInfo, 
     return Precedence.OWNER
 
 
+def is_proved(user: AbstractBaseUser | None, client: ClientInfo, *, unproved: bool) -> bool:
+    """Return whether ``user`` may be taken for whoever asks, where the caller has not looked (``unproved``).
+
+    SECURITY: an app that signs in by a code alone names the account that a visitor has typed the number of. Only the
+    network tells the owner then from a stranger. One SELECT where ``unproved``.
+    """
+    return not unproved or (user is not None and is_known(user, client))
+
+
 def send_subjects(
     rank: Precedence, user: AbstractBaseUser | None, client: ClientInfo, recipient: Recipient
 ) -> dict[str, str]:
-    """Return whom a send counts for, by rule.
+    """Return whom a send counts for, by rule. ``user``: who asks, ``None`` for a visitor.
 
     SECURITY: the three kinds share no counter, so that none uses up what another one needs.
     """
@@ -140,17 +151,18 @@ def rivals(
     shared = {row.sid for row in found if row.precedence >= rank} | {own.sid if own is not None else "", ""}
     return Rivals(
         outranked_until=max((row.expires_at for row in found if row.precedence > rank), default=None),
-        giving_way=tuple(row.pk for row in lower),
+        giving_way=tuple(row.pk for row in lower if row.is_claim),
+        ending=tuple(row for row in lower if not row.is_claim),
         sids=tuple({row.sid for row in lower} - shared),
     )
 
 
 def is_outranked(verification: Verification, now: datetime) -> bool:
-    """Return whether no answer to a claimant's verification may be put to the provider. One SELECT for a claimant's.
+    """Return whether no answer to ``verification`` may be put to the provider. One SELECT, unless it is the owner's.
 
-    SECURITY: asked again at each answer: the owner's start and the claimant's may not have seen each other.
+    SECURITY: asked again at each answer: the owner's start and this one may not have seen each other.
     """
-    if not verification.is_claim or verification.is_challenge:
+    if verification.precedence == Precedence.OWNER or verification.is_challenge:
         return False
     found = _under_way(verification.recipient, verification.backend, now)
     higher = [row for row in found if row.precedence > verification.precedence and row.session != verification.session]
@@ -204,7 +216,7 @@ def _under_way(recipient: Recipient, alias: str, now: datetime) -> list[Verifica
         status__in=_AT_PROVIDER,
         backend__in=_same_service(alias),
     )
-    return list(rows.only("pk", "precedence", "withheld", "sid", "session", "expires_at"))
+    return list(rows.only("pk", "precedence", "withheld", "sid", "session", "channel", "expires_at"))
 
 
 def _same_service(alias: str) -> list[str]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, router, transaction
+from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from ..backends.handler import backends
@@ -22,6 +24,14 @@ from . import announcing, assurance, checking, consent, guesses, outages, plan, 
 from .outages import Outages
 from .plan import Asked
 
+USED_WITHIN = timedelta(minutes=10)
+"""How long before a session says so, its factor may have been proved (``redeeming.REDEEM_WITHIN``)."""
+_KINDS = {
+    Channel.TOTP: FactorKind.TOTP,
+    Channel.PUSH: FactorKind.PUSH,
+    Channel.SILENT: FactorKind.PUSH,
+    Channel.PASSKEY: FactorKind.PASSKEY,
+}
 ATTACH_WITHIN = timedelta(hours=1)
 """How long a proof made without an account waits for the account."""
 
@@ -279,6 +289,22 @@ def choose_default(user_id: Any) -> None:
             return
         Factor.objects.filter(default_for=user_id).update(default_for=None, chosen_at=None)
         make_default(best)
+
+
+def has_still(user: Any, channel: str, proved_at: datetime) -> bool:
+    """Whether the factor that ``user`` proved by ``channel``, in a session that says so since ``proved_at``, is still
+    there. True for recovery codes, and for what others have verified. One SELECT.
+    """
+    if channel in ("", Channel.RECOVERY):
+        return True
+    way = Channel(channel)
+    kind = _KINDS.get(way) or (FactorKind.EMAIL if way == Channel.EMAIL else FactorKind.PHONE)
+    # SECURITY: a factor of that kind which was not used since, or was added since, was not the one that was proved.
+    # (``proved_at`` has no fraction; what is dated later than now is of a server whose clock is ahead.)
+    added = Q(confirmed_at__gt=proved_at + timedelta(seconds=1), confirmed_at__lte=timezone.now())
+    found = Factor.objects.confirmed_for(user.pk).filter(kind=kind, lost_at=None).exclude(added)
+    used = found.annotate(used=Coalesce("last_used_at", "confirmed_at"))
+    return bool(used.filter(used__gte=proved_at - USED_WITHIN).exists())
 
 
 def hold(user_id: Any) -> None:

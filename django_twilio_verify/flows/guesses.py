@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db.models import F
+from django.db.models import Case, F, Value, When
 from django.utils import timezone
 
 from ..choices import CheckOutcome, FactorKind
@@ -47,12 +47,8 @@ def is_held(factor: Factor) -> bool:
 
     A factor is released by what its user did since: verified with another factor, or used a recovery code.
     """
-    if factor.held_at is None and factor.failures < MAX_FAILURES:
+    if factor.held_at is None or factor.kind == FactorKind.PASSKEY:
         return False
-    if factor.kind == FactorKind.PASSKEY:
-        return False
-    if factor.held_at is None:
-        return True  # the last answer is being judged
     others = Factor.objects.filter(user_id=factor.user_id, last_used_at__gt=factor.held_at).exclude(pk=factor.pk)
     codes = RecoveryCode.objects.filter(user_id=factor.user_id, used_at__gt=factor.held_at)
     if not others.exists() and not codes.exists():
@@ -97,25 +93,49 @@ def charge(verification: Verification, client: ClientInfo, now: datetime) -> Non
         return
     require(factor, client, now)
     row = Factor.objects.filter(pk=factor.pk, failures__lt=MAX_FAILURES, held_at=None)
-    if short_transaction(partial(row.update, failures=F("failures") + 1)):
+    if short_transaction(partial(row.update, **_one_more(now))):
         verification.is_charged = True
     elif Factor.objects.filter(pk=factor.pk).exists():  # else it was removed, and the approval will say so
         raise FactorHeld
+
+
+def _one_more(now: datetime) -> dict[str, Any]:
+    """One failure more; the last one holds the factor.
+
+    In the same statement: of an answer that is lost on its way back, or whose process dies, nobody would hold it later,
+    and what is not held is not released either.
+    """
+    # MariaDB assigns from left to right.
+    held_at = Case(When(held_at=None, failures__gte=MAX_FAILURES - 1, then=Value(now)), default=F("held_at"))
+    return {"held_at": held_at, "failures": F("failures") + 1}
 
 
 def give_back(verification: Verification) -> None:
     """Undo the charge of an answer that was not judged."""
     if verification.is_charged and verification.factor_id is not None:
         row = Factor.objects.filter(pk=verification.factor_id, failures__gt=0)
-        short_transaction(partial(row.update, failures=F("failures") - 1))
+        # Of one whose user was told that it is held, it stays so.
+        held_at = Case(When(failures_told__lt=MAX_FAILURES, then=Value(None)), default=F("held_at"))
+        short_transaction(partial(row.update, held_at=held_at, failures=F("failures") - 1))
         verification.is_charged = False
+
+
+def lose(verification: Verification) -> None:
+    """Keep the charge of an answer that the provider may have judged: nobody knows. Its user is told if it was the last
+    one.
+    """
+    if verification.is_charged and verification.factor_id is not None:
+        verification.is_charged = False
+        _take_step(verification.factor_id, MAX_FAILURES, ClientInfo())
 
 
 def settle(checked: Checked, client: ClientInfo) -> None:
     """Keep or give back what was charged for the answer behind ``checked``, and tell its user of many failures."""
     verification = checked.verification
     if checked.outcome not in FAILED or not verification.is_charged:
-        if not checked.approved:  # the approval has reset the count
+        if checked.approved:  # which has reset the count of the factor
+            _worked(verification, client)
+        else:
             give_back(verification)
         verification.is_charged = False
         return
@@ -123,31 +143,44 @@ def settle(checked: Checked, client: ClientInfo) -> None:
     failed(verification.factor_id, client, timezone.now())
 
 
+def _worked(verification: Verification, client: ClientInfo) -> None:
+    """Begin counting the failures of the network that has just answered rightly anew. One UPDATE if there were any."""
+    factor = verification.factor if verification.is_charged else None
+    if factor is not None and factor.failures:
+        LimitCounter.objects.filter(key=_key(factor.pk, client)).update(count=0)
+
+
 def fail(verification: Verification, client: ClientInfo) -> None:
     """Count a failure that was judged here, such as a wrong number of a push."""
     if verification.factor_id is None:
         return
-    row = Factor.objects.filter(pk=verification.factor_id).exclude(kind=FactorKind.PASSKEY)
-    if short_transaction(partial(row.update, failures=F("failures") + 1)):
-        failed(verification.factor_id, client, timezone.now())
+    row, now = Factor.objects.filter(pk=verification.factor_id).exclude(kind=FactorKind.PASSKEY), timezone.now()
+    if short_transaction(partial(row.update, **_one_more(now))):
+        failed(verification.factor_id, client, now)
 
 
 def failed(factor_id: int | None, client: ClientInfo, now: datetime) -> None:
-    """Note where a counted failure came from; hold the factor at its bound; tell its user at each step, once."""
+    """Note where a counted failure came from; tell the user of the factor at each step, once."""
     if factor_id is None:
         return
     _add(_key(factor_id, client), now)
-    rows = Factor.objects.filter(pk=factor_id)
     for step in TOLD_AT:
-        values: dict[str, Any] = {"failures_told": step, **({"held_at": now} if step == MAX_FAILURES else {})}
-        if rows.filter(failures__gte=step, failures_told__lt=step).update(**values):
-            factor = rows.select_related("user").get()
-            acts: list[Callable[[], object]] = [partial(_tell, factor.user, factor, step, client)]
-            if step == MAX_FAILURES:
-                told = {"factor": factor, "user": factor.user, "client": client}
-                acts.insert(0, partial(announcing.send, factor_held, sender=Factor, **told))
-            announcing.each(*acts)
+        if _take_step(factor_id, step, client):
             return
+
+
+def _take_step(factor_id: int, step: int, client: ClientInfo) -> bool:
+    """Tell the user of as many failures as ``step``, if there are and nobody did; whether this call did."""
+    rows = Factor.objects.filter(pk=factor_id)
+    if not rows.filter(failures__gte=step, failures_told__lt=step).update(failures_told=step):
+        return False
+    factor = rows.select_related("user").get()
+    acts: list[Callable[[], object]] = [partial(_tell, factor.user, factor, step, client)]
+    if step == MAX_FAILURES:
+        told = {"factor": factor, "user": factor.user, "client": client}
+        acts.insert(0, partial(announcing.send, factor_held, sender=Factor, **told))
+    announcing.each(*acts)
+    return True
 
 
 def recovery_failed(user: AbstractBaseUser, client: ClientInfo, now: datetime) -> None:
@@ -168,8 +201,10 @@ def _tell(user: AbstractBaseUser, factor: Factor | None, count: int, client: Cli
 
 
 def _wait_of(factor: Factor, client: ClientInfo, now: datetime) -> datetime | None:
-    """From when the network of ``client`` may answer again; ``None`` for now. No query below five failures."""
-    if factor.failures <= FREE_FAILURES:
+    """From when the network of ``client`` may answer again; ``None`` for now. No query where nobody has failed."""
+    # SECURITY: and not only from the fifth on: the owner's sign-ins begin the factor's count anew, and would give a
+    # thief's network four free tries each.
+    if not factor.failures:
         return None
     counter = LimitCounter.objects.filter(key=_key(factor.pk, client), since__gt=now - FORGET_AFTER).first()
     if counter is None or counter.count <= FREE_FAILURES:

@@ -37,6 +37,12 @@ def has_proved(user: AbstractBaseUser, recipient: Recipient) -> bool:
     return bool(Factor.objects.confirmed_for(user.pk).filter(key__in=fingerprints(recipient)).exists())
 
 
+def used(user: AbstractBaseUser, recipient: Recipient) -> bool:
+    """Note that ``user`` has proved ``recipient`` just now; whether it is a factor at this moment. One UPDATE."""
+    held = Factor.objects.filter(user_id=user.pk, key__in=fingerprints(recipient), confirmed_at__isnull=False)
+    return bool(held.update(last_used_at=timezone.now()))
+
+
 def claim(user: AbstractBaseUser, recipient: Recipient, *, channel: Channel = Channel.SMS) -> Factor:
     """Remember ``recipient`` as the phone that ``user`` says is theirs, in place of any other that they never proved.
     It opens nothing until it is ``proved``.

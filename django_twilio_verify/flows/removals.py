@@ -18,11 +18,11 @@ from django.db.models.signals import post_delete, pre_delete
 from django.utils import timezone
 
 from ..backends.handler import backends
-from ..choices import VerificationStatus
+from ..choices import Purpose, VerificationStatus
 from ..conf import fingerprints
 from ..exceptions import BackendError
 from ..models import Entity, Factor, ProviderRemoval, Verification
-from . import checking, factorgate
+from . import checking
 
 logger = logging.getLogger("django_twilio_verify")
 
@@ -94,12 +94,12 @@ def _end_proofs(sender: type[Factor], instance: Factor, using: str, **kwargs: An
     # SECURITY: a code that a factor was sent proves nothing once that factor is gone: the phone may be in a thief's
     # hands. One conditional UPDATE, which an answer that is being judged meets or not. (Where the provider keeps the
     # factor, the answer is judged by whether the person still has it, and comes to "lost".)
-    # Also those that name no row, which a site's own code may have begun.
+    # Also those that name no row, which a site's own code may have begun, and those of ``verify``, by which an app may
+    # sign in, as allauth's login by code. An enrolment of the number is an owner's who is verified.
     sent_there = Q(factor=instance)
     if instance.recipient_value:
         prints = fingerprints(instance.recipient)
-        opening = Q(purpose__in=factorgate.OPENING, user_id=instance.user_id)
-        sent_there |= opening & Q(recipient_fingerprint__in=prints)
+        sent_there |= Q(user_id=instance.user_id, recipient_fingerprint__in=prints) & ~Q(purpose=Purpose.ENROL)
     for asked in Verification.objects.using(using).filter(sent_there, status=VerificationStatus.PENDING):
         if not asked.is_challenge:
             checking.close(asked, VerificationStatus.CANCELED)

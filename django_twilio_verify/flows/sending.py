@@ -46,7 +46,7 @@ from ..models import ConsentEvent, Factor, Verification, VerificationAttempt
 from ..options import IncompatibleOptions, SendOptions, SendRequest
 from ..recipients import Recipient
 from ..results import ProviderSend, ProviderStatus, Started
-from . import assurance, claims, delivery, factorgate, guesses, limits, locks, outages, plan, recall, routing
+from . import assurance, checking, claims, delivery, factorgate, guesses, limits, locks, outages, plan, recall, routing
 from .claims import Rivals
 from .gate import Gate, NewConsent, Uncounted
 from .options import GivenOptions, Payment, gather, tagged
@@ -86,6 +86,8 @@ class Ask:
     new_consent: NewConsent | None = None
     again: Verification | None = None
     """The verification that is sent once more, and no other one: ``verifications.resend``."""
+    unproved: bool = False
+    """Whether a visitor asks, who has shown nothing of the account of ``user``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ class Wanted:
     """A send that somebody asked for, of which ``check_sendable`` was asked.
 
     ``options``: to be told to the provider, but for our tag; ``insists``: their custom code was named by the call.
-    ``owns``: whether the recipient is a confirmed factor of ``user``.
+    ``owns``: whether the recipient is a confirmed factor of ``user``, and ``user`` asks. ``asker``: who the send counts
+    for, ``None`` for a visitor.
     """
 
     recipient: Recipient
@@ -108,6 +111,7 @@ class Wanted:
     insists: bool
     payment: Payment
     owns: bool
+    asker: AbstractBaseUser | None
     again: Verification | None = None
     new_consent: NewConsent | None = None
 
@@ -183,7 +187,8 @@ def wanted(ask: Ask) -> Wanted:
     recipient = Recipient.parse(ask.recipient, region=ask.region or settings.default_region or None)
     channel, purpose = Channel.parse(ask.channel), Purpose(ask.purpose)
     factor = factorgate.require(ask.user, recipient, purpose)
-    owns = factor is not None or claims.is_owner(ask.user, recipient)
+    is_proved = claims.is_proved(ask.user, ask.client, unproved=ask.unproved)
+    owns = is_proved and (factor is not None or claims.is_owner(ask.user, recipient))
     alias = ask.backend or _route(RouteRequest(recipient, channel, purpose, ask.user, ask.client), owns=owns)
     check_sendable(recipient, channel, alias)
     assurance.require(channel, user=ask.user, purpose=purpose, client=ask.client)
@@ -205,6 +210,7 @@ def wanted(ask: Ask) -> Wanted:
         insists=gathered.insists,
         payment=payment,
         owns=owns,
+        asker=ask.user if is_proved else None,
         again=ask.again,
         new_consent=ask.new_consent,
     )
@@ -281,7 +287,7 @@ def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
         if rank == Precedence.NEW_NETWORK and rivals.outranked_until is not None:
             # SECURITY: whoever knows the password alone must not use up the answers to the owner's code.
             raise RateLimited("resend_too_early", retry_at=rivals.outranked_until)
-        subjects = claims.send_subjects(rank, wanted.user, wanted.client, wanted.recipient)
+        subjects = claims.send_subjects(rank, wanted.asker, wanted.client, wanted.recipient)
         if is_counted:
             subjects |= gate.budget()
         if rank == Precedence.CLAIMANT:
@@ -300,10 +306,57 @@ def reserve(wanted: Wanted, now: datetime) -> Reserved | Started:
             continue
         except (_Lost, IntegrityError):
             continue  # SECURITY: somebody was first; look again, never send beside them
-        if rivals.giving_way:
-            claims.withhold(rivals.giving_way)
+        _end(rivals)
         return reserved
     raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
+
+
+def _end(rivals: Rivals) -> None:
+    """Put nothing of those that give way to the provider any more.
+
+    Claimants are not told. Whoever signs in with the password may be: it is perhaps the owner, on another device, who
+    has to learn that a new code is needed.
+    """
+    if rivals.giving_way:
+        claims.withhold(rivals.giving_way)
+    for verification in rivals.ending:
+        short_transaction(partial(checking.close, verification, VerificationStatus.CANCELED))
+
+
+def reserve_decoy(wanted: Wanted, now: datetime) -> Verification | Started:
+    """Count a send to nobody and make its record, as ``reserve`` does for a visitor; or the earlier one that stands.
+
+    SECURITY: where an app answers a visitor alike with and without an account, so must the limits and the answers to a
+    code. It is withheld from the first: nothing is sent, and every code is wrong. No consent is asked for.
+    """
+    for _ in range(_TRIES):
+        current = _pending(wanted)
+        if current is not None and (standing := _standing(current, wanted, now)):
+            return standing
+        subjects = claims.send_subjects(Precedence.CLAIMANT, None, wanted.client, wanted.recipient)
+        limits.prepare(subjects, now)
+        try:
+            return limits.within(subjects, now, partial(_pretend, wanted, current, now))
+        except (_Lost, IntegrityError):
+            continue
+    raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
+
+
+def _pretend(wanted: Wanted, current: Verification | None, now: datetime) -> Verification:
+    if current is not None and current.expires_at > now:
+        return _again(current, wanted, now, withheld=True)
+    return _open(_Coded(wanted, wanted.options), current, now, Precedence.CLAIMANT, withheld=True)
+
+
+def settle_decoy(verification: Verification, error: BackendError | None) -> Started:
+    """The provider answered, as it would have answered a send, or did not. Raises ``error`` as ``settle_failed``."""
+    if error is None:
+        return started(verification)
+    if isinstance(error, BackendUnavailable) and error.perhaps_done:
+        return started(verification, perhaps_sent=True)
+    row = Verification.objects.filter(pk=verification.pk, status=VerificationStatus.PENDING)
+    short_transaction(lambda: row.update(status=VerificationStatus.FAILED, pending_key=None))
+    raise error
 
 
 def _is_open(again: Verification, current: Verification | None, now: datetime) -> bool:

@@ -52,6 +52,7 @@ def start(
     amount: str = "",
     payee: str = "",
     new_consent: NewConsent | None = None,
+    unproved: bool = False,
 ) -> Started:
     """Have a code sent, or a link made, unless one of a moment ago still counts.
 
@@ -64,7 +65,9 @@ def start(
     name its own (``verification.backend``). ``options``: ``SendOptions``, or a dict of their names, over those of
     ``TWILIO_VERIFY_SEND_OPTIONS``. ``amount``, ``payee``: of ``purpose="payment"``, and required there: text of up to
     32 and 128 characters, to be repeated at ``check`` and ``redeem``. ``new_consent``: what the person agreed to on the
-    page that sends, recorded with the send; a refused one leaves no event.
+    page that sends, recorded with the send; a refused one leaves no event. ``unproved``: a visitor asks, who named the
+    account ``user`` and has shown nothing of it, not even a password: unless ``user`` has signed in from that network
+    before, it counts as a claimant's.
 
     ``sna`` brings no message: the phone opens ``Started.link``, then ``check_link`` is asked; ``auto`` does that or
     sends a text message, and ``Started.channel`` says which. A custom code is kept as a salted hash and judged here;
@@ -92,6 +95,7 @@ def start(
         amount,
         payee,
         new_consent,
+        unproved=unproved,
     )
     return _sent(ask)
 
@@ -129,6 +133,7 @@ async def astart(
     amount: str = "",
     payee: str = "",
     new_consent: NewConsent | None = None,
+    unproved: bool = False,
 ) -> Started:
     """As ``start``; a slow provider holds up no other request."""
     ask = Ask(
@@ -145,6 +150,7 @@ async def astart(
         amount,
         payee,
         new_consent,
+        unproved=unproved,
     )
     return await _asent(ask)
 
@@ -165,6 +171,26 @@ async def _asent(ask: Ask) -> Started:
     else:
         started = await sync_to_async(sending.settle_sent)(reserved, sent, timezone.now())
     return await sync_to_async(_announce_start)(reserved, started)
+
+
+@sensitive_variables("recipient", "wanted")
+def pretend(*, recipient: str | Recipient, channel: str, client: ClientInfo, resend: bool = False) -> Started:
+    """Answer a visitor as ``start`` would, where there is no account to send a code for: nothing is sent.
+
+    For apps that tell nobody whether a number has an account. It is counted as a claimant's send, takes as long, and
+    every code that is given to ``check`` is wrong. Raises as ``start``, but for ``ConsentRequired``.
+    """
+    wanted = sending.wanted(
+        Ask(recipient, channel, client, None, Purpose.VERIFY, None, resend, None, None, None, "", "", None)
+    )
+    reserved = sending.reserve_decoy(wanted, timezone.now())
+    if isinstance(reserved, Started):
+        return reserved
+    try:
+        backends[wanted.backend].fetch(reserved.no_sid)
+    except BackendError as error:
+        return sending.settle_decoy(reserved, error)
+    return sending.settle_decoy(reserved, None)
 
 
 def resend(

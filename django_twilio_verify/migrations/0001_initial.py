@@ -536,6 +536,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "base_manager_name": "objects",
                 "verbose_name": "factor",
                 "verbose_name_plural": "factors",
             },
@@ -599,6 +600,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "base_manager_name": "objects",
                 "verbose_name": "reset of factors",
                 "verbose_name_plural": "resets of factors",
                 "permissions": [("reset_factors", "Can have a person's factors reset")],
@@ -944,6 +946,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "base_manager_name": "objects",
                 "verbose_name": "verification",
                 "verbose_name_plural": "verifications",
             },

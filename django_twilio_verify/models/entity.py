@@ -9,6 +9,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .primary import PrimaryManager
+
 
 def new_identity() -> str:
     """36 random characters. SECURITY: made from nothing, so that it tells nothing of the person."""
@@ -29,6 +31,8 @@ class Entity(models.Model):
     created_at = models.DateTimeField(_("made"))
     compared_at = models.DateTimeField(_("compared"), null=True, db_index=True)
     """When ``sync_factors`` last began to hold it against the provider; also by which its runs share the work."""
+
+    objects: ClassVar[models.Manager[Entity]] = PrimaryManager()
 
     if TYPE_CHECKING:
         user_id: int
@@ -55,6 +59,8 @@ class OfferRefusal(models.Model):
     )
     refused_at = models.DateTimeField(_("refused"))
 
+    objects: ClassVar[models.Manager[OfferRefusal]] = PrimaryManager()
+
     class Meta:
         verbose_name = _("refused offer")
         verbose_name_plural = _("refused offers")
@@ -77,6 +83,8 @@ class ProviderRemoval(models.Model):
     tries = models.PositiveIntegerField(_("tries"), default=0)
     next_try_at = models.DateTimeField(_("next try from"), db_index=True)
     last_error_code = models.PositiveIntegerField(_("provider's error"), null=True)
+
+    objects: ClassVar[models.Manager[ProviderRemoval]] = PrimaryManager()
 
     class Meta:
         verbose_name = _("outstanding removal")

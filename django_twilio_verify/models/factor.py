@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..choices import Channel, FactorKind, RecipientKind
 from ..recipients import Recipient
+from .primary import PrimaryManager
 
 
 class FactorQuerySet(models.QuerySet["Factor"]):
@@ -20,6 +21,9 @@ class FactorQuerySet(models.QuerySet["Factor"]):
         """The factors that a person can sign in with, the default one first."""
         found = self.filter(user_id=user_id, confirmed_at__isnull=False)
         return found.order_by(F("default_for").desc(nulls_last=True), "id")
+
+
+FactorManager = PrimaryManager.from_queryset(FactorQuerySet)
 
 
 class Factor(models.Model):
@@ -76,7 +80,7 @@ class Factor(models.Model):
     confirmed_at = models.DateTimeField(_("confirmed"), null=True)
     last_used_at = models.DateTimeField(_("last used"), null=True)
 
-    objects: ClassVar[models.Manager[Factor]] = FactorQuerySet.as_manager()
+    objects = FactorManager()
 
     if TYPE_CHECKING:
         user_id: int
@@ -84,6 +88,7 @@ class Factor(models.Model):
         entity_id: int | None
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("factor")
         verbose_name_plural = _("factors")
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -126,6 +131,8 @@ class RecoveryCode(models.Model):
     verifier = models.CharField(max_length=255)
     created_at = models.DateTimeField(_("made"))
     used_at = models.DateTimeField(_("used"), null=True)
+
+    objects: ClassVar[models.Manager[RecoveryCode]] = PrimaryManager()
 
     class Meta:
         verbose_name = _("recovery code")

@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.db import models
 
 from ..choices import Channel
+from .primary import PrimaryManager
 
 
 class LimitCounter(models.Model):
@@ -19,6 +20,8 @@ class LimitCounter(models.Model):
     count = models.PositiveIntegerField(default=0)
     previous = models.PositiveIntegerField(default=0)
     since = models.DateTimeField()
+
+    objects: ClassVar[models.Manager[LimitCounter]] = PrimaryManager()
 
     class Meta:
         verbose_name = "limit counter"
@@ -39,6 +42,8 @@ class RecipientLock(models.Model):
     key = models.CharField(max_length=56, primary_key=True)
     turns = models.PositiveBigIntegerField(default=0)
 
+    objects: ClassVar[models.Manager[RecipientLock]] = PrimaryManager()
+
     class Meta:
         verbose_name = "recipient lock"
 
@@ -58,6 +63,8 @@ class OptOutAttempt(models.Model):
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
 
+    objects: ClassVar[models.Manager[OptOutAttempt]] = PrimaryManager()
+
     class Meta:
         verbose_name = "attempt against an opt-out"
         verbose_name_plural = "attempts against opt-outs"
@@ -74,6 +81,8 @@ class KnownNetwork(models.Model):
 
     key = models.CharField(max_length=64, primary_key=True)
     seen_at = models.DateTimeField()
+
+    objects: ClassVar[models.Manager[KnownNetwork]] = PrimaryManager()
 
     class Meta:
         verbose_name = "known network"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+
+from .primary import PrimaryManager
 
 
 class EnrolmentGrace(models.Model):
@@ -20,6 +22,8 @@ class EnrolmentGrace(models.Model):
         verbose_name=_("person"),
     )
     started_at = models.DateTimeField(_("asked since"))
+
+    objects: ClassVar[models.Manager[EnrolmentGrace]] = PrimaryManager()
 
     if TYPE_CHECKING:
         user_id: int
@@ -46,6 +50,8 @@ class SessionCutoff(models.Model):
         verbose_name=_("person"),
     )
     ended_at = models.DateTimeField(_("sessions ended"))
+
+    objects: ClassVar[models.Manager[SessionCutoff]] = PrimaryManager()
 
     if TYPE_CHECKING:
         user_id: int
@@ -116,6 +122,8 @@ class FactorReset(models.Model):
     opened_by = models.CharField(max_length=56, blank=True, editable=False)
     """Fingerprint of the session that opened the link."""
 
+    objects: ClassVar[models.Manager[FactorReset]] = PrimaryManager()
+
     if TYPE_CHECKING:
         user_id: int
         pending_for_id: int | None
@@ -123,6 +131,7 @@ class FactorReset(models.Model):
         requested_by_id: int | None
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("reset of factors")
         verbose_name_plural = _("resets of factors")
         permissions = [("reset_factors", _("Can have a person's factors reset"))]

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import Channel
+from .primary import PrimaryManager
 
 
 class ChannelOutage(models.Model):
@@ -21,6 +22,8 @@ class ChannelOutage(models.Model):
     error_code = models.PositiveIntegerField(_("provider's error"))
     seen_at = models.DateTimeField(_("seen"))
     until = models.DateTimeField(_("not offered until"))
+
+    objects: ClassVar[models.Manager[ChannelOutage]] = PrimaryManager()
 
     class Meta:
         verbose_name = _("channel outage")
@@ -50,6 +53,8 @@ class ProviderEvent(models.Model):
     received_at = models.DateTimeField(_("received"), db_index=True)
     applied = models.BooleanField(_("applied"), default=False)
 
+    objects: ClassVar[models.Manager[ProviderEvent]] = PrimaryManager()
+
     class Meta:
         verbose_name = _("provider event")
         verbose_name_plural = _("provider events")
@@ -73,6 +78,8 @@ class AttemptSync(models.Model):
     page = models.CharField(max_length=1000, blank=True, editable=False)
     leased_until = models.DateTimeField(_("held until"), null=True)
     lease = models.CharField(_("held by"), max_length=36, blank=True)
+
+    objects: ClassVar[models.Manager[AttemptSync]] = PrimaryManager()
 
     class Meta:
         verbose_name = _("attempt synchronisation")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from .primary import PrimaryManager
 
 
 class TrustedBrowser(models.Model):
@@ -31,6 +33,8 @@ class TrustedBrowser(models.Model):
     last_used_at = models.DateTimeField(_("last used"))
     expires_at = models.DateTimeField(_("trusted until"), db_index=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True)
+
+    objects: ClassVar[models.Manager[TrustedBrowser]] = PrimaryManager()
 
     if TYPE_CHECKING:
         user_id: int

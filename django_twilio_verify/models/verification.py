@@ -21,6 +21,7 @@ from ..choices import (
     VerificationStatus,
 )
 from ..recipients import Recipient
+from .primary import PrimaryManager
 
 
 class VerificationQuerySet(models.QuerySet["Verification"]):
@@ -29,6 +30,9 @@ class VerificationQuerySet(models.QuerySet["Verification"]):
     def open_at(self, now: datetime) -> VerificationQuerySet:
         """Those whose code may still be answered at ``now``."""
         return self.filter(status=VerificationStatus.PENDING, expires_at__gt=now)
+
+
+VerificationManager = PrimaryManager.from_queryset(VerificationQuerySet)
 
 
 class Verification(models.Model):
@@ -98,13 +102,14 @@ class Verification(models.Model):
     is_charged: bool = False
     """Of this object alone: the answer that is being judged counts as a failure of the factor until it is right."""
 
-    objects: ClassVar[models.Manager[Verification]] = VerificationQuerySet.as_manager()
+    objects = VerificationManager()
 
     if TYPE_CHECKING:
         user_id: int | None
         factor_id: int | None
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("verification")
         verbose_name_plural = _("verifications")
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["created_at"], name="tv_verification_time")]
@@ -169,6 +174,8 @@ class VerificationAttempt(models.Model):
     price = models.DecimalField(_("price"), max_digits=10, decimal_places=5, null=True)
     currency = models.CharField(_("currency"), max_length=3, blank=True)
 
+    objects: ClassVar[models.Manager[VerificationAttempt]] = PrimaryManager()
+
     if TYPE_CHECKING:
         verification_id: uuid.UUID
         consent_event_id: int
@@ -190,6 +197,8 @@ class VerificationCheck(models.Model):
     outcome = models.CharField(_("outcome"), max_length=16, choices=CheckOutcome)
     error_code = models.PositiveIntegerField(_("provider's error"), null=True)
     created_at = models.DateTimeField(_("time"))
+
+    objects: ClassVar[models.Manager[VerificationCheck]] = PrimaryManager()
 
     class Meta:
         verbose_name = _("answer")

@@ -208,10 +208,9 @@ def must_open_link_first(page: PageMixin, person: AbstractBaseUser) -> bool:
 
 def is_proof_old(page: PageMixin, person: AbstractBaseUser) -> bool:
     """Whether ``person`` has a factor and passed one in this session, but too long ago to change what protects the
-    account (``STEP_UP_AGE``).
+    account (``STEP_UP_AGE``), or by a factor that was removed since.
     """
-    old = page.access.is_verified and not page.access.has_proved(max_age=settings.step_up_age)
-    return old and factors.has_factor(person)
+    return page.access.is_verified and not page.access.has_fresh_proof() and factors.has_factor(person)
 
 
 def missing_proof(page: PageMixin, person: AbstractBaseUser, back: str) -> HttpResponse | None:

@@ -93,7 +93,9 @@ class RemoveView(ChangeMixin, FormPage):
             managing.remove(self.person, self.factor.pk, required=self.required, client=self.client, then=end)
         except LastFactor as error:
             return self.refuse(form, error)
-        if not factors.has_factor(self.person):
+        if factors.has_factor(self.person):
+            access.outlive_factor(self.request)
+        else:
             access.forget_proof(self.request)
         return HttpResponseRedirect(self.next)
 

@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 
 from ..choices import Channel
 from ..conf import policy_digest, settings
-from ..flows import grace, resetholds
+from ..flows import factors, grace, resetholds
 from ..signals import factor_proved, login_deciding, second_factor_passed
 from . import impersonation, othersessions, recent, session, trust
 from .session import Settled
@@ -95,6 +95,17 @@ class Access:
         # SECURITY: a clock that was put back makes no proof younger than it is; but for a server that is a little slow.
         young = max_age is None or -session.CLOCK_SKEW <= time.time() - settled.at <= max_age
         return young and (not wanted or settled.channel in wanted)
+
+    def has_fresh_proof(self) -> bool:
+        """Whether the signed-in user passed a factor just now (``TWILIO_VERIFY_STEP_UP_AGE``) that is still there.
+
+        What pages ask that change what protects the account. One SELECT if so.
+        """
+        settled = self._settled
+        if settled is None or not self.has_proved(max_age=settings.step_up_age):
+            return False
+        # SECURITY: promise 3. Whoever has the phone that its owner has just removed enrolls none in its place.
+        return factors.has_still(self._request.user, settled.channel, datetime.fromtimestamp(settled.at, tz=UTC))
 
     @property
     def grace_ends(self) -> datetime | None:
@@ -509,6 +520,11 @@ def must_be_own_session(request: HttpRequest) -> None:
     """Raise ``PermissionDenied`` for who ``acts_as_other``. For pages of the site's own that consent or enroll."""
     if acts_as_other(request):
         raise PermissionDenied(_("Only the user can do this, in a session of their own."))
+
+
+def outlive_factor(request: HttpRequest) -> None:
+    """The signed-in user has removed a factor here, and need not prove another one to go on."""
+    session.outlive_factor(request)
 
 
 def forget_proof(request: HttpRequest) -> None:

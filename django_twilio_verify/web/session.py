@@ -301,6 +301,14 @@ def settle(
     request.session[_SETTLED] = asdict(settled)
 
 
+def outlive_factor(request: HttpRequest) -> None:
+    """The signed-in user has removed a factor in this session, perhaps the one that it was proved by: it stays proved
+    as of then, by no factor that there is.
+    """
+    if has_passed(request):
+        request.session[_SETTLED] = {**request.session[_SETTLED], "channel": ""}
+
+
 def is_to_be_reminded(request: HttpRequest) -> bool:
     """Whether the person has yet to be told of the time to enrol."""
     found = settled(request)

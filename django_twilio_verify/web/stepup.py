@@ -41,10 +41,18 @@ _CSRF = "csrfmiddlewaretoken"
 class Proof:
     """What a page asks for: a factor passed in this session, at most ``max_age`` seconds ago (``None``: ever), by one
     of ``channels`` (none: by any). Raises ``ValueError`` for a channel that is none, and an age below one second.
+
+    ``changes``: asked before what protects the account changes, by ``Access.has_fresh_proof``.
     """
 
     max_age: int | None = None
     channels: tuple[Channel, ...] = ()
+    changes: bool = False
+
+    @classmethod
+    def of_change(cls) -> Proof:
+        """What pages ask that change what protects the account."""
+        return cls(changes=True)
 
     @classmethod
     def of(cls, max_age: int | None, channels: Iterable[str] | None) -> Proof:
@@ -55,7 +63,9 @@ class Proof:
         return cls(max_age, tuple(dict.fromkeys(Channel.parse(one) for one in channels or ())))
 
     def is_given(self, request: HttpRequest) -> bool:
-        """Whether the session has it. Costs no query, once the session has been read."""
+        """Whether the session has it. Costs no query, once the session has been read, but for ``changes``."""
+        if self.changes:
+            return _access(request).has_fresh_proof()
         return _access(request).has_proved(max_age=self.max_age, channels=self.channels)
 
 
@@ -86,7 +96,7 @@ async def ademand(request: HttpRequest, proof: Proof) -> HttpResponse | None:
     is_read = user.is_authenticated and hasattr(request.session, "_session_cache")
     # SECURITY: and of this user: ``request.user``, by which the proof is told whose it is, may not be read here.
     is_own = is_read and session.is_signed_in(request, user) and not session.is_impersonated(request)
-    if is_own and proof.is_given(request):
+    if is_own and not proof.changes and proof.is_given(request):
         return None
     return await sync_to_async(demand)(request, proof)
 

@@ -215,3 +215,26 @@ def test_a_code_that_stops_messages_is_begun_anew_on_the_page_that_asked(clock):
     assert wanted and 'href="/verify/stop/sms/"' in shown.content.decode()
     count = len(outbox)
     assert visitor.post(page + "resend/").status_code == 200 and len(outbox) == count
+
+
+@pytest.mark.parametrize("change", [remove, replace])
+def test_a_session_that_the_phone_opened_changes_nothing_once_it_is_gone(ann, clock, change):
+    """The thief signed in with it, minutes before."""
+    thief = Client()
+    sign_in(thief)
+    page = code_path(thief.post("/verify/challenge/"))
+    assert thief.post(page, {"code": last_code()}).status_code == 302
+    clock.shift(601)
+    phone = Factor.objects.get(recipient_value=PHONE).pk
+    assert thief.post(code_path(thief.post(f"/verify/step-up/{phone}/sms/")), {"code": last_code()}).status_code == 302
+    clock.shift(60)
+    change(ann)
+    clock.shift(60)
+    left, sent = Factor.objects.filter(user=ann).latest("pk"), len(outbox)
+    for path, values in (
+        ("/verify/enrol/sms/", form(number="+15017122663")),
+        (f"/verify/factors/{left.pk}/remove/", {}),
+        ("/verify/recovery-codes/", {}),
+    ):
+        assert thief.post(path, values)["Location"].startswith("/verify/step-up/")
+    assert len(outbox) == sent and Factor.objects.filter(pk=left.pk).exists()

@@ -19,7 +19,7 @@ from django_twilio_verify.choices import (
     FactorKind,
 )
 from django_twilio_verify.clientinfo import ClientInfo
-from django_twilio_verify.exceptions import FactorHeld, RateLimited
+from django_twilio_verify.exceptions import BackendUnavailable, FactorHeld, RateLimited
 from django_twilio_verify.flows import challenges, factors, guesses, recovery, verifications
 from django_twilio_verify.models import Factor, LimitCounter, Verification, VerificationCheck
 from django_twilio_verify.signals import factor_held, notice_sent
@@ -175,6 +175,60 @@ def test_of_two_answers_at_the_bound_one_is_judged(local: World, ann: Any, clock
     assert VerificationCheck.objects.filter(verification=second).count() == 0
 
 
+@pytest.mark.parametrize("end", ["answer lost", "process died"])
+@pytest.mark.parametrize("channel", ["sms", "totp"])
+def test_the_fiftieth_holds_though_nobody_heard_of_it_and_is_released_all_the_same(
+    local: World, ann: Any, clock: Any, channel: str, end: str, monkeypatch: Any, told: list[int]
+) -> None:
+    guesser = Guesser(local, ann, channel, "login")
+    other = make_factor(ann, EMAIL, channel="email")
+    set_failures(guesser.factor, 49)
+    verification = guesser.start(at(1))
+    backend = type(backends["default"])
+    method = "challenge" if channel == "totp" else "check"
+    error = BackendUnavailable(perhaps_done=True) if end == "answer lost" else SystemExit()
+
+    def breaks(*args: Any, **kwargs: Any) -> Any:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(backend, method, breaks)
+        with pytest.raises(type(error)):
+            guesser.wrong(verification, at(1))
+    guesser.factor.refresh_from_db()
+    assert guesser.factor.failures == 50 and guesses.is_held(guesser.factor)
+    assert told == ([1] if end == "answer lost" else [])
+    clock.shift(700)
+    owner = make_client("owner", ip="203.0.113.7")
+    with pytest.raises(FactorHeld):
+        guesser.start(owner)
+    asked = {"client": owner, "user": ann}
+    sent = verifications.start(recipient=EMAIL, channel="email", purpose="login", factor=other, **asked).verification
+    assert verifications.check(sent, code=last_code(), **asked).approved
+    clock.shift(60)
+    assert guesser.start(owner).user_id == ann.pk
+
+
+def test_the_fiftieth_that_was_not_judged_holds_nothing(local: World, ann: Any, clock: Any) -> None:
+    guesser = Guesser(local, ann, "sms", "login")
+    set_failures(guesser.factor, 49)
+    verification = guesser.start(at(1))
+    backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+    with pytest.raises(BackendUnavailable):
+        guesser.wrong(verification, at(1))
+    guesser.factor.refresh_from_db()
+    assert (guesser.factor.failures, guesser.factor.held_at) == (49, None)
+    assert verifications.check(verification, code=last_code(), client=at(1), user=ann).approved
+
+
+def test_the_last_answer_may_be_right(local: World, ann: Any, clock: Any) -> None:
+    guesser = Guesser(local, ann, "sms", "login")
+    set_failures(guesser.factor, 49)
+    assert verifications.check(guesser.start(at(1)), code=last_code(), client=at(1), user=ann).approved
+    guesser.factor.refresh_from_db()
+    assert (guesser.factor.failures, guesser.factor.held_at) == (0, None)
+
+
 def test_a_network_waits_and_others_do_not(local: World, ann: Any, clock: Any) -> None:
     guesser = Guesser(local, ann, "totp", "login")
     thief, neighbour = at(1), make_client("thief-b", ip="198.51.1.200")
@@ -189,6 +243,43 @@ def test_a_network_waits_and_others_do_not(local: World, ann: Any, clock: Any) -
     owner = make_client("owner", ip="203.0.113.7")
     mine = guesser.start(owner)
     assert challenges.check(mine, code=guesser.app.code(), client=owner, user=ann).approved
+
+
+@pytest.mark.parametrize("channel", ["sms", "totp"])
+def test_the_owners_sign_ins_give_a_thiefs_network_no_new_tries(
+    local: World, ann: Any, clock: Any, channel: str, settings: Any
+) -> None:
+    settings.TWILIO_VERIFY_LIMITS = {"login_network_hour": 50, "login_new_hour": 50, "login_new_day": 500}
+    guesser = Guesser(local, ann, channel, "login")
+    owner, judged = make_client("owner", ip="203.0.113.7"), 0
+    for day in range(10):
+        for turn in range(3):
+            thief = make_client(f"thief-{day}-{turn}", ip="198.51.1.7")
+            try:
+                verification = guesser.start(thief)
+            except RateLimited:
+                break
+            for _ in range(5):
+                judged += guesser.wrong(verification, thief).outcome in guesses.FAILED
+        clock.shift(700)
+        mine = guesser.start(owner)
+        code = guesser.app.code() if channel == "totp" else last_code()
+        flow = challenges if channel == "totp" else verifications
+        assert flow.check(mine, code=code, client=owner, user=ann).approved
+        clock.shift(700)
+    # Five, and then one for each time that the owner was there, and one an hour.
+    assert judged <= 5 + 2 * 10
+
+
+def test_who_gets_in_has_all_tries_again(local: World, ann: Any, clock: Any) -> None:
+    guesser = Guesser(local, ann, "totp", "login")
+    owner = make_client("owner", ip="203.0.113.7")
+    for _ in range(5):
+        verification = guesser.start(owner)
+        for _ in range(3):
+            assert guesser.wrong(verification, owner).outcome == CheckOutcome.WRONG
+        assert challenges.check(verification, code=guesser.app.code(), client=owner, user=ann).approved
+        clock.shift(60)
 
 
 def test_the_wait_doubles_up_to_an_hour(local: World, ann: Any, clock: Any) -> None:

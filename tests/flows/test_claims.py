@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.backends.locmem import LocMemBackend
 from django_twilio_verify.choices import AttemptStatus, CheckOutcome, Precedence, VerificationStatus
-from django_twilio_verify.exceptions import BackendUnavailable, RateLimited
+from django_twilio_verify.exceptions import BackendUnavailable, RateLimited, VerificationNotFound
 from django_twilio_verify.flows import challenges, claims, recovery, verifications
 from django_twilio_verify.models import (
     Factor,
@@ -531,6 +531,54 @@ def test_wrong_codes_with_the_right_password_leave_the_owners_code_alone(flows, 
     # And they cannot join in while the owner's code is under way.
     assert refused_by(lambda: own(flows, ann, make_client("thief-2", ip="192.0.3.1"))) == "resend_too_early"
     assert flows.check(started.verification, code=last_code(), client=HOME).approved
+
+
+@pytest.mark.parametrize("first", ["owner", "thief"])
+def test_of_an_owner_and_a_thief_who_start_at_the_same_instant_the_owner_keeps_five(meeting, clock, ann, first):
+    """The provider makes one verification of the two. (An owner who was first refuses the thief's.)"""
+    thief, made = make_client("thief", ip="192.0.2.1"), {}
+
+    def owner() -> None:
+        made["owner"] = own(verifications, ann).verification
+
+    def rival() -> None:
+        if first == "owner":
+            assert refused_by(lambda: own(verifications, ann, thief)) == "resend_too_early"
+        else:
+            made["thief"] = own(verifications, ann, thief).verification
+
+    starts = [owner, rival] if first == "owner" else [rival, owner]
+    meeting.rival = starts[1]
+    starts[0]()
+    code = backends["default"].simulator.last_code(PHONE)
+    for _ in range(5 if "thief" in made else 0):
+        outcome = verifications.check(made["thief"], code=wrong_code(code), client=thief, user=ann).outcome
+        assert outcome == CheckOutcome.CLOSED
+    assert backends["default"].simulator._pending[PHONE].checks == 0
+    assert verifications.check(made["owner"], code=code, client=HOME).approved
+    assert Factor.objects.get().failures == 0
+
+
+def test_an_owner_and_a_thief_who_did_not_see_each_other_start(flows, clock, ann, monkeypatch):
+    thief = make_client("thief", ip="192.0.2.1")
+    monkeypatch.setattr(claims, "rivals", lambda *args: claims.Rivals())
+    started, begun = own(flows, ann).verification, own(flows, ann, thief).verification
+    for _ in range(5):
+        assert flows.check(begun, code=wrong_code(), client=thief).outcome == CheckOutcome.CLOSED
+    assert flows.check(started, code=last_code(), client=HOME).approved
+
+
+def test_an_owner_who_went_on_at_home_begins_anew_on_the_road(flows, clock, ann):
+    hotel = make_client("hotel", ip="192.0.2.1")
+    left = own(flows, ann, hotel).verification
+    assert flows.check(own(flows, ann).verification, code=last_code(), client=HOME).approved
+    clock.shift(timedelta(seconds=31))
+    with pytest.raises(VerificationNotFound) as caught:
+        verifications.resend(left, client=hotel, user=ann)
+    assert caught.value.code == "verification_closed"
+    sent, anew = len(outbox), own(flows, ann, hotel)
+    assert len(outbox) == sent + 1
+    assert flows.check(anew.verification, code=last_code(), client=hotel).approved
 
 
 def test_a_verified_session_keeps_its_reserve_wherever_it_is(flows, clock, ann):

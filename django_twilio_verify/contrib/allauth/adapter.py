@@ -8,9 +8,11 @@ Service, and is told when it was right.
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
@@ -27,15 +29,18 @@ from ... import exceptions
 from ...choices import Channel, ConsentMedium, Purpose, VerificationStatus
 from ...conf import settings
 from ...exceptions import BackendUnavailable, ConsentRequired, InvalidRecipient, TwilioVerifyError
-from ...flows import consent, disclosures, factors, phonebook, verifications
+from ...flows import claims, consent, disclosures, factors, phonebook, verifications
 from ...flows.consent import Act, NewConsent
 from ...recipients import Recipient
 from ...web import access
 from ...web.client import client_from
+from ...web.refusals import Refusal
 from ...web.session import is_signed_in, may_keep_forms
 from . import session
 from .forms import OwnCodeMixin
 from .freshness import require_fresh_proof
+
+logger = logging.getLogger("django_twilio_verify")
 
 _ASKS_FOR_A_NUMBER = (
     "account_signup",
@@ -87,8 +92,16 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         # SECURITY: by our own record: allauth's state of the session may name another number by now.
         if not _is_proved(request, user, recipient):
             raise PermissionDenied("The code was not sent to this number.")
+        opened = session.recall(request, "opens")
         session.forget(request)
         access.must_go_on(request)
+        if opened:
+            # SECURITY: promise 3. The number was a factor of the user when the code went there: the code opens the
+            # account while it still is, and never makes it one again. One conditional UPDATE.
+            is_stale = not is_signed_in(request, user) and not claims.is_owner(user, recipient)
+            if is_stale or not phonebook.used(user, recipient):
+                raise PermissionDenied("The number does not open the account any more.")
+            return
         if _is_owed(request, user) and not phonebook.has_proved(user, recipient):
             # SECURITY: on the way in there is a password, or a number that the person claims: neither adds a factor
             # beside those that there are, nor puts one in their place. It stays a claim.
@@ -174,15 +187,51 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         require_fresh_proof(request)
         try:
             self._send(request, user, Recipient.phone(phone), code)
-        except exceptions.RateLimited as error:
-            raise RateLimited from error
         except TwilioVerifyError as error:
-            raise ImmediateHttpResponse(_problem(request, error)) from error
+            if not _is_login_code(request, kwargs):
+                _tell(request, error)
+            self._tell_all_alike(request, phone, error)
+
+    def send_unknown_account_sms(self, phone: str, **kwargs: Any) -> None:
+        """Nothing is sent to a number without an account, and the visitor cannot tell."""
+        request = context.request
+        try:
+            self._pretend(request, phone)
+        except TwilioVerifyError as error:
+            _tell(request, error)
+
+    def send_account_already_exists_sms(self, phone: str) -> None:
+        """Nothing is sent to a number whose account somebody signs up for again, and the visitor cannot tell."""
+        self.send_unknown_account_sms(phone)
+
+    def _pretend(self, request: HttpRequest, phone: str) -> None:
+        # SECURITY: the same limits, the same call to the provider, and the same answers to a code.
+        pretended = verifications.pretend(
+            recipient=Recipient.phone(phone),
+            channel=self.phone_channel,
+            client=client_from(request),
+            resend=session.verification_of(request) is not None,
+        )
+        session.remember(request, verification=str(pretended.verification.pk), opens=False)
+
+    def _tell_all_alike(self, request: HttpRequest, phone: str, error: TwilioVerifyError) -> None:
+        """Have a visitor who asked for a login code answered as of a number without an account."""
+        if isinstance(error, (exceptions.RateLimited, BackendUnavailable)):
+            # These meet both alike. And allauth compares codes of ours: a new try at the same code wants a new send.
+            _tell(request, error)
+        logger.info("No login code was sent: error=%s", error.code)
+        if isinstance(error, ConsentRequired):  # raised before anything was counted
+            self.send_unknown_account_sms(phone)
 
     def _send(self, request: HttpRequest, user: Any, recipient: Recipient, code: str) -> None:
         client = client_from(request)
         act = Act(ConsentMedium.WEB, control="checkbox", default=False, final=True, button="Send code")
         digest = _agreed(request)
+        # SECURITY: read before the code leaves: whatever removes the number afterwards is seen when it comes back.
+        opens = phonebook.has_proved(user, recipient)
+        is_own = is_signed_in(request, user)
+        if opens and not is_own:
+            digest = ""  # SECURITY: a visitor agrees to nothing in the name of the account whose number was typed
         started = verifications.start(
             recipient=recipient,
             channel=self.phone_channel,
@@ -192,14 +241,30 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
             options={"custom_code": code} if code else None,
             resend=session.verification_of(request) is not None,
             new_consent=NewConsent(digest, act, purpose=Purpose.ENROL) if digest else None,
+            unproved=not is_own,
         )
-        session.remember(request, verification=str(started.verification.pk))
+        session.remember(request, verification=str(started.verification.pk), opens=opens)
 
     def _verify_makes_codes(self, request: HttpRequest) -> bool:
         if is_headless_request(request):
             return False
         named = (app_settings.FORMS.get(name) for name in ("verify_phone", "confirm_login_code"))
         return all(_is_ours(form) for form in named)
+
+
+def _is_login_code(request: HttpRequest, kwargs: Mapping[str, Any]) -> bool:
+    """Whether a visitor asked for a code to sign in by: allauth says of those alone whether they reauthenticate."""
+    return "reauthentication" in kwargs and not request.user.is_authenticated
+
+
+class _TooMany(RateLimited, ImmediateHttpResponse):
+    """For the views of allauth that answer to too many sends themselves, and for those that would fail over it."""
+
+
+def _tell(request: HttpRequest, error: TwilioVerifyError) -> NoReturn:
+    """Have allauth answer with ``error``."""
+    response = _problem(request, error)
+    raise (_TooMany if isinstance(error, exceptions.RateLimited) else ImmediateHttpResponse)(response) from error
 
 
 def refuse_readable(request: HttpRequest) -> None:
@@ -228,7 +293,7 @@ def _is_owed(request: HttpRequest, user: Any) -> bool:
     """Whether ``user`` has a factor and has not passed one in this session, in the last minutes."""
     # SECURITY: asked again where the code is found right: a session may have been left open since it was sent.
     access_of: Any = request.twilio_verify  # type: ignore[attr-defined]
-    passed = is_signed_in(request, user) and access_of.has_proved(max_age=settings.step_up_age)
+    passed = is_signed_in(request, user) and access_of.has_fresh_proof()
     return not passed and factors.has_factor(user)
 
 
@@ -260,12 +325,12 @@ def _parsed(phone: str) -> Recipient | None:
 
 def _problem(request: HttpRequest, error: TwilioVerifyError) -> HttpResponse:
     """Why nothing was sent: a page, or the errors of allauth's headless answers."""
-    status = 503 if isinstance(error, BackendUnavailable) else 403 if isinstance(error, ConsentRequired) else 400
+    refusal = Refusal.of(error, otherwise=403 if isinstance(error, ConsentRequired) else 400)
     if is_headless_request(request):
-        body = {"status": status, "errors": [{"code": error.code, "message": error.sentence}]}
-        return JsonResponse(body, status=status)
+        body = {"status": refusal.status, "errors": [{"code": error.code, "message": error.sentence}]}
+        return refusal.tell(JsonResponse(body, status=refusal.status))
     words = {"problem": error.sentence, "program": settings.program}
-    return render(request, "twilio_verify/allauth_problem.html", words, status=status)
+    return refusal.tell(render(request, "twilio_verify/allauth_problem.html", words, status=refusal.status))
 
 
 def disclosure(channel: Channel) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.http import HttpRequest
 
-from ...conf import settings
 from ...flows import factors
 from ...web import stepup
 from ...web.stepup import Proof
@@ -19,5 +18,5 @@ def require_fresh_proof(request: HttpRequest) -> None:
     """
     if not request.user.is_authenticated or not factors.has_factor(request.user):
         return
-    if (elsewhere := stepup.demand(request, Proof(settings.step_up_age))) is not None:
+    if (elsewhere := stepup.demand(request, Proof.of_change())) is not None:
         raise ImmediateHttpResponse(elsewhere)

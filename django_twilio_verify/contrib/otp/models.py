@@ -85,8 +85,10 @@ class VerifyDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, Device):  # u
         return self.factor.kind in (FactorKind.PHONE, FactorKind.EMAIL)
 
     def get_throttle_factor(self) -> float:
-        """``OTP_TWILIO_VERIFY_THROTTLE_FACTOR``, 1 by default; 0 for our own limits alone."""
-        return getattr(django_settings, "OTP_TWILIO_VERIFY_THROTTLE_FACTOR", 1)
+        """``OTP_TWILIO_VERIFY_THROTTLE_FACTOR``, 0 by default: our own limits count by network (``flows.guesses``)."""
+        # SECURITY: django-otp's wait is the device's, and doubles without an end: whoever knows the password would keep
+        # the owner out for days, with tokens that are not even judged.
+        return getattr(django_settings, "OTP_TWILIO_VERIFY_THROTTLE_FACTOR", 0)
 
     def get_cooldown_duration(self) -> float:
         """``OTP_TWILIO_VERIFY_COOLDOWN_DURATION``, by default the time before a first resend. It counts in all of a

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ...models.primary import PrimaryManager
+
 
 class ProvedToken(models.Model):
     """A token that a person got by two factors. ``digest``: SHA-256 of the token in hex; it is random and long, so no
@@ -22,7 +24,7 @@ class ProvedToken(models.Model):
     channel = models.CharField(_("proved by"), max_length=12)
     proved_at = models.DateTimeField(_("proved"))
 
-    objects: ClassVar[models.Manager[ProvedToken]] = models.Manager()
+    objects: ClassVar[models.Manager[ProvedToken]] = PrimaryManager()
 
     if TYPE_CHECKING:
         user_id: int
@@ -44,7 +46,7 @@ class SpentLogin(models.Model):
     digest = models.CharField(max_length=64, primary_key=True, editable=False)
     spent_at = models.DateTimeField(_("used"), db_index=True)
 
-    objects: ClassVar[models.Manager[SpentLogin]] = models.Manager()
+    objects: ClassVar[models.Manager[SpentLogin]] = PrimaryManager()
 
     class Meta:
         verbose_name = _("used login")

@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from ...choices import Channel, ConsentMedium, Purpose, VerificationStatus
 from ...clientinfo import ClientInfo
-from ...conf import fingerprints, settings
+from ...conf import fingerprints
 from ...exceptions import TwilioVerifyError, VerificationNotFound
 from ...flows import factors, verifications
 from ...flows.consent import Act, NewConsent
@@ -113,7 +113,7 @@ class Enrolment:
         access.must_be_own_session(self.request)
         # SECURITY: the wizard turns such people away from its first page, but not from a form that is posted at once;
         # and as on our own pages, a session that was left open adds nothing: the proof must be one of the last minutes.
-        proved = self.request.twilio_verify.has_proved(max_age=settings.step_up_age)  # type: ignore[attr-defined]
+        proved = self.request.twilio_verify.has_fresh_proof()  # type: ignore[attr-defined]
         if factors.has_factor(self.user) and not proved:
             raise PermissionDenied
 

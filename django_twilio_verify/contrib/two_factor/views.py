@@ -8,7 +8,6 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from two_factor.views import SetupView as StockSetupView
 
-from ...conf import settings
 from ...exceptions import TwilioVerifyError
 from ...flows import factors
 from ...web import stepup
@@ -25,7 +24,7 @@ class SetupView(StockSetupView):  # untyped
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         user = request.user
         asks = user.is_authenticated and factors.has_factor(user)
-        elsewhere = stepup.demand(request, Proof(settings.step_up_age)) if asks else None
+        elsewhere = stepup.demand(request, Proof.of_change()) if asks else None
         return elsewhere or super().dispatch(request, *args, **kwargs)
 
     def render_next_step(self, form: Any, **kwargs: Any) -> HttpResponse:

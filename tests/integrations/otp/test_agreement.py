@@ -123,7 +123,8 @@ def test_a_wrong_token_is_a_failed_login(client, ann, device):
     assert heard == [({"username": "ann"}, "/device-login/")]
 
 
-def test_the_form_says_why_a_code_was_refused(client, ann, device):
+def test_the_form_says_why_a_code_was_refused(settings, client, ann, device):
+    settings.OTP_TWILIO_VERIFY_THROTTLE_FACTOR = 1
     device_login(client, device, otp_challenge="1")
     assert "You have 4 tries left." in device_login(client, device, wrong_code()).content.decode()
     assert "temporarily disabled because of 1 failed attempt" in device_login(client, device, "1").content.decode()

@@ -31,10 +31,12 @@ class Sent:
         return wrong_code()
 
 
+@override_settings(OTP_TWILIO_VERIFY_THROTTLE_FACTOR=1)
 class ThrottlingTests(Sent, test_utils.ThrottlingTestMixin, test_utils.TestCase):
     pass
 
 
+@override_settings(OTP_TWILIO_VERIFY_THROTTLE_FACTOR=1)
 class ThrottlingOfNumbersTests(Sent, test_utils.ThrottlingTestMixin, test_utils.TestCase):
     def invalid_token(self) -> int:
         return -1  # what a form for numbers may give
