@@ -235,11 +235,16 @@ async def aremove(
 def removed(
     factor: Factor, user: AbstractBaseUser, client: ClientInfo | None, *, replaced_by: Factor | None = None
 ) -> None:
-    """What follows from the removal of ``factor``, after its transaction: no more consent, and the site is told."""
-    if factor.recipient_value:
-        _withdraw(factor, user, client, "Replace" if replaced_by else "Remove")
+    """What follows from the removal of ``factor``, after its transaction: no more consent, and the site is told.
+
+    The site is told also where consent cannot be withdrawn, because the fingerprint keys do not fit: nothing is sent
+    there either, and the factor is gone all the same. Raises ``KeysDoNotFit`` then.
+    """
     told = {"factor": factor, "user": user, "client": client, "replaced_by": replaced_by, "reset": None}
-    announcing.send(factor_removed, sender=Factor, **told)
+    acts: list[Callable[[], object]] = [partial(announcing.send, factor_removed, sender=Factor, **told)]
+    if factor.recipient_value:
+        acts.insert(0, partial(_withdraw, factor, user, client, "Replace" if replaced_by else "Remove"))
+    announcing.each(*acts)
 
 
 def _withdraw(factor: Factor, user: AbstractBaseUser, client: ClientInfo | None, button: str) -> None:

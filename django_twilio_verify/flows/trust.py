@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -139,11 +140,20 @@ def revoke_all(user: AbstractBaseUser) -> int:
 
 
 def revoke_each(ids: Collection[int]) -> int:
-    """Trust these browsers no more, whosoever they are, as staff asks; how many were trusted until now."""
+    """Trust these browsers no more, whosoever they are, as staff asks; how many were trusted until now.
+
+    A receiver that fails over one user keeps no other user's browsers trusted.
+    """
     rows = TrustedBrowser.objects.filter(pk__in=ids)
     standing = rows.filter(revoked_at=None).select_related("user").order_by("user")
     people = {row.user_id: row.user for row in standing}
-    return sum(_revoke(person, rows.filter(user_id=person.pk)) for person in people.values())
+    counts: list[int] = []
+
+    def revoke(person: AbstractBaseUser) -> None:
+        counts.append(_revoke(person, rows.filter(user_id=person.pk)))
+
+    announcing.each(*(partial(revoke, person) for person in people.values()))
+    return sum(counts)
 
 
 @sensitive_variables("tokens")

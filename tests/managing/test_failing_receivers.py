@@ -11,16 +11,18 @@ from django.core import mail
 from django.dispatch import Signal
 from django.test import Client
 
-from django_twilio_verify.flows import guesses, recovery, resets
-from django_twilio_verify.models import Factor
+from django_twilio_verify.exceptions import KeysDoNotFit
+from django_twilio_verify.flows import devicefactors, guesses, recovery, resets, trust
+from django_twilio_verify.models import Factor, TrustedBrowser
 from django_twilio_verify.signals import (
+    browsers_revoked,
     factor_confirmed,
     factor_held,
     factor_removed,
     factors_reset,
     recovery_code_used,
 )
-from tests.support import OTHER_PHONE, PASSWORD, last_code, make_client, wrong_code
+from tests.support import OTHER_PHONE, PASSWORD, last_code, make_client, make_secret, make_user, wrong_code
 
 from .conftest import path, proved, replace, signed_in
 
@@ -108,3 +110,25 @@ def test_a_factor_that_is_held_is_told_of(phone: Factor) -> None:
         assert thief.post(page, {"code": wrong_code(last_code())}).status_code == 500
     phone.refresh_from_db()
     assert phone.held_at is not None and len(mail.outbox) == 1
+
+
+def test_browsers_of_every_user_are_revoked() -> None:
+    people = [make_user(name) for name in ("cat", "dan", "eli")]
+    browsers = [trust.trust(person, make_client(person.username), days=30).browser for person in people]
+    with broken(browsers_revoked), pytest.raises(ExceptionGroup) as error:
+        trust.revoke_each([browser.pk for browser in browsers])
+    assert fails(error.value) and len(error.value.exceptions) == len(people)
+    assert not TrustedBrowser.objects.filter(revoked_at=None).exists()
+
+
+def test_a_removal_is_told_where_the_keys_do_not_fit(phone: Factor, settings: Any) -> None:
+    settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k2", make_secret("2"))]
+    told: list[Any] = []
+    hear = lambda **values: told.append(values["factor"].pk)  # noqa: E731
+    factor_removed.connect(hear)
+    try:
+        with pytest.raises(KeysDoNotFit):
+            devicefactors.remove(phone.user, phone.pk, client=make_client())
+    finally:
+        factor_removed.disconnect(hear)
+    assert told == [phone.pk] and not Factor.objects.exists()
