@@ -36,7 +36,7 @@ DRIVERS = {
     ),
     "mariadb": (
         ("mariadb", "redis"),
-        {"TEST_CACHE": "redis", "REDIS_URL": "redis://127.0.0.1:6379/2"},
+        {"TEST_CACHE": "redis", "REDIS_URL": "redis://127.0.0.1:6379/8"},
     ),
 }
 

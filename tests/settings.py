@@ -62,12 +62,19 @@ def _databases() -> dict[str, Any]:
     raise ValueError(f"TEST_DATABASE={kind!r}: use sqlite, postgres or mariadb")
 
 
+def _redis() -> str:
+    """Each process of a run has a database of its own, from that of ``REDIS_URL`` on: clearing a cache empties all."""
+    url, _, first = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0").rpartition("/")
+    process = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    return f"{url}/{int(first) + int(process)}"
+
+
 DATABASES = {"default": _databases()}
 CACHES: dict[str, Any] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 if os.environ.get("TEST_CACHE") == "redis":
     CACHES["default"] = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"),
+        "LOCATION": _redis(),
         "KEY_PREFIX": _NAME,
     }
     SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"

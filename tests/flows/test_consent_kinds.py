@@ -529,6 +529,7 @@ def test_no_message_goes_out_by_recording_any_of_it():
     assert outbox == []
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_row_cannot_be_replaced_through_its_place():
     """SQLite's INSERT OR REPLACE would take the row away without firing its DELETE trigger."""
     verb = "INSERT OR REPLACE" if connection.vendor == "sqlite" else "INSERT"

@@ -30,6 +30,13 @@ def cost(work) -> tuple[int, int]:
     return len(statements) - len(control), sum(sql.startswith("BEGIN") for sql in control)
 
 
+def costs(work, statements: int, transactions: int) -> None:
+    """Asserts what ``work`` costs. Of transactions, SQLite needs the most: each of its writes is in one."""
+    found = cost(work)
+    assert found[0] == statements and found[1] <= transactions, found
+    assert connection.vendor != "sqlite" or found[1] == transactions, found
+
+
 def warm() -> None:
     """The address and the disclosure are known, as they are for all but the first person."""
     client = make_client("warm-up")
@@ -48,14 +55,13 @@ def test_a_send_and_a_check_by_function():
     # and one what else is under way to it. Three are for the lock, consent read behind it, and the claim of the send.
     # One looks for a counter without room before any is made: what is refused leaves none behind.
     assert first[0] == 15
-    reused = cost(lambda: verifications.start(**values))
-    assert reused == (3, 0)
+    costs(lambda: verifications.start(**values), 3, 0)
     verification = verifications.start(**values).verification
     # A claimant's, until the number is confirmed: whether an owner's code is under way, and the counters of claimants'
     # answers, which the first one makes after a look whether one is full. The right one also notes the network, which
     # is new.
-    assert cost(lambda: verifications.check(verification, code="000000", client=make_client())) == (9, 4)
-    assert cost(lambda: verifications.check(verification, code=last_code(), client=make_client())) == (8, 3)
+    costs(lambda: verifications.check(verification, code="000000", client=make_client()), 9, 4)
+    costs(lambda: verifications.check(verification, code=last_code(), client=make_client()), 8, 3)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -65,7 +71,7 @@ def test_a_send_to_somebody_who_has_been_sent_to_in_this_hour():
     values = {"recipient": PHONE, "channel": "sms", "client": make_client(), "user": ann}
     started = verifications.start(**values)
     verifications.check(started.verification, code=last_code(), client=make_client())
-    assert cost(lambda: verifications.start(**values)) == (15, 4)  # three make sure of rows, for a claimant
+    costs(lambda: verifications.start(**values), 15, 4)  # three make sure of rows, for a claimant
 
 
 @pytest.mark.django_db(transaction=True)
@@ -76,17 +82,17 @@ def test_a_link_and_the_use_of_its_proof():
     assert cost(lambda: verifications.start(**values))[0] == 14  # as a code, and no account whose number it could be
     verification = verifications.start(**values).verification
     asked = {"client": make_client()}
-    assert cost(lambda: verifications.check_link(verification, **asked)) == (8, 4)  # the counters are made
-    assert cost(lambda: verifications.status(verification, **asked)) == (1, 0)
+    costs(lambda: verifications.check_link(verification, **asked), 8, 4)  # the counters are made
+    costs(lambda: verifications.status(verification, **asked), 1, 0)
     backends["default"].simulator.open_link(verification.link)
-    assert cost(lambda: verifications.check_link(verification, **asked)) == (5, 2)
-    assert cost(lambda: verifications.redeem(verification, purpose="verify", **asked)) == (2, 0)
+    costs(lambda: verifications.check_link(verification, **asked), 5, 2)
+    costs(lambda: verifications.redeem(verification, purpose="verify", **asked), 2, 0)
 
 
 def test_the_ways_are_one_statement():
     factor = make_factor(make_user())
-    assert cost(lambda: factors.ways([factor, factor])) == (1, 0)
-    assert cost(lambda: plan.ways(recipient=factor.recipient)) == (1, 0)
+    costs(lambda: factors.ways([factor, factor]), 1, 0)
+    costs(lambda: plan.ways(recipient=factor.recipient), 1, 0)
 
 
 def test_enrolling_through_the_pages(client):

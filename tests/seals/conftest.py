@@ -27,8 +27,12 @@ def write(count: int, start: int = 0) -> list[int]:
 
     Deleted rows linger in InnoDB's unique indexes until it purges them: who writes the same again takes gap locks
     there, and writers who have nothing to do with each other would wait. A ledger outside of tests deletes nothing.
+    Each is in a network of their own: who counts for one waits for whoever else does, until that one has committed.
     """
-    people = [make_client(session=f"s{number} {uuid.uuid4()}") for number in range(start, start + count)]
+    people = [
+        make_client(session=f"s{number} {uuid.uuid4()}", ip=f"10.{number // 250}.{number % 250}.1")
+        for number in range(start, start + count)
+    ]
     return [agree(f"+1501712{2000 + number}", client=client).pk for number, client in enumerate(people, start)]
 
 

@@ -240,7 +240,7 @@ def test_deciding_anew_costs_a_statement_every_few_minutes_and_writes_nothing(bo
     with later(310):
         first, second = statements(), statements()
     assert (len(first), len(second)) == (3, 2)
-    assert all(sql.startswith("SELECT") for sql in first)
+    assert all(sql.lstrip("(").startswith("SELECT") for sql in first)
     with later(620):
         assert len(statements()) == 3
 
