@@ -40,6 +40,7 @@ def test_strangers_leave_the_owner_the_sends_and_the_answers():
     assert owner.get("/whoami/", headers={"Accept": "application/json"}).json() == {"user": "ann"}
 
 
+@pytest.mark.django_db(transaction=True)  # it empties the tables itself
 def test_strangers_are_answered_the_same_with_and_without_an_owner():
     without = posts(5)
     call_command("flush", interactive=False, verbosity=0)
