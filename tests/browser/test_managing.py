@@ -329,3 +329,28 @@ def test_a_reset_that_is_done(visitor: Visitor, manage: Manage) -> None:
     visitor.open(cancel_path(letters, visitor.shop))
     heading(visitor, "Already removed")
     visitor.look("reset_cancel-done")
+
+
+def test_a_reset_leads_back_by_the_mailed_link(visitor: Visitor, manage: Manage) -> None:
+    visitor.sign_in("ann")
+    visitor.add_phone()
+    kept(visitor)
+    visitor.sign_out()
+    letters = manage(
+        "reset_factors", "ann", "--reason", "Came by", "--by", "Cleo", "--site", visitor.shop, "--now", "--yes"
+    )
+    found = re.search(re.escape(visitor.shop) + r"(/verify/reset/\S+/enrol/)", letters)
+    assert found, letters
+    visitor.sign_in("ann")
+    heading(visitor, "Check your email")  # the old password alone sets up nothing
+    visitor.look("reset_held")
+    visitor.open("/verify/enrol/")
+    heading(visitor, "Check your email")
+    visitor.open(found[1])
+    heading(visitor, "Set up two-step verification")
+    visitor.look("reset_enrol")
+    visitor.press("Set up a sign-in method")
+    heading(visitor, "Add a way to confirm that it is you")
+    visitor.open(found[1])
+    heading(visitor, "This link has expired")
+    visitor.look("reset_enrol-over")

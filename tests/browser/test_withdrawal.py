@@ -30,6 +30,30 @@ def test_ann_stops_her_text_messages_and_agrees_again(visitor: Visitor) -> None:
     assert len(visitor.messages()) == 1
 
 
+def test_a_number_that_opted_out_is_verified_again_by_its_owner(visitor: Visitor) -> None:
+    visitor.sign_in("ann")
+    visitor.add_phone()
+    visitor.open("/verify/stop/")
+    visitor.fill_number()
+    visitor.agree()
+    visitor.press("Send code")
+    visitor.enter(visitor.newest_code())
+    visitor.press("Stop")
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Stopped")
+    visitor.open("/verify/consents/")
+    visitor.look("consents-opted-out")
+    visitor.follow("Allow messages again")
+    visitor.look("reopen")
+    visitor.agree()
+    visitor.press("Send code")
+    visitor.enter(visitor.newest_code())
+    expect(visitor.page.locator("main")).to_contain_text("We ask for your agreement before we send anything.")
+    visitor.look("reopen_proved")
+    visitor.press("Allow messages again")
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("What you agreed to")
+    visitor.look("consents-reopened")
+
+
 def test_whoever_holds_a_number_stops_it_without_an_account(visitor: Visitor) -> None:
     visitor.open("/verify/stop/")
     visitor.look("withdraw")

@@ -93,7 +93,7 @@ class Visitor:
 
     def _heard(self, message: ConsoleMessage) -> None:
         # A page with such a status is no mistake of the page's; nor that the admin's pages name no icon.
-        expected = re.search(r"status of (404|409|429|503)", message.text) or message.location["url"].endswith(
+        expected = re.search(r"status of (404|409|410|429|503)", message.text) or message.location["url"].endswith(
             "/favicon.ico"
         )
         if message.type == "error" and not expected:
