@@ -64,7 +64,10 @@ def _databases() -> dict[str, Any]:
 
 def _redis() -> str:
     """Each process of a run has a database of its own, from that of ``REDIS_URL`` on: clearing a cache empties all."""
-    url, _, first = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0").rpartition("/")
+    given = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
+    url, _, first = given.rpartition("/")
+    if not first.isdigit():  # the URL names no database
+        url, first = given.rstrip("/"), "0"
     process = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
     return f"{url}/{int(first) + int(process)}"
 
