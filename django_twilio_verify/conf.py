@@ -71,7 +71,7 @@ LIMIT_RULES: Mapping[str, LimitRule] = {
     "consent_person_day": LimitRule(30, _DAY),
     "consent_ip_day": LimitRule(300, _DAY),
     "consent_recipient_day": LimitRule(30, _DAY),
-    # Codes to a number that has opted out, for all who have confirmed it: it may be somebody else's by now.
+    # Codes to a number that opted out, counted for all its users together: it may have a new holder.
     "reopen_day": LimitRule(2, _DAY, exact=True),
 }
 DEFAULT_LIMITS: Mapping[str, int] = {name: rule.default for name, rule in LIMIT_RULES.items()}

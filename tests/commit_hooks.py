@@ -42,7 +42,7 @@ def _run(connection: Any) -> None:
         _, callback, is_robust = connection.run_on_commit.pop(0)
         try:
             callback()
-        except Exception:
+        except Exception:  # as Django itself: logged of robust callbacks, raised of all others
             if not is_robust:
                 raise
             logger.exception("A callback that waited for the commit failed.")

@@ -130,7 +130,7 @@ def load(verification_id: uuid.UUID, client: ClientInfo, user: AbstractBaseUser 
     # SECURITY: a session may change hands (another sign-in) and keep its secret; the person must be the same too.
     if user is not None and verification.user_id is not None and verification.user_id != user.pk:
         raise VerificationNotFound
-    # SECURITY: its address was erased. What it proved is not known any more: it enrolls, stops and opens nothing.
+    # SECURITY: without its address, nobody knows what it proved. It must not enroll, stop or open anything.
     if verification.recipient_kind and not verification.recipient_value:
         raise VerificationNotFound
     return verification
@@ -154,7 +154,7 @@ def claim(answer: Answer, now: datetime) -> Checked | Claimed | None:
         return checked(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
     withheld = claims.is_outranked(verification, now)
     if withheld and not verification.is_claim:
-        # SECURITY: of the answers that the provider takes to the owner's code, none is for whoever has the password.
+        # SECURITY: a password alone must not use up the answers that the provider takes to the owner's code.
         return settle_as(verification, CheckOutcome.CLOSED, now)
     taken = take(verification, answer.client, now)
     return Claimed(verification, typed, withheld) if taken is True else taken

@@ -71,7 +71,7 @@ def precedence(user: AbstractBaseUser | None, purpose: str, client: ClientInfo, 
 
 
 def is_proved(user: AbstractBaseUser | None, client: ClientInfo, *, unproved: bool) -> bool:
-    """Return whether ``user`` may be taken for whoever asks, where the caller has not looked (``unproved``).
+    """Return whether the send counts as asked for by ``user``; always, unless the caller says ``unproved``.
 
     SECURITY: an app that signs in by a code alone names the account that a visitor has typed the number of. Only the
     network tells the owner then from a stranger. One SELECT where ``unproved``.

@@ -92,7 +92,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class KnownPerson:
-    """A person of whom only the fingerprints on record are known, the one to write with first."""
+    """A person known only by fingerprints on record. New records use the first of ``prints``."""
 
     kind: PersonKind
     ref: str

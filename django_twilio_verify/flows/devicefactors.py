@@ -235,10 +235,9 @@ async def aremove(
 def removed(
     factor: Factor, user: AbstractBaseUser, client: ClientInfo | None, *, replaced_by: Factor | None = None
 ) -> None:
-    """What follows from the removal of ``factor``, after its transaction: no more consent, and the site is told.
+    """Withdraw the consent for a removed ``factor`` and tell the site, after the removal was committed.
 
-    The site is told also where consent cannot be withdrawn, because the fingerprint keys do not fit: nothing is sent
-    there either, and the factor is gone all the same. Raises ``KeysDoNotFit`` then.
+    Raises ``KeysDoNotFit`` if consent cannot be withdrawn; the site is told first. Nothing is sent under such keys.
     """
     told = {"factor": factor, "user": user, "client": client, "replaced_by": replaced_by, "reset": None}
     acts: list[Callable[[], object]] = [partial(announcing.send, factor_removed, sender=Factor, **told)]

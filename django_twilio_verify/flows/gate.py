@@ -90,7 +90,7 @@ class Gate:
             "consent_ip_day": self.client.network,
             # SECURITY: strangers who tick the box for a number use up nothing of the account that has confirmed it.
             "consent_recipient_day": f"{person}|{recipient}" if self._is_holder() else recipient,
-            # SECURITY: each such code reaches somebody who has said that none shall come.
+            # SECURITY: each such code goes to somebody who asked for no more messages.
             "reopen_day": recipient if self.new is not None and self.new.reopens else "",
         }
 

@@ -139,7 +139,8 @@ def _sweep(rotated: Rotated, batch: int, progress: Callable[[Rotated], object]) 
 def _close(rotated: Rotated, given_up: tuple[str, ...]) -> bool:
     """Let no process write any more with the keys that may be retired. Returns whether one could until now."""
     may_go = [left.key_id for left in rotated.leftovers if _may_go(left, rotated) or left.key_id in given_up]
-    return any([keyregister.record_closed(key_id) for key_id in may_go])  # noqa: C419  a list: each one is closed
+    closed = [key_id for key_id in may_go if keyregister.record_closed(key_id)]
+    return bool(closed)
 
 
 def _record_freed(rotated: Rotated, given_up: tuple[str, ...]) -> None:

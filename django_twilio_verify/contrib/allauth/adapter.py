@@ -201,7 +201,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
             _tell(request, error)
 
     def send_account_already_exists_sms(self, phone: str) -> None:
-        """Nothing is sent to a number whose account somebody signs up for again, and the visitor cannot tell."""
+        """Send nothing when somebody signs up with the number of an existing account. The visitor cannot tell."""
         self.send_unknown_account_sms(phone)
 
     def _pretend(self, request: HttpRequest, phone: str) -> None:

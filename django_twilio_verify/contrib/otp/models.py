@@ -86,8 +86,8 @@ class VerifyDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, Device):  # u
 
     def get_throttle_factor(self) -> float:
         """``OTP_TWILIO_VERIFY_THROTTLE_FACTOR``, 0 by default: our own limits count by network (``flows.guesses``)."""
-        # SECURITY: django-otp's wait is the device's, and doubles without an end: whoever knows the password would keep
-        # the owner out for days, with tokens that are not even judged.
+        # SECURITY: django-otp counts by device and doubles the wait each time. Somebody who knows the password could
+        # keep the owner out for days, even with malformed tokens.
         return getattr(django_settings, "OTP_TWILIO_VERIFY_THROTTLE_FACTOR", 0)
 
     def get_cooldown_duration(self) -> float:
