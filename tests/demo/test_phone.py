@@ -55,7 +55,8 @@ def start(user: Any) -> Any:
 
 def register(run: Any, user: Any) -> None:
     begun = begin(user)
-    said = run("register", "--token", begun.access_token, "--identity", begun.identity)
+    # In one argument: a token may begin with a hyphen.
+    said = run("register", f"--token={begun.access_token}", "--identity", begun.identity)
     assert "Registered as YF" in said
     assert devicefactors.confirm(begun.verification, client=make_client(), user=user).factor is not None
 
