@@ -18,7 +18,7 @@ VENV      := .venv/bin
 help: ## say what there is
 	@echo "make demo   an example shop on SQLite, with no account: prints its logins and its address (PORT=, HOST=, ARGS=)"
 	@echo "make test   the test suite on SQLite, with the coverage gate (ARGS= for pytest turns the gate off; WORKERS=2)"
-	@echo "make lint   style, types and the floors"
+	@echo "make lint   style, types and the layers"
 	@echo "make clean  remove what these commands made"
 	@echo "PYTHON=python3.13 chooses an interpreter."
 

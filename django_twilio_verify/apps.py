@@ -19,12 +19,13 @@ class TwilioVerifyConfig(AppConfig):
         """Listen for sign-ins, whichever door they come by, and register the system checks."""
         # Here and not above: Django imports this file before models may be imported.
         from . import checks  # noqa: PLC0415
-        from .flows import notices, removals, trust  # noqa: PLC0415
-        from .web import doors  # noqa: PLC0415
-        from .web.access import on_login  # noqa: PLC0415
-        from .web.login_signal import LoginSignal  # noqa: PLC0415
-        from .web.othersessions import end_after_reset  # noqa: PLC0415
-        from .web.resets import on_passed  # noqa: PLC0415
+        from .factors import notices  # noqa: PLC0415
+        from .login import trusted_browsers  # noqa: PLC0415
+        from .login.enforcement import on_login  # noqa: PLC0415
+        from .login.login_signal import LoginSignal  # noqa: PLC0415
+        from .login.reset_notice import on_passed  # noqa: PLC0415
+        from .login.sign_out_everywhere import end_after_reset  # noqa: PLC0415
+        from .provider import removals  # noqa: PLC0415
 
         user_logged_in.connect(on_login, dispatch_uid="twilio_verify.on_login")
         second_factor_passed.connect(on_passed, dispatch_uid="twilio_verify.reset_under_way")
@@ -32,6 +33,5 @@ class TwilioVerifyConfig(AppConfig):
         LoginSignal.take_over(user_logged_in)
         removals.connect()
         notices.connect()
-        trust.connect()
+        trusted_browsers.connect()
         checks.register_all()
-        doors.register_all()

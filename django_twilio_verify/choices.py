@@ -5,88 +5,47 @@ Every value is stored in the database or sent to a site's code, so a value never
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .channels import (
+    CODE_CHANNELS,
+    CONSENT_CHANNELS,
+    FACTOR_CHANNELS,
+    FALLBACKS,
+    LINK_CHANNELS,
+    VERIFICATION_CHANNELS,
+    Channel,
+    RecipientKind,
+)
 
-class RecipientKind(models.TextChoices):
-    """What sort of address a message goes to."""
-
-    PHONE = "phone", _("phone number")
-    EMAIL = "email", _("email address")
-
-
-class Channel(models.TextChoices):
-    """The ways in which a proof can be carried.
-
-    The first six are values of Verify's ``Channel`` parameter. ``totp``, ``push``, ``silent`` and
-    ``passkey`` are its factor types; ``recovery`` is a code of ours that nobody carries.
-    """
-
-    SMS = "sms", _("text message")
-    CALL = "call", _("phone call")
-    WHATSAPP = "whatsapp", _("WhatsApp message")
-    EMAIL = "email", _("email")
-    SNA = "sna", _("silent network authentication")
-    AUTO = "auto", _("automatic")
-    TOTP = "totp", _("authenticator app")
-    PUSH = "push", _("push approval")
-    SILENT = "silent", _("silent device approval")
-    PASSKEY = "passkey", _("passkey")
-    RECOVERY = "recovery", _("recovery code")
-
-    @classmethod
-    def parse(cls, value: str) -> Channel:
-        """The channel that ``value`` names.
-
-        Takes a value of this list in any case, or ``voice`` (Verify documents only ``call``) or ``rcs``
-        (Twilio upgrades ``sms`` to RCS by itself; RCS cannot be asked for).
-        Raises ``ValueError`` for anything else.
-        """
-        lowered = str(value).strip().lower()
-        return cls(_SPELLINGS.get(lowered, lowered))
-
-    @property
-    def consent_channel(self) -> Channel:
-        """The channel whose consent lets this one go out: ``auto`` may end in a text message, so that one's."""
-        return Channel.SMS if self is Channel.AUTO else self
-
-    @property
-    def recipient_kind(self) -> RecipientKind | None:
-        """The kind of address the channel carries to, ``None`` where it carries to a device or nothing."""
-        if self is Channel.EMAIL:
-            return RecipientKind.EMAIL
-        return RecipientKind.PHONE if self in _BY_PHONE else None
-
-
-_SPELLINGS = {"voice": "call", "rcs": "sms"}
-_BY_PHONE = frozenset({Channel.SMS, Channel.CALL, Channel.WHATSAPP, Channel.SNA, Channel.AUTO})
-
-CODE_CHANNELS = (Channel.SMS, Channel.CALL, Channel.WHATSAPP, Channel.EMAIL)
-"""The channels by which a person gets a code to type."""
-
-CONSENT_CHANNELS = (*CODE_CHANNELS, Channel.SNA)
-"""The channels that people agree to, each by itself (``Channel.consent_channel``)."""
-
-VERIFICATION_CHANNELS = (*CODE_CHANNELS, Channel.SNA, Channel.AUTO)
-"""The channels of Verify's Verifications resource. ``sna`` brings a link to open instead of a code, ``auto`` a link or
-a text message.
-"""
-
-FALLBACKS: Mapping[Channel, tuple[Channel, ...]] = {
-    Channel.WHATSAPP: (Channel.SMS,),
-    Channel.AUTO: (Channel.SNA, Channel.SMS),
-}
-"""The channels that the provider may use instead, of its own accord. A channel that is not here has none.
-
-Verify's default (docs/verify/fallback-scenarios): a WhatsApp message that cannot be delivered becomes a text message
-wherever the Service has SMS enabled. No request parameter switches that off.
-"""
-
-FACTOR_CHANNELS = (Channel.TOTP, Channel.PUSH, Channel.SILENT, Channel.PASSKEY)
-"""The channels that ask a factor which the provider keeps. Nothing is sent to an address, so they need no consent."""
+__all__ = [
+    "AGREED",
+    "CODE_CHANNELS",
+    "CONSENT_CHANNELS",
+    "DEVICE_KINDS",
+    "FACTOR_CHANNELS",
+    "FALLBACKS",
+    "FOR_EVERYBODY",
+    "LINK_CHANNELS",
+    "LIVE_CONSENT",
+    "VERIFICATION_CHANNELS",
+    "Actor",
+    "AttemptStatus",
+    "AuditKind",
+    "Channel",
+    "CheckOutcome",
+    "ConsentEventType",
+    "ConsentMedium",
+    "FactorKind",
+    "Feature",
+    "KeyRecord",
+    "PersonKind",
+    "Precedence",
+    "Purpose",
+    "RecipientKind",
+    "VerificationStatus",
+]
 
 
 class Feature(models.TextChoices):
@@ -114,7 +73,7 @@ class Feature(models.TextChoices):
 class Purpose(models.TextChoices):
     """Why a proof is asked for."""
 
-    ENROL = "enrol", _("enrol a factor")
+    ENROLL = "enroll", _("enroll a factor")
     LOGIN = "login", _("sign in")
     STEP_UP = "step_up", _("confirm it is you")
     VERIFY = "verify", _("prove an address without an account")
@@ -262,8 +221,8 @@ class AuditKind(models.TextChoices):
     RESET_ASKED = "reset_asked", _("reset of factors requested")
     RESET_HALTED = "reset_halted", _("reset of factors canceled")
     RESET_DONE = "reset_done", _("factors reset")
-    RESET_LINK = "reset_link", _("enrolment link sent again")
-    RESET_OPENED = "reset_opened", _("enrolment link opened")
+    RESET_LINK = "reset_link", _("enrollment link sent again")
+    RESET_OPENED = "reset_opened", _("enrollment link opened")
     ACTED_AS = "acted_as", _("acted as another user")
     ACTING_OVER = "acting_over", _("stopped acting as another user")
 

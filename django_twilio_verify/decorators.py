@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
 
-from .web.access import EXEMPT_ATTRIBUTE
-from .web.stepup import Proof, ademand, demand
+from .login.redirects import EXEMPT_ATTRIBUTE
+from .login.step_up import Proof, ademand, demand
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -296,11 +296,11 @@ class BackendUnavailable(BackendError):
 class BackendRejected(BackendError):
     """The provider said no, and nothing was sent. ``code`` is one of the keys of ``sentences``.
 
-    ``try_another_way`` and ``retry`` follow from ``code`` unless given. ``other_ways``: the channels that lead there
-    instead, named in the sentence, where a flow knows them.
+    ``try_another_way`` and ``retry`` follow from ``code`` unless given. ``other_channels``: the channels that lead
+    there instead, named in the sentence, where a flow knows them.
     """
 
-    other_ways: tuple[Channel, ...] = ()
+    other_channels: tuple[Channel, ...] = ()
 
     default_code = "cannot_send"
     sentences: ClassVar[Mapping[str, Sentence]] = {
@@ -334,9 +334,9 @@ class BackendRejected(BackendError):
 
     @property
     def sentence(self) -> str:
-        if not self.other_ways:
+        if not self.other_channels:
             return super().sentence
-        ways = ", ".join(str(channel.label) for channel in self.other_ways)
+        ways = ", ".join(str(channel.label) for channel in self.other_channels)
         return str(_("%(sentence)s Possible now: %(ways)s.") % {"sentence": super().sentence, "ways": ways})
 
 
@@ -361,14 +361,14 @@ class KeysDoNotFit(ImproperlyConfigured):
         ),
         "retired_early": (
             "Key {key!r} is retired, but its rotation was never completed. List it with its secret and run "
-            "rotate_verify_keys; if the secret is lost, run rotate_verify_keys --lost {key}."
+            "rotate_fingerprint_keys; if the secret is lost, run rotate_fingerprint_keys --lost {key}."
         ),
         "rotated_away": (
             "Key {key!r} comes first, but its records were rotated to a newer key. Put the newer key in front of it."
         ),
         "unmatched": (
             "The evidence still holds this address under a fingerprint that no listed key or alias leads to. Run "
-            "verify_consents, list every key with the secret it had, and run rotate_verify_keys."
+            "check_ledger, list every key with the secret it had, and run rotate_fingerprint_keys."
         ),
     }
 

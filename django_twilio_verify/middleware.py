@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
-from .web import access, foreign, othersessions, session, trust
-from .web.access import Access
+from .login import enforcement, foreign_logins, redirects, session, sign_out_everywhere, trust_cookie
+from .login.access import Access
 
 HINT = "twilio_verify_pending"
 """Name of a cookie that says "this session may be waiting, or there is something to tell", so that public pages need
@@ -29,10 +29,10 @@ logger = logging.getLogger("django_twilio_verify")
 class TwoFactorMiddleware:
     """Stands after ``AuthenticationMiddleware``, and after any other middleware that sets ``request.user``.
 
-    The wall is that sessions which owe a factor hold no user (``web.session``); this class adds three things. Sessions
-    that were signed in without ``user_logged_in``, before this app was installed, or under another policy are decided
-    when ``request.user`` is first read, and those that were ended elsewhere are found out then. People who wait are led
-    to the challenge. ``request.twilio_verify`` says where the sign-in stands. A request that reads neither user nor
+    Sessions that owe a factor hold no user (``login.session``); this class adds three things. Sessions that were signed
+    in without ``user_logged_in``, before this app was installed, or under another policy are decided when
+    ``request.user`` is first read, and those that were ended elsewhere are found out then. People who wait are led to
+    the challenge. ``request.twilio_verify`` says where the sign-in stands. A request that reads neither user nor
     session costs no query and gets the response it would have got without us.
     """
 
@@ -42,7 +42,7 @@ class TwoFactorMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
-        foreign.connect()
+        foreign_logins.connect()
         if self.is_async:
             markcoroutinefunction(self)
 
@@ -87,22 +87,22 @@ def _user(request: HttpRequest, user: Any) -> Any:
     """``user``, unless the session it comes from turns out to owe a factor, never decided or no longer so, or to have
     been ended elsewhere.
     """
-    is_through = not user.is_authenticated or (session.has_passed(request) and othersessions.is_listed(request))
+    is_through = not user.is_authenticated or (session.has_passed(request) and sign_out_everywhere.is_listed(request))
     # What Django's lazy object stands for, now that it is known: a proxy of a proxy would slow down every attribute.
     known = user._wrapped if type(user) is SimpleLazyObject else user
-    if is_through or not session.is_signed_in(request, known) or access.holds(request, known):
+    if is_through or not session.is_signed_in(request, known) or enforcement.holds(request, known):
         return known  # the second: by a token, a certificate …, not by a session
     request.user = known  # a policy of the site's may ask for it, as at the sign-in
     # SECURITY: deny by default: undecided means decide now, before anybody sees the user.
-    if not access.admits(request, known):
-        access.forget_user(request)
+    if not enforcement.admits(request, known):
+        enforcement.forget_user(request)
     return request.user
 
 
 async def _auser(request: HttpRequest, auser: Callable[[], Awaitable[Any]]) -> Any:
     user = await auser()
     # A session that Django has read for the user is in memory, and asking it costs neither a query nor a thread.
-    if not user.is_authenticated or (_in_memory(request) and access.holds(request, user)):
+    if not user.is_authenticated or (_in_memory(request) and enforcement.holds(request, user)):
         return user
     return await sync_to_async(_user)(request, user)
 
@@ -112,21 +112,21 @@ def _in_memory(request: HttpRequest) -> bool:
 
 
 def _turn_away(request: HttpRequest) -> HttpResponse | None:
-    """The way to the challenge for a person who waits and wants to go elsewhere, and for people who have yet to enrol,
+    """The way to the challenge for a person who waits and wants to go elsewhere, and for people who have yet to enroll,
     once, the way to the page that says so.
     """
     try:
-        waits = session.pending(request) is not None
+        waits = session.pending_login(request) is not None
     except Exception as error:  # each session store has errors of its own: of a database, a cache, a file system
         # SECURITY: the redirect is a courtesy. A view that reads the session meets the same error, and no user. The
         # text of the error is left out: it may name the session.
         logger.warning("The session cannot be read (%s): the hint cookie is ignored.", type(error).__name__)
         return None
-    if access.has_to_be_reminded(request):
-        return access.reminder(request)
-    if not waits or access.is_exempt(access.match_of(request)):
+    if redirects.has_to_be_reminded(request):
+        return redirects.reminder(request)
+    if not waits or redirects.is_exempt(redirects.match_of(request)):
         return None
-    return access.challenge_response(request)
+    return redirects.challenge_response(request)
 
 
 def _finish(request: HttpRequest, response: Response, hinted: bool, before: str | None) -> Response:
@@ -134,21 +134,21 @@ def _finish(request: HttpRequest, response: Response, hinted: bool, before: str 
 
     Called only when the session is in memory. ``before``: the session key that the request came with.
     """
-    trust.set_cookie(request, response)
-    if request.session.modified and othersessions.began(request, before):
-        othersessions.watch(request)
+    trust_cookie.set_cookie(request, response)
+    if request.session.modified and sign_out_everywhere.began(request, before):
+        sign_out_everywhere.watch(request)
     if hinted or _is_own(request):
         # A second press of a button, or a script that asks how a sign-in stands, while that sign-in is completed.
         session.leave_cookie(request)
-    if session.pending(request) is None or _signed_out(request, response):
-        if getattr(request, access.REMINDS, False):
+    if session.pending_login(request) is None or _signed_out(request, response):
+        if getattr(request, enforcement.REMINDS, False):
             _hint(response)
         elif hinted and not session.is_to_be_reminded(request):
             _drop_hint(response)
         return response
     session.limit(request)
-    if _is_refusal(response) and not access.is_exempt(request.resolver_match):
-        response = access.challenge_response(request)
+    if _is_refusal(response) and not redirects.is_exempt(request.resolver_match):
+        response = redirects.challenge_response(request)
     if not hinted:
         _hint(response)
     return response
@@ -197,4 +197,4 @@ def _is_refusal(response: Response) -> bool:
     """Whether the site said "sign in first"."""
     if response.status_code in (401, 403):
         return True
-    return access.leads_to_login(response.headers.get("Location", ""))
+    return redirects.leads_to_login(response.headers.get("Location", ""))

@@ -41,7 +41,7 @@ told. ``factor``, ``user``, ``others`` (how many people).
 """
 
 factor_removed = Signal()
-"""A person's factor was removed by ``devicefactors.remove``, replaced, or removed by a reset; not where its row went
+"""A person's factor was removed by ``devices.remove``, replaced, or removed by a reset; not where its row went
 another way. ``factor`` (no longer in the database), ``user``, ``client`` (from where, or ``None``), ``replaced_by``
 (the factor that took its place, or ``None``), ``reset`` (the ``FactorReset`` that took all of the person's, or
 ``None``).
@@ -76,11 +76,11 @@ second_factor_passed = Signal()
 
 login_deciding = Signal()
 """The wall is about to decide what a sign-in owes: a receiver that knows of a proof that came with it calls
-``web.access.mark_passed``. ``request``, ``user``.
+``login.completion.mark_passed``. ``request``, ``user``.
 """
 
 impersonation_started = Signal()
-"""A staff member acts as another user from now on (``web.impersonation.act_as``). ``request``, ``user``,
+"""A staff member acts as another user from now on (``login.impersonation.act_as``). ``request``, ``user``,
 ``impersonator``.
 """
 

@@ -29,7 +29,7 @@ project = "django-twilio-verify"
 author = "django-twilio-verify contributors"
 release = version = import_module("django_twilio_verify").__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "twilio_error_table"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "settings_overview", "twilio_error_table"]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

@@ -38,7 +38,7 @@ def _databases() -> dict[str, Any]:
         }
     if kind == "postgres":
         return {
-            "ENGINE": "tests.postgres",
+            "ENGINE": "tests.support.postgres",
             # No test asks what a crash of the server would leave.
             "OPTIONS": {"options": "-c synchronous_commit=off"},
             "NAME": os.environ.get("PGDATABASE", "postgres"),
@@ -90,7 +90,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "django_twilio_verify",
-    "tests.site",
+    "tests.support.site",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -102,7 +102,7 @@ MIDDLEWARE = [
     "django_twilio_verify.middleware.TwoFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
-ROOT_URLCONF = "tests.site.urls"
+ROOT_URLCONF = "tests.support.site.urls"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -1,12 +1,12 @@
-"""The test site with its consent ledger in a second database. Run by ``tests/records/test_elsewhere.py``."""
+"""The test site with its consent ledger in a second database. Run by ``tests/models/test_elsewhere.py``."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from .settings import *  # noqa: F403
-from .settings import DATABASES
+from tests.settings import *  # noqa: F403
+from tests.settings import DATABASES
 
 _FILE = Path(os.environ.get("TMPDIR", "/tmp")) / f"{os.environ['TEST_DATABASE_NAME']}-ledger.sqlite3"
 DATABASES["ledger"] = {
@@ -15,4 +15,4 @@ DATABASES["ledger"] = {
     "TEST": {"NAME": str(_FILE)},
     "OPTIONS": {"timeout": 20},
 }
-DATABASE_ROUTERS = ["tests.records.router.LedgerRouter"]
+DATABASE_ROUTERS = ["tests.models.router.LedgerRouter"]

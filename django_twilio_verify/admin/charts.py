@@ -21,8 +21,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from .. import countries
 from ..choices import AGREED, Channel, ConsentEventType
+from ..core import countries
 from ..models import ConsentEvent
 from .filters import period
 

@@ -17,12 +17,12 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import RecipientKind
-from ..flows import ledger
+from ..core.recipients import Recipient
+from ..ledger import records
 from ..models import ConsentEvent, Disclosure
-from ..recipients import Recipient
 from .base import EMPTY, ReadOnlyAdmin, event_link
 from .charts import ChartsView
-from .evidence import EvidencePages
+from .evidence_page import EvidencePages
 from .filters import CountryFilter, DisclosureFilter, OverdueFilter, PeriodFilter, StateFilter, later_events
 from .paging import ReckonedList, ReckoningPaginator
 from .search import matching, terms_for
@@ -174,7 +174,7 @@ class ConsentEventAdmin(EvidencePages, ChartsView, ReadOnlyAdmin):
 
     @admin.display(description=_("unchanged since written"), boolean=True)
     def intact(self, event: ConsentEvent) -> bool:
-        return ledger.holds(event)
+        return records.holds(event)
 
 
 @admin.register(Disclosure)

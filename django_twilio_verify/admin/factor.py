@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import FactorKind
-from ..flows.persons import is_account_address
+from ..ledger.persons import is_account_address
 from ..models import Factor, FactorReset
 from .base import PersonAdmin, name_of_user
 from .reset import PERMISSION

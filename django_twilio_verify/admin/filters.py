@@ -18,9 +18,9 @@ from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import countries
 from ..choices import FOR_EVERYBODY, LIVE_CONSENT
 from ..conf import settings
+from ..core import countries
 from ..models import ConsentEvent
 
 FEW = 1000

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..backends.errors import row_for
+from ..backends.twilio.errors import row_for
 from ..models import AttemptSync, ChannelOutage, ProviderEvent, ProviderRemoval
 from .base import ReadOnlyAdmin
 

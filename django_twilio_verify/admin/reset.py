@@ -17,12 +17,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..conf import settings
-from ..flows import resets
-from ..flows.resets import Requested, ResetRefused
+from ..factors import resets
+from ..factors.resets import Requested, ResetRefused
 from ..forms.resets import ResetForm
+from ..login import impersonation, sign_out_everywhere, step_up
+from ..login.step_up import Proof
 from ..models import FactorReset
-from ..web import impersonation, othersessions, stepup
-from ..web.stepup import Proof
 from .base import PersonAdmin, name_of_user
 
 PERMISSION = "twilio_verify.reset_factors"
@@ -81,7 +81,7 @@ class FactorResetAdmin(PersonAdmin):
         said = ngettext("%(count)d reset was canceled.", "%(count)d resets were canceled.", count) % {"count": count}
         self.message_user(request, said, messages.SUCCESS if count else messages.WARNING)
 
-    @admin.action(description=gettext_lazy("Send a new enrolment link"), permissions=["reset"])
+    @admin.action(description=gettext_lazy("Send a new enrollment link"), permissions=["reset"])
     def send_links(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Mail a new link to the user, or show it once where the account has no address. One user at a time."""
         # What was posted is a choice in a list, which the member of staff makes again: it is not kept.
@@ -107,7 +107,7 @@ class FactorResetAdmin(PersonAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": _("Enrolment link for %(name)s") % {"name": reset.user.get_username()},
+            "title": _("Enrollment link for %(name)s") % {"name": reset.user.get_username()},
             "link": link,
             "reset": reset,
         }
@@ -147,7 +147,7 @@ class FactorResetAdmin(PersonAdmin):
                 reason=reason,
                 by=request.user,  # type: ignore[arg-type]
                 link=_link(request, "reset_cancel"),
-                enrol_link=_link(request, "reset_enrol"),
+                enroll_link=_link(request, "reset_enroll"),
             )
         except ResetRefused as error:
             self.message_user(request, str(error), messages.ERROR)
@@ -161,7 +161,7 @@ class FactorResetAdmin(PersonAdmin):
     def _tell(self, request: HttpRequest, requested: Requested) -> None:
         said = _("The factors are removed.") if requested.done else _("The factors will be removed when it is due.")
         self.message_user(request, said, messages.SUCCESS)
-        minutes = othersessions.minutes_to_end()
+        minutes = sign_out_everywhere.minutes_to_end()
         if minutes:
             said = ngettext(
                 "Open sessions of the person end with the factors, within %(count)d minute.",
@@ -179,7 +179,7 @@ def _link(request: HttpRequest, name: str) -> Any:
 
 def _demanded(request: HttpRequest) -> HttpResponse | None:
     """The way to a fresh proof of the member of staff; ``None`` if it was given."""
-    return stepup.demand(request, Proof.of_change())
+    return step_up.demand(request, Proof.of_change())
 
 
 def _person(user_id: str) -> AbstractBaseUser:

@@ -9,9 +9,9 @@ from django.db.models import Q
 
 from ..choices import PersonKind
 from ..exceptions import InvalidRecipient
-from ..flows import aliases, keyregister
-from ..flows.addressees import Addressee
-from ..flows.persons import Person
+from ..ledger import fingerprint_aliases, key_register
+from ..ledger.addressees import Addressee
+from ..ledger.persons import Person
 from ..models import Verification, VerificationAttempt
 from .filters import begins_with
 
@@ -30,7 +30,7 @@ def terms_for(typed: str) -> list[str]:
     pages show: a fingerprint, the digest of an event or its beginning. Raises ``KeysDoNotFit``: "nothing on record"
     would be false.
     """
-    keyregister.require()
+    key_register.require()
     text = typed.replace("\0", "").strip()
     if not text or len(text) > 400:
         return []
@@ -72,4 +72,4 @@ def _by_address(text: str) -> list[str]:
 def _by_user_name(name: str) -> list[str]:
     model = get_user_model()
     key = model._default_manager.filter(**{model.USERNAME_FIELD: name}).values_list("pk", flat=True).first()
-    return [] if key is None else aliases.of_person(Person(PersonKind.USER, str(key)))
+    return [] if key is None else fingerprint_aliases.of_person(Person(PersonKind.USER, str(key)))

@@ -7,15 +7,14 @@ from datetime import datetime
 from typing import ClassVar
 
 from django.core.checks import CheckMessage
-from django.views.decorators.debug import sensitive_variables
 
 from ..choices import Channel, Feature
-from ..options import NO_OPTIONS, SendOptions
-from ..recipients import Recipient
-from ..results import AttemptsPage, ProviderAttempt, ProviderCheck, ProviderSend
-from .administration import Administration
-from .factors import FactorBackend
-from .threads import in_thread
+from ..core.recipients import Recipient
+from .factor_base import FactorBackend
+from .options import NO_OPTIONS, SendOptions
+from .results import AttemptsPage, ProviderAttempt, ProviderCheck, ProviderSend
+from .service import Administration
+from .threads import twin_of
 
 
 class BaseBackend(FactorBackend):
@@ -25,6 +24,9 @@ class BaseBackend(FactorBackend):
     and ``is_authentic`` if it reports events. Each may block for at most
     ``timeout`` seconds, is called with no transaction open, from several threads at once, and raises only
     ``BackendUnavailable`` and ``BackendRejected``. It never logs or keeps a code or a whole recipient.
+
+    Each method ``x`` that waits for the provider has a twin ``ax``, which calls ``x`` in a thread of its own: a slow
+    provider holds up nobody else. A subclass whose client is async defines the twin too.
     """
 
     channels: ClassVar[frozenset[Channel]] = frozenset()
@@ -114,32 +116,13 @@ class BaseBackend(FactorBackend):
         """What sets up the provider's side of this backend; ``None`` if there is nothing to set up."""
         return None
 
-    @sensitive_variables()
-    async def astart(
-        self,
-        recipient: Recipient,
-        channel: Channel,
-        options: SendOptions = NO_OPTIONS,
-    ) -> ProviderSend:
-        """As ``start``. In a thread of its own, so that a slow provider holds up nobody else."""
-        return await in_thread(lambda: self.start(recipient, channel, options))
-
-    @sensitive_variables()
-    async def acheck(
-        self,
-        recipient: Recipient,
-        code: str,
-        *,
-        sid: str = "",
-        amount: str = "",
-        payee: str = "",
-        sna_client_token: str = "",
-    ) -> ProviderCheck:
-        """As ``check``, in a thread of its own."""
-        return await in_thread(
-            lambda: self.check(recipient, code, sid=sid, amount=amount, payee=payee, sna_client_token=sna_client_token)
-        )
-
     def system_checks(self) -> list[CheckMessage]:
         """What is wrong with the options, for ``manage.py check``. Makes no call to the provider."""
         return []
+
+    astart = twin_of(start)
+    acheck = twin_of(check)
+    aapprove = twin_of(approve)
+    acancel = twin_of(cancel)
+    afetch = twin_of(fetch)
+    aattempts_page = twin_of(attempts_page)

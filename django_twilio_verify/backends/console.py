@@ -7,9 +7,9 @@ from collections import deque
 from typing import TextIO
 
 from ..choices import Channel
-from .factor_records import Notification
 from .locmem import LocMemBackend
-from .simulator import KNOWN, LINK_BASE, Message
+from .simulator.factor_records import Notification
+from .simulator.verifications import KNOWN, LINK_BASE, Message
 
 RULE = "-" * 64
 KEPT = 100

@@ -55,7 +55,7 @@ class BackendHandler:
 def make_backend(alias: str, config: Mapping[str, Any]) -> BaseBackend:
     """A new backend from its part of the setting. Raises ``ImproperlyConfigured``, naming the alias."""
     where = f"TWILIO_VERIFY_BACKENDS[{alias!r}]"
-    # SERVICE is what manage.py verify_service sets up at the provider; no backend reads it.
+    # SERVICE is what manage.py twilio_service sets up at the provider; no backend reads it.
     unknown = set(config) - {"BACKEND", "OPTIONS", "SERVICE"}
     if unknown or "BACKEND" not in config:
         problem = f"unknown keys {sorted(unknown)}" if unknown else "BACKEND is missing"

@@ -19,14 +19,14 @@ from django.views.decorators.debug import sensitive_variables
 
 from ..choices import VERIFICATION_CHANNELS, Channel, Feature
 from ..conf import settings
+from ..core.recipients import Recipient
 from ..exceptions import BackendError
-from ..options import NO_OPTIONS, SendOptions
-from ..recipients import Recipient
-from ..results import AttemptsPage, ProviderAttempt, ProviderCheck, ProviderSend
 from .base import BaseBackend
-from .errors import VerifyError, called, in_some_language, judged, status_of
 from .locmem_factors import LocMemFactors
-from .simulator import KNOWN, LINK_BASE, PRICE, Attempt, Message, Snapshot, VerifySimulator
+from .options import NO_OPTIONS, SendOptions
+from .results import AttemptsPage, ProviderAttempt, ProviderCheck, ProviderSend
+from .simulator.verifications import KNOWN, LINK_BASE, PRICE, Attempt, Message, Snapshot, VerifySimulator
+from .twilio.errors import VerifyError, called, in_some_language, judged, status_of
 
 __all__ = ["LocMemBackend", "Message", "outbox", "reset"]
 

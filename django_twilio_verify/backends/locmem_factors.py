@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.views.decorators.debug import sensitive_variables
 
 from ..choices import FactorKind
-from ..factor_options import (
+from . import webauthn
+from .factor_base import Answer, FactorBackend
+from .factor_options import (
     NO_DETAILS,
     ChallengeDetails,
     FactorOptions,
@@ -21,7 +23,7 @@ from ..factor_options import (
     check_name,
     options_for,
 )
-from ..factor_results import (
+from .factor_results import (
     AccessToken,
     ChallengeStatus,
     EntitiesPage,
@@ -30,10 +32,13 @@ from ..factor_results import (
     ProviderFactor,
     ProviderNotification,
 )
-from ..options import IncompatibleOptions
-from . import es256, passkeys
-from .errors import VerifyError, called
-from .factor_answers import (
+from .options import IncompatibleOptions
+from .simulator import es256
+from .simulator.factor_records import Notification
+from .simulator.factors import FactorSimulator
+from .simulator.passkey_judge import installed_judge
+from .twilio.errors import TYPES, VerifyError, called, found, judged_challenge, judged_factor
+from .twilio.factor_responses import (
     challenge_of,
     entity_of,
     factor_of,
@@ -44,11 +49,6 @@ from .factor_answers import (
     said_of_factor,
     token_of,
 )
-from .factor_errors import TYPES, found, judged_challenge, judged_factor
-from .factor_records import Notification
-from .factor_simulator import FactorSimulator
-from .factors import Answer, FactorBackend
-from .passkey_judge import installed_judge
 
 T = TypeVar("T")
 
@@ -95,7 +95,7 @@ class LocMemFactors(FactorBackend):
         self.notifications.append(notification)
 
     @sensitive_variables()
-    def enrol(
+    def enroll(
         self, identity: str, kind: FactorKind, *, name: str, options: FactorOptions | None = None
     ) -> ProviderFactor:
         check_identity(identity)
@@ -125,7 +125,7 @@ class LocMemFactors(FactorBackend):
                 factor_sid,
                 lambda: self.factor_simulator.update_factor(identity, factor_sid, auth_payload=payload),
             )
-        credential = passkeys.credential(answer)
+        credential = webauthn.credential(answer)
         return self._about_factor(identity, factor_sid, lambda: self.factor_simulator.verify_passkey(credential))
 
     @sensitive_variables()
@@ -171,7 +171,7 @@ class LocMemFactors(FactorBackend):
                     identity, challenge_sid, auth_payload=payload, metadata=metadata
                 ),
             )
-        credential = passkeys.credential(answer)
+        credential = webauthn.credential(answer)
         return self._about_challenge(identity, challenge_sid, lambda: self.factor_simulator.approve_passkey(credential))
 
     def poll(self, identity: str, challenge_sid: str) -> ProviderChallenge:

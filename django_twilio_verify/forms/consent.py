@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .. import countries
 from ..choices import CONSENT_CHANNELS, Channel
 from ..conf import settings
+from ..consent.opt_outs import channels_to
+from ..core import countries
+from ..core.recipients import Recipient
 from ..exceptions import InvalidRecipient
-from ..flows.delivery import channels_to
-from ..recipients import Recipient
 from .recipients import EmailForm, PhoneForm
-
-WAY_PLURALS: Mapping[str, Any] = {
-    Channel.SMS: _("Text messages (SMS)"),
-    Channel.CALL: _("Phone calls"),
-    Channel.WHATSAPP: _("WhatsApp messages"),
-    Channel.EMAIL: _("Emails"),
-    Channel.SNA: _("Checks by the mobile network"),
-}
 
 
 class StopPhoneForm(PhoneForm):
@@ -56,14 +48,14 @@ class ChannelsForm(forms.Form):
         super().__init__(*args, **kwargs)
         field = self.fields["channels"]
         assert isinstance(field, forms.MultipleChoiceField)
-        field.choices = [(way.value, WAY_PLURALS[way]) for way in ways]
+        field.choices = [(way.value, way.row.plural) for way in ways]
         self.initial.setdefault("channels", [way.value for way in ways])
 
 
 class StaffOptOutForm(forms.Form):
     """A request to stop that came in by other means than our pages, as staff records it.
 
-    ``request_values`` are the keywords that ``flows.delivery.record_request`` wants beside ``staff`` and ``client``.
+    ``request_values`` are the keywords that ``consent.opt_outs.record_request`` wants beside ``staff`` and ``client``.
     """
 
     recipient = forms.CharField(
@@ -75,7 +67,7 @@ class StaffOptOutForm(forms.Form):
     channels = forms.MultipleChoiceField(
         label=_("Stop"),
         required=False,
-        choices=[(channel.value, WAY_PLURALS[channel]) for channel in CONSENT_CHANNELS],
+        choices=[(channel.value, channel.row.plural) for channel in CONSENT_CHANNELS],
         widget=forms.CheckboxSelectMultiple,
         help_text=_("None chosen: everything that goes there."),
     )

@@ -8,7 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from ..factor_options import MAX_NAME
+from ..backends.factor_options import MAX_NAME
 
 _JOINERS = "\u200c\u200d"
 """Of Persian, of the languages of India, and of emoji: nothing can be written without them there."""

@@ -1,4 +1,4 @@
-"""The form that brings what a browser's ``navigator.credentials`` gave."""
+"""Forms that carry what a browser's ``navigator.credentials`` returned, and the name of a new passkey."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+
+from .names import NameForm
 
 MAX_CREDENTIAL = 16 * 1024
 """Bytes of a credential's JSON: some times what authenticators give."""
@@ -37,3 +39,7 @@ class CredentialForm(forms.Form):
         if not cleaned.get("verification") or not cleaned.get("credential"):
             raise forms.ValidationError(self.not_given, code="not_given")
         return cleaned
+
+
+class NewPasskeyForm(CredentialForm, NameForm):
+    """Both, as the page posts them."""

@@ -7,12 +7,13 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from .. import countries
 from ..choices import Channel
 from ..conf import settings
+from ..consent.disclosures import compose, compose_once
+from ..core import countries
+from ..core.recipients import Recipient
 from ..exceptions import InvalidRecipient
-from ..flows.disclosures import DisclosureText, compose, compose_once
-from ..recipients import Recipient
+from ..ledger.disclosure_text import DisclosureText
 
 
 class ConsentForm(forms.Form):

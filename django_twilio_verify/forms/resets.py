@@ -5,7 +5,7 @@ from __future__ import annotations
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from ..flows.resets import MAX_REASON
+from ..factors.resets import MAX_REASON
 
 
 class ResetForm(forms.Form):

@@ -6,7 +6,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import django_twilio_verify.models.entity
+import django_twilio_verify.models.provider_entity
 
 
 class Migration(migrations.Migration):
@@ -53,8 +53,8 @@ class Migration(migrations.Migration):
                             ("reset_asked", "reset of factors requested"),
                             ("reset_halted", "reset of factors canceled"),
                             ("reset_done", "factors reset"),
-                            ("reset_link", "enrolment link sent again"),
-                            ("reset_opened", "enrolment link opened"),
+                            ("reset_link", "enrollment link sent again"),
+                            ("reset_opened", "enrollment link opened"),
                             ("acted_as", "acted as another user"),
                             ("acting_over", "stopped acting as another user"),
                         ],
@@ -122,7 +122,7 @@ class Migration(migrations.Migration):
                     "purpose",
                     models.CharField(
                         choices=[
-                            ("enrol", "enrol a factor"),
+                            ("enroll", "enroll a factor"),
                             ("login", "sign in"),
                             ("step_up", "confirm it is you"),
                             ("verify", "prove an address without an account"),
@@ -399,7 +399,7 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.CreateModel(
-            name="EnrolmentGrace",
+            name="EnrollmentGrace",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("started_at", models.DateTimeField(verbose_name="asked since")),
@@ -407,15 +407,15 @@ class Migration(migrations.Migration):
                     "user",
                     models.OneToOneField(
                         on_delete=django.db.models.deletion.CASCADE,
-                        related_name="twilio_enrolment_grace",
+                        related_name="twilio_enrollment_grace",
                         to=settings.AUTH_USER_MODEL,
                         verbose_name="person",
                     ),
                 ),
             ],
             options={
-                "verbose_name": "time to enrol",
-                "verbose_name_plural": "times to enrol",
+                "verbose_name": "time to enroll",
+                "verbose_name_plural": "times to enroll",
             },
         ),
         migrations.CreateModel(
@@ -426,7 +426,7 @@ class Migration(migrations.Migration):
                 (
                     "identity",
                     models.CharField(
-                        default=django_twilio_verify.models.entity.new_identity,
+                        default=django_twilio_verify.models.provider_entity.new_identity,
                         editable=False,
                         max_length=36,
                         unique=True,
@@ -494,7 +494,7 @@ class Migration(migrations.Migration):
                 ("platform", models.CharField(blank=True, max_length=4, verbose_name="platform")),
                 ("digits", models.PositiveSmallIntegerField(default=0, verbose_name="digits of a code")),
                 ("credential_digest", models.CharField(editable=False, max_length=64, null=True, unique=True)),
-                ("used_answers", models.CharField(blank=True, editable=False, max_length=1024)),
+                ("used_answers", models.JSONField(blank=True, default=list, editable=False)),
                 ("lost_at", models.DateTimeField(null=True, verbose_name="lost at the provider")),
                 ("failures", models.PositiveIntegerField(default=0, verbose_name="consecutive failures")),
                 ("failures_told", models.PositiveSmallIntegerField(default=0, editable=False)),
@@ -835,7 +835,7 @@ class Migration(migrations.Migration):
                     "purpose",
                     models.CharField(
                         choices=[
-                            ("enrol", "enrol a factor"),
+                            ("enroll", "enroll a factor"),
                             ("login", "sign in"),
                             ("step_up", "confirm it is you"),
                             ("verify", "prove an address without an account"),

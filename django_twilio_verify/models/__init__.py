@@ -1,16 +1,16 @@
-"""The records. Who writes them: ``flows/``, and nobody else."""
+"""The records."""
 
-from .alias import FingerprintAlias
+from .account import EnrollmentGrace, FactorReset, SessionCutoff
 from .audit import AuditEvent, LegalHold
+from .browser import TrustedBrowser
 from .consent import ConsentEvent, ConsentEvidence, Disclosure
-from .entity import Entity, OfferRefusal, ProviderRemoval
 from .factor import Factor, RecoveryCode
-from .keys import RegisteredKey
+from .fingerprint_alias import FingerprintAlias
 from .limits import KnownNetwork, LimitCounter, OptOutAttempt, RecipientLock
-from .policy import EnrolmentGrace, FactorReset, SessionCutoff
 from .provider import AttemptSync, ChannelOutage, ProviderEvent
+from .provider_entity import Entity, OfferRefusal, ProviderRemoval
+from .registered_key import RegisteredKey
 from .seal import ConsentSeal
-from .trust import TrustedBrowser
 from .verification import Verification, VerificationAttempt, VerificationCheck
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "ConsentEvidence",
     "ConsentSeal",
     "Disclosure",
-    "EnrolmentGrace",
+    "EnrollmentGrace",
     "Entity",
     "Factor",
     "FactorReset",

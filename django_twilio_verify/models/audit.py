@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import AuditKind
+from .primary import FingerprintedQuerySet
 
 
 class AuditEvent(models.Model):
@@ -31,14 +34,24 @@ class AuditEvent(models.Model):
         return f"{self.kind} by {self.actor_label}"
 
 
+class LegalHoldQuerySet(FingerprintedQuerySet["LegalHold"]):
+    """Holds, which a rotation of the keys writes anew."""
+
+    fingerprint_column = "recipient_fingerprint"
+
+
 class LegalHold(models.Model):
     """While it is not released, the recipient's evidence is neither erased nor purged."""
+
+    objects: ClassVar[models.Manager[LegalHold]] = models.Manager()
 
     recipient_fingerprint = models.CharField(_("recipient"), max_length=56, db_index=True)
     reason = models.TextField(_("reason"))
     set_by = models.CharField(_("set by"), max_length=150)
     set_at = models.DateTimeField(_("set"))
     released_at = models.DateTimeField(_("released"), null=True)
+
+    objects = LegalHoldQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("legal hold")

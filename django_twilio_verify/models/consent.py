@@ -90,7 +90,7 @@ def _newest(events: models.QuerySet[ConsentEvent]) -> Q:
 class ConsentEvent(models.Model):
     """One thing that happened to consent. Holds no personal data: those are in ``ConsentEvidence``.
 
-    ``digest`` is over the canonical bytes of all other fields but ``id`` (``flows.ledger.canonical``), and
+    ``digest`` is over the canonical bytes of all other fields but ``id`` (``ledger.records.canonical``), and
     ``commitment`` is a salted digest over the personal half: erasing that half leaves this row provable.
     """
 
@@ -125,7 +125,7 @@ class ConsentEvent(models.Model):
     commitment = models.CharField(_("commitment"), max_length=64)
     digest = models.CharField(_("SHA-256"), max_length=64, unique=True)
     place = models.CharField(max_length=40, null=True, editable=False)  # noqa: DJ001  NULLs do not clash
-    """The place in the chain that the event took (``flows.ledger.place``): unique, so that of two which follow from
+    """The place in the chain that the event took (``ledger.records.place``): unique, so that of two which follow from
     one event, for one person, recipient and way, the database refuses the second. It says nothing that the digest
     does not cover, and is not part of it."""
 

@@ -2,25 +2,158 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import Channel, FactorKind, RecipientKind
-from ..recipients import Recipient
-from .primary import PrimaryManager
+from ..core.recipients import Recipient
+from .primary import FingerprintedQuerySet, PrimaryManager
+
+_NO_FAILURES: dict[str, Any] = {"failures": 0, "failures_told": 0, "held_at": None}
 
 
-class FactorQuerySet(models.QuerySet["Factor"]):
-    """Filters on factors."""
+class FactorQuerySet(FingerprintedQuerySet["Factor"]):
+    """Filters on factors, and their changes of state.
+
+    Each change is one UPDATE of those rows whose state allows it, and returns how many they were. Nothing else writes
+    to a factor once it is made.
+    """
+
+    fingerprint_column = "key"
+
+    def usable(self) -> FactorQuerySet:
+        """Those that are confirmed, and not lost at the provider."""
+        return self.filter(confirmed_at__isnull=False, lost_at=None)
 
     def confirmed_for(self, user_id: Any) -> FactorQuerySet:
         """The factors that a person can sign in with, the default one first."""
         found = self.filter(user_id=user_id, confirmed_at__isnull=False)
         return found.order_by(F("default_for").desc(nulls_last=True), "id")
+
+    # ---- enrolled, lost and found
+
+    def confirm(self, now: datetime, *, credential_digest: str | None = None, used: bool = False) -> int:
+        """Turn begun into confirmed. ``used``: it was proved by that, too.
+
+        Raises ``IntegrityError`` where a passkey with that digest is somebody's already.
+        """
+        values: dict[str, Any] = {"confirmed_at": now}
+        if credential_digest is not None:
+            values["credential_digest"] = credential_digest
+        if used:
+            values["last_used_at"] = now
+        return self.filter(confirmed_at=None).update(**values)
+
+    def lose(self, now: datetime) -> int:
+        """Turn known at the provider into lost, confirmed or not."""
+        return self.filter(lost_at=None).update(lost_at=now)
+
+    def regain(self) -> int:
+        """Turn lost into known at the provider: ``lost_at`` is cleared."""
+        return self.exclude(lost_at=None).update(lost_at=None)
+
+    def hold(self, user_id: Any) -> int:
+        """Lock the rows of ``user_id`` until the transaction ends, in any state, by writing them as they are."""
+        return self.filter(user_id=user_id).update(user_id=user_id)
+
+    # ---- used
+
+    def record_use(self, now: datetime) -> int:
+        """Note that it was proved, in any state."""
+        return self.update(last_used_at=now)
+
+    def prove(self, now: datetime) -> int:
+        """Note that it was proved, of those that are usable. Clears its failures, and that it was held for them."""
+        return self.usable().update(last_used_at=now, **_NO_FAILURES)
+
+    def record_way(self, now: datetime, *, channel: str, line_type: str) -> int:
+        """Note by which way it was proved, in any state: it goes first from here on.
+
+        Clears its failures, and that it was held for them. An empty ``line_type`` leaves what is known of the number.
+        """
+        values: dict[str, Any] = {"last_used_at": now, "channel": channel, **_NO_FAILURES}
+        if line_type:
+            values["line_type"] = line_type
+        return self.update(**values)
+
+    def record_line_type(self, line_type: str) -> int:
+        """Write down what the provider said of the number, in any state."""
+        return self.update(line_type=line_type)
+
+    def record_answers(self, read: Sequence[Any], answers: Sequence[Any]) -> int:
+        """Remember the accepted ``answers`` of an authenticator app, in any state, if those of before are as ``read``.
+
+        Each is when it was accepted, and its keyed digest.
+        """
+        # SECURITY: one conditional UPDATE on what was read: whoever comes second reads again and finds the code.
+        return self.filter(used_answers=read).update(used_answers=answers)
+
+    # ---- its failures
+
+    def charge(self, now: datetime, most: int) -> int:
+        """Count one failure more of those that are not held and have fewer than ``most``; the last one holds it."""
+        return self.filter(failures__lt=most, held_at=None)._count_failure(now, most)
+
+    def record_failure(self, now: datetime, most: int) -> int:
+        """Count one failure more of what is no passkey, held or not; from ``most`` on it is held."""
+        return self.exclude(kind=FactorKind.PASSKEY)._count_failure(now, most)
+
+    def _count_failure(self, now: datetime, most: int) -> int:
+        """One failure more; the last one holds the factor.
+
+        In the same statement: of an answer that is lost on its way back, or whose process dies, nobody would hold it
+        later, and what is not held is not released either.
+        """
+        # MariaDB assigns from left to right.
+        held_at = Case(When(held_at=None, failures__gte=most - 1, then=Value(now)), default=F("held_at"))
+        return self.update(held_at=held_at, failures=F("failures") + 1)
+
+    def refund(self, most: int) -> int:
+        """Take back one failure of those that have any. Clears that it was held, unless its user was told so."""
+        # Of one whose user was told that it is held, it stays so.
+        held_at = Case(When(failures_told__lt=most, then=Value(None)), default=F("held_at"))
+        return self.filter(failures__gt=0).update(held_at=held_at, failures=F("failures") - 1)
+
+    def record_told(self, step: int) -> int:
+        """Note that its user is told of ``step`` failures, of those that have so many and whose user was not."""
+        return self.filter(failures__gte=step, failures_told__lt=step).update(failures_told=step)
+
+    def release(self, held_at: datetime) -> int:
+        """Let answers be given again to what has been held since ``held_at``. Clears its failures."""
+        return self.filter(held_at=held_at).update(**_NO_FAILURES)
+
+    # ---- chosen and named
+
+    def make_default(self, user_id: Any, *, chosen_at: datetime | None = None) -> int:
+        """Make it the default of ``user_id``, whose it is. ``chosen_at``: when they said so, if they did.
+
+        Raises ``IntegrityError`` where they have another default.
+        """
+        values: dict[str, Any] = {"default_for": user_id}
+        if chosen_at is not None:
+            values["chosen_at"] = chosen_at
+        return self.filter(user_id=user_id).update(**values)
+
+    def clear_default(self, user_id: Any) -> int:
+        """Let it not be the default of ``user_id`` any more. Clears when it was chosen."""
+        return self.filter(default_for=user_id).update(default_for=None, chosen_at=None)
+
+    def inherit(self, old: Factor, label: str) -> int:
+        """Put it in the place of ``old``, in any state: it has the ``label``, and is the default if that one was."""
+        values: dict[str, Any] = {"label": label}
+        if old.is_default:
+            values |= {"default_for": old.default_for_id, "chosen_at": old.chosen_at}
+        return self.update(**values)
+
+    def rename(self, label: str) -> int:
+        """Give it another name, in any state."""
+        return self.update(label=label)
 
 
 FactorManager = PrimaryManager.from_queryset(FactorQuerySet)
@@ -62,14 +195,16 @@ class Factor(models.Model):
     """Of an authenticator app; 0 for what authenticator apps do by default, six."""
     credential_digest = models.CharField(max_length=64, null=True, unique=True, editable=False)  # noqa: DJ001  NULLs do not clash
     """Of a passkey: SHA-256 of the credential's id in hex, by which a sign-in without a name finds its holder."""
-    used_answers = models.CharField(max_length=1024, blank=True, editable=False)
-    """Of an authenticator app: when the latest codes were accepted, and their keyed digests (``flows.replays``)."""
+    used_answers = models.JSONField(default=list, blank=True, editable=False)
+    """Of an authenticator app: when each of the latest codes was accepted, and its keyed digest
+    (``factors.replays``).
+    """
     lost_at = models.DateTimeField(_("lost at the provider"), null=True)
     """When the provider said that it does not know the factor (any more). Not offered from then on, but not gone: a
     person whose factors are lost is not let in without one.
     """
     failures = models.PositiveIntegerField(_("consecutive failures"), default=0)
-    """Wrong answers since the last right one, of all sessions together (``flows.guesses``)."""
+    """Wrong answers since the last right one, of all sessions together (``verifications.throttling``)."""
     failures_told = models.PositiveSmallIntegerField(default=0, editable=False)
     """At how many of them the user was last told by email."""
     held_at = models.DateTimeField(_("held"), null=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
 
 from django.db import models, router
+from django.db.models import Case, F, Value, When
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -21,3 +23,16 @@ class PrimaryManager(models.Manager[Row]):
         found = super().get_queryset()
         named: Any = self._db
         return found if named else found.using(router.db_for_write(self.model))
+
+
+class FingerprintedQuerySet(models.QuerySet[Row]):
+    """Rows that a keyed fingerprint names, which a rotation of the keys writes anew."""
+
+    fingerprint_column: ClassVar[str]
+
+    def rewrite_fingerprints(self, newer: Mapping[str, str]) -> int:
+        """Put the newer fingerprint in the place of each older one that still stands. Returns how many rows."""
+        column = self.fingerprint_column
+        cases = [When(**{column: old}, then=Value(new)) for old, new in newer.items()]
+        values = {column: Case(*cases, default=F(column))}
+        return self.filter(**{f"{column}__in": list(newer)}).update(**values)

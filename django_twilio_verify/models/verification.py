@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import (
@@ -20,16 +21,174 @@ from ..choices import (
     RecipientKind,
     VerificationStatus,
 )
-from ..recipients import Recipient
-from .primary import PrimaryManager
+from ..core.recipients import Recipient
+from .primary import FingerprintedQuerySet, PrimaryManager
+
+if TYPE_CHECKING:
+    from .factor import Factor
 
 
-class VerificationQuerySet(models.QuerySet["Verification"]):
-    """Filters on verifications."""
+GIVEN_UP = (VerificationStatus.CANCELED, VerificationStatus.EXPIRED)
+"""What ended here without an answer of the phone, whose no counts all the same."""
+
+CLEARED: dict[str, Any] = {"link": "", "code_digest": "", "browser_options": "", "match_number": ""}
+"""What a verification that is over does not keep."""
+
+
+class VerificationQuerySet(FingerprintedQuerySet["Verification"]):
+    """Filters on verifications, and their changes of state.
+
+    Each change is one UPDATE of those rows whose state allows it, and returns how many they were. Nothing else writes
+    to a verification once it is made.
+    """
+
+    fingerprint_column = "recipient_fingerprint"
 
     def open_at(self, now: datetime) -> VerificationQuerySet:
         """Those whose code may still be answered at ``now``."""
         return self.filter(status=VerificationStatus.PENDING, expires_at__gt=now)
+
+    # ---- its end
+
+    def approve(self, now: datetime) -> int:
+        """Turn pending into approved.
+
+        Frees its place, ends the wait for an answer, and clears what only an open one keeps (``CLEARED``).
+        """
+        # SECURITY: promise 4. The one conditional UPDATE that turns a right code into a proof.
+        return self.filter(status=VerificationStatus.PENDING).update(
+            status=VerificationStatus.APPROVED, approved_at=now, pending_key=None, checking_until=None, **CLEARED
+        )
+
+    def close(self, status: VerificationStatus) -> int:
+        """Turn pending into ``status``, which is no proof.
+
+        Frees its place, ends the wait for an answer, and clears what only an open one keeps (``CLEARED``). Raises
+        ``ValueError`` for a status that is no such end.
+        """
+        if status in (VerificationStatus.PENDING, VerificationStatus.APPROVED):
+            raise ValueError(f"{status} is no end without proof.")
+        values: dict[str, Any] = {"status": status.value, "checking_until": None, **CLEARED}
+        if status != VerificationStatus.MAX_ATTEMPTS_REACHED:
+            values["pending_key"] = None
+        # Used up keeps its place until it would have expired: the provider takes no answers until then, so another
+        # send would be money for nothing.
+        return self.filter(status=VerificationStatus.PENDING).update(**values)
+
+    def deny(self) -> int:
+        """Turn pending, and what was given up (``GIVEN_UP``), into denied. Clears what ``close`` does."""
+        may_be_denied = (VerificationStatus.PENDING, *GIVEN_UP)
+        return self.filter(status__in=may_be_denied).update(
+            status=VerificationStatus.DENIED, pending_key=None, checking_until=None, **CLEARED
+        )
+
+    def leave_place(self) -> int:
+        """Free the place that one which is over, as it was used up, still has. Clears what ``close`` does."""
+        return self.exclude(status=VerificationStatus.PENDING).update(pending_key=None, checking_until=None, **CLEARED)
+
+    def redeem(self, now: datetime) -> int:
+        """Use up those that are approved and were not used. Clears nothing."""
+        # SECURITY: promise 4. The one conditional UPDATE that lets one caller go ahead.
+        return self.filter(status=VerificationStatus.APPROVED, redeemed_at=None).update(redeemed_at=now)
+
+    def attach(self, user_id: Any, since: datetime) -> int:
+        """Give to ``user_id`` what a visitor proved after ``since`` and nobody has; not what was erased."""
+        # SECURITY: one conditional UPDATE: a proof becomes one account's, and never a second one's.
+        free = self.filter(
+            user=None, purpose=Purpose.VERIFY, status=VerificationStatus.APPROVED, approved_at__gt=since
+        ).exclude(recipient_value="")
+        return free.update(user_id=user_id)
+
+    def erase(self, now: datetime) -> int:
+        """Clear the address, and the payee, who may be a person too, of those that are not open at ``now``.
+
+        A code under way still needs its address; ten minutes later it does not.
+        """
+        is_open = Q(status=VerificationStatus.PENDING, expires_at__gt=now)
+        return self.exclude(is_open).exclude(recipient_value="").update(recipient_value="", payee="")
+
+    # ---- its sends
+
+    def count_send(
+        self, read: Verification, now: datetime, *, resend_at: datetime, channel: str, withheld: bool
+    ) -> int:
+        """Count one more send of a pending one that is as ``read``. Clears the link: this send brings its own."""
+        unchanged = self.open_at(now).filter(sends=read.sends, resend_at=read.resend_at)
+        return unchanged.update(sends=read.sends + 1, resend_at=resend_at, channel=channel, link="", withheld=withheld)
+
+    def uncount_send(self, *, resend_at: datetime, channel: str, link: str) -> int:
+        """Take one send of a pending one back. What was sent before still counts, by the way that it went."""
+        pending = self.filter(status=VerificationStatus.PENDING)
+        return pending.update(sends=F("sends") - 1, resend_at=resend_at, channel=channel, link=link)
+
+    def record_sent(self, *, sid: str, channel: str, link: str, line_type: str) -> int:
+        """Write down what the provider made of the send of a pending one. Clears nothing."""
+        # SECURITY: a link is not written beside a verification that is over meanwhile.
+        pending = self.filter(status=VerificationStatus.PENDING)
+        return pending.update(sid=sid, channel=channel, link=link, line_type=line_type)
+
+    def record_challenge(self, *, sid: str, browser_options: str) -> int:
+        """Write down what the provider made of the challenge of a pending one. Clears nothing."""
+        return self.filter(status=VerificationStatus.PENDING).update(sid=sid, browser_options=browser_options)
+
+    def record_sid(self, sid: str) -> int:
+        """Write down by which SID the provider knows it, in any state."""
+        return self.update(sid=sid)
+
+    def record_lost_sid(self, sid: str) -> int:
+        """Write down the SID of one, in any state, that has none: it was lost with the provider's answer."""
+        return self.filter(sid="").update(sid=sid)
+
+    def record_line_type(self, line_type: str) -> int:
+        """Write down what the provider said of the number, in any state."""
+        return self.update(line_type=line_type)
+
+    def withhold(self) -> int:
+        """Put nothing of it to the provider any more, in any state, if that is new."""
+        return self.filter(withheld=False).update(withheld=True)
+
+    # ---- its answers
+
+    def count_check(self, read: Verification, counter: str, now: datetime, lease: timedelta) -> int:
+        """Count an answer that is about to be judged, and hold the place of an open one until it is (``lease``).
+
+        ``counter``: ``checks`` or ``link_checks``; it must be as ``read``, and no other answer be judged.
+        """
+        # SECURITY: one conditional UPDATE on the count that was read (less than its bound): never more answers judged,
+        # whatever runs beside it.
+        free = Q(checking_until__isnull=True) | Q(checking_until__lte=now)
+        row = self.open_at(now).filter(free, **{counter: getattr(read, counter)})
+        return row.update(checking_until=now + lease, **{counter: F(counter) + 1})
+
+    def release_check(self, *, uncounted: str = "") -> int:
+        """End the wait for an answer, in any state. ``uncounted``: a counter that this answer is taken from again."""
+        values = {uncounted: F(uncounted) - 1} if uncounted else {}
+        return self.update(checking_until=None, **values)
+
+    def end_link(self, link: str, now: datetime) -> int:
+        """Clear the ``link`` of a pending one, if it still has it, so that another way may go ahead at once."""
+        row = self.filter(status=VerificationStatus.PENDING, link=link)
+        return row.update(link="", resend_at=now, checking_until=None)
+
+    def match(self, number: str, now: datetime) -> int:
+        """Note that the ``number`` which the phone shows was typed, of an open one. The provider is asked at once."""
+        return self.open_at(now).filter(match_number=number).update(matched_at=now, poll_after=None)
+
+    def claim_poll(self, read: Verification, until: datetime) -> int:
+        """Let nobody else ask the provider before ``until``, in any state, if nobody has since it was ``read``."""
+        return self.filter(poll_after=read.poll_after).update(poll_after=until)
+
+    def hurry(self) -> int:
+        """Have the next poll of a pending one ask the provider at once."""
+        return self.filter(status=VerificationStatus.PENDING).update(poll_after=None)
+
+    def record_factor(self, factor: Factor, user_id: Any) -> int:
+        """Write down which factor, of which user, answered, in any state."""
+        return self.update(factor=factor, user=user_id)
+
+    def record_enrollment(self, factor: Factor, sid: str) -> int:
+        """Write down which factor it enrolls, in any state."""
+        return self.update(factor=factor, sid=sid)
 
 
 VerificationManager = PrimaryManager.from_queryset(VerificationQuerySet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,52 +13,20 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy as _
 
 from ..choices import AttemptStatus, Channel
 from ..conf import settings
-from ..flows.factors import Way
-from ..forms.consent import WAY_PLURALS
+from ..factors.api import ChallengeOption
+from ..login import passkey_button, trust_cookie
+from ..login.redirects import with_next
 from ..models import Verification
-from ..web import passkeys, trust
-from ..web.access import with_next
 
 register = template.Library()
-
-_NAMES: Mapping[str, Any] = {
-    Channel.SMS: _("Text message (SMS)"),
-    Channel.CALL: _("Phone call"),
-    Channel.WHATSAPP: _("WhatsApp"),
-    Channel.EMAIL: _("Email"),
-    Channel.SNA: _("Check by your mobile network"),
-    Channel.AUTO: _("Automatic"),
-    Channel.TOTP: _("Authenticator app"),
-    Channel.PUSH: _("Approve on your phone"),
-    Channel.SILENT: _("Check by the app on your phone"),
-    Channel.PASSKEY: _("Passkey"),
-    Channel.RECOVERY: _("Recovery code"),
-}
-_INSTEAD: Mapping[str, Any] = {
-    Channel.SMS: _("Send a text message instead"),
-    Channel.CALL: _("Call me instead"),
-    Channel.WHATSAPP: _("Send a WhatsApp message instead"),
-    Channel.EMAIL: _("Send an email instead"),
-    Channel.SNA: _("Check by my mobile network instead"),
-    Channel.AUTO: _("Choose a way for me instead"),
-}
-_HINTS: Mapping[str, Any] = {
-    Channel.SMS: _("We text a code to your mobile phone."),
-    Channel.CALL: _("An automated call reads a code to you. Works with landlines too."),
-    Channel.WHATSAPP: _("We send a code to your WhatsApp."),
-    Channel.EMAIL: _("We send a code to your inbox."),
-    Channel.SNA: _("No code: your mobile network confirms your number. You need the phone and mobile data."),
-    Channel.AUTO: _("By your mobile network, without a code, where that works. Otherwise we text you one."),
-}
 
 
 @register.simple_tag(takes_context=True)
 def next_url(context: Context, name: str, *args: object) -> str:
-    """The address of the page ``name``, with ``next`` of the context kept: ``{% next_url "twilio_verify:enrol" %}``."""
+    """Return the URL of page ``name``, with ``next`` of the context: ``{% next_url "twilio_verify:enroll" %}``."""
     return with_next(reverse(name, args=args), str(context.get("next") or ""))
 
 
@@ -88,10 +55,10 @@ def has_proved(context: Context, max_age: int | None = None, channels: str = "")
 
 
 @register.simple_tag(takes_context=True)
-def trust_offer(context: Context) -> trust.Offer | None:
+def trust_offer(context: Context) -> trust_cookie.Offer | None:
     """What ``_trust.html`` offers the person whose sign-in waits: ``days`` and ``wished``; or nothing."""
     request = getattr(context, "request", None) or context.get("request")
-    return trust.offer(request) if request is not None else None
+    return trust_cookie.offer(request) if request is not None else None
 
 
 @register.simple_tag
@@ -128,54 +95,47 @@ def passkey_sign_in(context: Context, autofill: bool = True, is_part: bool = Tru
     return {
         "autofill": autofill and is_part,
         "csrf_token": context.get("csrf_token"),
-        "is_offered": passkeys.is_offered(context.get("request")),
+        "is_offered": passkey_button.is_offered(context.get("request")),
         "is_part": is_part,
-        "next": passkeys.wanted_page(context, context.get("request")),
+        "next": passkey_button.wanted_page(context, context.get("request")),
         "nonce": nonce_attr(context),
     }
 
 
 @register.filter
-def way_name(channel: str) -> str:
+def channel_name(channel: str) -> str:
     """What a list of ways calls ``channel``, as "Phone call"."""
-    return str(_NAMES.get(channel, channel))
-
-
-_LABELS: Mapping[str, Any] = {
-    Channel.TOTP: _("Authenticator app, %(name)s"),
-    Channel.PUSH: _("Approve on %(name)s"),
-    Channel.SILENT: _("Check by the app on %(name)s"),
-}
+    return _word(channel, "name") or channel
 
 
 @register.filter
-def way_label(way: Way) -> SafeString:
+def option_label(way: ChallengeOption) -> SafeString:
     """What a list calls ``way`` (with ``channel`` and ``factor``), as "Phone call, ••• ••61" or "Approve on Pixel"."""
     factor = way.factor
     if factor.recipient_value:
-        return format_html('{}, <span dir="ltr">{}</span>', way_name(way.channel), factor.masked)
-    if way.channel in _LABELS and factor.masked:
-        name = format_html("<bdi>{}</bdi>", factor.masked)
-        return SafeString(conditional_escape(str(_LABELS[way.channel])) % {"name": name})
-    return format_html("{}", way_name(way.channel))
+        return format_html('{}, <span dir="ltr">{}</span>', channel_name(way.channel), factor.masked)
+    named = _word(way.channel, "named")
+    if named and factor.masked:
+        return SafeString(conditional_escape(named) % {"name": format_html("<bdi>{}</bdi>", factor.masked)})
+    return format_html("{}", channel_name(way.channel))
 
 
 @register.filter
-def way_instead(channel: str) -> str:
+def channel_instead(channel: str) -> str:
     """What a button says that goes on by ``channel``, as "Call me instead"."""
-    return str(_INSTEAD.get(channel, channel))
+    return _word(channel, "instead") or channel
 
 
 @register.filter
-def way_plural(channel: str) -> str:
+def channel_plural(channel: str) -> str:
     """What is sent by ``channel``, as "Phone calls"."""
-    return str(WAY_PLURALS.get(channel, channel))
+    return _word(channel, "plural") or channel
 
 
 @register.filter
-def way_hint(channel: str) -> str:
+def channel_hint(channel: str) -> str:
     """What comes of choosing ``channel``, in a sentence."""
-    return str(_HINTS.get(channel, ""))
+    return _word(channel, "hint")
 
 
 @register.filter
@@ -209,3 +169,8 @@ def seconds_until(moment: datetime | None) -> int:
     """Whole seconds from now until ``moment``; 0 if that is past or never."""
     left = (moment - timezone.now()).total_seconds() if moment is not None else 0
     return max(0, round(left))
+
+
+def _word(channel: str, kind: str) -> str:
+    """Return one of the words of the table of channels, ``""`` for what is no channel or has no such word."""
+    return str(getattr(Channel(channel).row, kind)) if channel in Channel.values else ""

@@ -7,13 +7,13 @@ what every backend must do; ``FactorContract``: what one that keeps factors must
 """
 
 from ..backends.locmem import Message, outbox, reset
+from .browser import Browser
 from .contract import BackendContract
 from .factor_contract import FactorContract
-from .factors import FactorRoutes
-from .passkeys import Browser
 from .phone import Authenticator, HttpApi, LocalApi, Phone
-from .server import VerifyServer
-from .services import AccountServices
+from .verify_server import VerifyServer
+from .verify_server_factors import FactorRoutes
+from .verify_server_services import AccountServices
 
 VerifyServer.extensions += [AccountServices, FactorRoutes.of]
 

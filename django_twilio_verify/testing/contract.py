@@ -24,11 +24,11 @@ from typing import ClassVar
 from asgiref.sync import async_to_sync
 
 from ..backends.base import BaseBackend
+from ..backends.options import NO_OPTIONS, SendOptions
+from ..backends.results import ProviderCheck, ProviderSend, ProviderStatus
 from ..choices import Channel, Feature, RecipientKind
+from ..core.recipients import Recipient
 from ..exceptions import BackendRejected
-from ..options import NO_OPTIONS, SendOptions
-from ..recipients import Recipient
-from ..results import ProviderCheck, ProviderSend, ProviderStatus
 
 MAX_SENDS = MAX_CHECKS = 5
 UNKNOWN_SID = "VE" + "0" * 32

@@ -24,11 +24,11 @@ from typing import ClassVar
 from asgiref.sync import async_to_sync
 
 from ..backends.base import BaseBackend
+from ..backends.factor_options import ChallengeDetails, PasskeyOptions, TotpOptions
+from ..backends.factor_results import ChallengeStatus, FactorStatus, ProviderFactor
 from ..choices import FactorKind
 from ..exceptions import BackendRejected
-from ..factor_options import ChallengeDetails, PasskeyOptions, TotpOptions
-from ..factor_results import ChallengeStatus, FactorStatus, ProviderFactor
-from .passkeys import Browser
+from .browser import Browser
 from .phone import Authenticator, Phone
 
 MAX_TRIES = 5
@@ -72,7 +72,7 @@ class FactorContract:
 
     def test_a_new_factor_is_not_verified_and_shows_its_secret_once(self) -> None:
         backend, identity = self.make_backend(), self.identity()
-        made = backend.enrol(identity, FactorKind.TOTP, name="ann")
+        made = backend.enroll(identity, FactorKind.TOTP, name="ann")
         assert (made.status, made.kind, made.identity) == (FactorStatus.UNVERIFIED, FactorKind.TOTP, identity)
         assert made.secret
         assert made.uri.startswith("otpauth://totp/")
@@ -82,7 +82,7 @@ class FactorContract:
 
     def test_a_right_code_confirms_and_a_wrong_one_does_not(self) -> None:
         backend, identity = self.make_backend(), self.identity()
-        made = backend.enrol(identity, FactorKind.TOTP, name="ann")
+        made = backend.enroll(identity, FactorKind.TOTP, name="ann")
         app = Authenticator.scan(made.uri)
         wrong = backend.confirm(identity, made.sid, _wrong(app.code()))
         assert (wrong.status, wrong.sid) == (FactorStatus.UNVERIFIED, made.sid)
@@ -91,9 +91,9 @@ class FactorContract:
         assert right.verified
         assert backend.factor(identity, made.sid).verified
 
-    def test_the_sixth_answer_at_enrolment_is_not_judged(self) -> None:
+    def test_the_sixth_answer_at_enrollment_is_not_judged(self) -> None:
         backend, identity = self.make_backend(), self.identity()
-        made = backend.enrol(identity, FactorKind.TOTP, name="ann")
+        made = backend.enroll(identity, FactorKind.TOTP, name="ann")
         app = Authenticator.scan(made.uri)
         for _ in range(MAX_TRIES):
             assert backend.confirm(identity, made.sid, _wrong(app.code())).status is FactorStatus.UNVERIFIED
@@ -206,13 +206,13 @@ class FactorContract:
         made = backend.create_entity(identity)
         assert (made.identity, backend.create_entity(identity), backend.entity(identity)) == (identity, made, made)
         other = self.identity()
-        backend.enrol(other, FactorKind.TOTP, name="ann")
+        backend.enroll(other, FactorKind.TOTP, name="ann")
         known = _everybody(backend)
         assert {identity, other} <= known
 
     def test_factors_and_challenges_are_listed(self) -> None:
         backend, identity, made, _ = self._totp()
-        second = backend.enrol(identity, FactorKind.TOTP, name="second", options=TotpOptions(code_length=8))
+        second = backend.enroll(identity, FactorKind.TOTP, name="second", options=TotpOptions(code_length=8))
         listed = {one.sid: one for one in backend.factors(identity)}
         assert set(listed) == {made.sid, second.sid}
         assert (listed[second.sid].name, listed[second.sid].digits) == ("second", 8)
@@ -350,7 +350,7 @@ class FactorContract:
         backend, identity = self.make_backend(), self.identity()
         if FactorKind.PASSKEY not in backend.factor_kinds:
             return
-        first, second = (backend.enrol(identity, FactorKind.PASSKEY, name="key", options=PARTY) for _ in range(2))
+        first, second = (backend.enroll(identity, FactorKind.PASSKEY, name="key", options=PARTY) for _ in range(2))
         foreign = Browser("https://evil.test").create(first.options)
         assert not backend.confirm(identity, first.sid, foreign).verified
         swapped = backend.confirm(identity, first.sid, Browser(ORIGIN).create(second.options))
@@ -359,7 +359,7 @@ class FactorContract:
 
     def test_a_passkey_is_not_enrolled_twice_on_one_authenticator(self) -> None:
         for backend, identity, browser, _ in self._browsers():
-            again = backend.enrol(identity, FactorKind.PASSKEY, name="again", options=PARTY)
+            again = backend.enroll(identity, FactorKind.PASSKEY, name="again", options=PARTY)
             try:
                 browser.create(again.options)
             except LookupError:
@@ -370,7 +370,7 @@ class FactorContract:
 
     def test_the_async_twins_do_the_same(self) -> None:
         backend, identity = self.make_backend(), self.identity()
-        made = async_to_sync(backend.aenrol)(identity, FactorKind.TOTP, name="ann")
+        made = async_to_sync(backend.aenroll)(identity, FactorKind.TOTP, name="ann")
         app = Authenticator.scan(made.uri)
         assert async_to_sync(backend.aconfirm)(identity, made.sid, app.code()).verified
         self.advance(TIME_STEP * 2)
@@ -391,7 +391,7 @@ class FactorContract:
     def _totp(self, backend: BaseBackend | None = None) -> tuple[BaseBackend, str, ProviderFactor, Authenticator]:
         """A confirmed authenticator app, whose next code was never used."""
         backend, identity = backend or self.make_backend(), self.identity()
-        made = backend.enrol(identity, FactorKind.TOTP, name="ann")
+        made = backend.enroll(identity, FactorKind.TOTP, name="ann")
         app = Authenticator.scan(made.uri)
         assert backend.confirm(identity, made.sid, app.code()).verified
         self.advance(TIME_STEP * 2)
@@ -418,7 +418,7 @@ class FactorContract:
         return [(backend, identity, browser, made)]
 
     def _passkey(self, backend: BaseBackend, identity: str, browser: Browser) -> ProviderFactor:
-        made = backend.enrol(identity, FactorKind.PASSKEY, name="key", options=PARTY)
+        made = backend.enroll(identity, FactorKind.PASSKEY, name="key", options=PARTY)
         return backend.confirm(identity, made.sid, browser.create(made.options))
 
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from ..backends import es256, totp
-from ..backends.errors import VerifyError
-from ..backends.factor_simulator import SIGNED
-from .factors import FactorRoutes
-from .server import Request
+from ..backends.simulator import es256, totp
+from ..backends.simulator.factors import SIGNED
+from ..backends.twilio.errors import VerifyError
+from .verify_server import Request
+from .verify_server_factors import FactorRoutes
 
 TIMEOUT = 10
 TOKEN_LIVES = 300

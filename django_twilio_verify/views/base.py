@@ -22,27 +22,22 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView
 from django.views.generic.base import ContextMixin, TemplateResponseMixin, View
 
-from ..choices import Channel
-from ..clientinfo import ClientInfo
+from .. import factors
+from ..choices import LINK_CHANNELS
 from ..conf import settings
-from ..exceptions import (
-    ConsentRequired,
-    InvalidRecipient,
-    TwilioVerifyError,
-)
-from ..flows import factors
-from ..results import Started
-from ..web import access, resets, session, trust
-from ..web.access import Access
-from ..web.client import client_from, client_without_session
-from ..web.refusals import Refusal
+from ..core.client import ClientInfo
+from ..exceptions import ConsentRequired, InvalidRecipient, TwilioVerifyError
+from ..login import enforcement, own_session, redirects, reset_notice, session, trust_cookie
+from ..login.access import Access
+from ..login.client import client_from, client_without_session
+from ..verifications.results import Started
+from .errors import Refusal
 
 if TYPE_CHECKING:
     _FormView = FormView[forms.Form]
 else:
     _FormView = FormView
 
-BY_LINK = (Channel.SNA, Channel.AUTO)
 """The ways that bring a link to open. ``auto`` counts until it is known to have brought a message instead."""
 
 
@@ -69,12 +64,12 @@ class PageMixin(ContextMixin, View):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
         # SECURITY: before any page asks who it is: a session that was ended elsewhere proves, adds and removes nothing.
-        access.look_again(request)
+        enforcement.look_again(request)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = super().dispatch(request, *args, **kwargs)
         if request.method == "POST":
-            trust.keep_wish(request, response)
+            trust_cookie.keep_wish(request, response)
         patch_cache_control(response, no_store=True, private=True)
         # Not "no-referrer": browsers then post with "Origin: null", which Django's CSRF check refuses.
         response.headers.setdefault("Referrer-Policy", "same-origin")
@@ -98,18 +93,18 @@ class PageMixin(ContextMixin, View):
     @property
     def next(self) -> str:
         """Where the person was going, if that is on this site."""
-        return access.safe_next(self.request)
+        return redirects.safe_next(self.request)
 
     def url(self, name: str, *args: object) -> str:
         """The address of one of our pages, which remembers where the person was going."""
-        return access.with_next(reverse(f"twilio_verify:{name}", args=args), self.next)
+        return redirects.with_next(reverse(f"twilio_verify:{name}", args=args), self.next)
 
     def go(self, name: str, *args: object) -> HttpResponseRedirect:
         return HttpResponseRedirect(self.url(name, *args))
 
     def go_on(self) -> HttpResponseRedirect:
         """On to where the person was going."""
-        return HttpResponseRedirect(access.success_url(self.request))
+        return HttpResponseRedirect(redirects.success_url(self.request))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(
@@ -124,8 +119,8 @@ def _for_own_sessions(view: Callable[..., HttpResponseBase]) -> Callable[..., Ht
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # SECURITY: staff who act as a user would enroll their own phone, and the ledger would say that the user agreed.
         # By default and around all of the view, so that no page can forget to ask.
-        if access.acts_as_other(request):
-            return access.refuse_other(request)
+        if own_session.acts_as_other(request):
+            return own_session.refuse_other(request)
         return view(request, *args, **kwargs)
 
     return guarded
@@ -161,7 +156,7 @@ class FormPage(PageMixin, _FormView):
 class PersonMixin(PageMixin):
     """Pages about a person's factors: for who is signed in, or signs in and has no factor yet.
 
-    SECURITY: a person who has a factor must have passed one in this session. Otherwise a password alone could enrol
+    SECURITY: a person who has a factor must have passed one in this session. Otherwise a password alone could enroll
     another phone, which would be a way round every factor.
     """
 
@@ -175,7 +170,7 @@ class PersonMixin(PageMixin):
         if must_prove_first(self, person):
             return self.must_prove()
         if must_open_link_first(self, person):
-            return resets.held_response(request)
+            return reset_notice.held_response(request)
         return super().dispatch(request, *args, **kwargs)
 
     def must_prove(self) -> HttpResponse:
@@ -191,7 +186,7 @@ class StepUpMixin(PersonMixin):
         if person is not None and is_proof_old(self, person):
             # What was posted is not kept: the person comes back to the page that asks for it.
             wanted = request.get_full_path() if request.method in ("GET", "HEAD") else self.next
-            return HttpResponseRedirect(access.with_next(reverse("twilio_verify:step_up"), wanted))
+            return HttpResponseRedirect(redirects.with_next(reverse("twilio_verify:step_up"), wanted))
         return super().dispatch(request, *args, **kwargs)
 
 
@@ -202,8 +197,8 @@ def must_prove_first(page: PageMixin, person: AbstractBaseUser) -> bool:
 
 def must_open_link_first(page: PageMixin, person: AbstractBaseUser) -> bool:
     """Whether staff reset the factors of ``person``, and this session has not opened the mailed link."""
-    # SECURITY: the password of before enrols nothing: somebody else may know it.
-    return not page.access.is_verified and not resets.may_enrol(page.request, person)
+    # SECURITY: the password of before enrolls nothing: somebody else may know it.
+    return not page.access.is_verified and not reset_notice.may_enroll(page.request, person)
 
 
 def is_proof_old(page: PageMixin, person: AbstractBaseUser) -> bool:
@@ -221,7 +216,7 @@ def missing_proof(page: PageMixin, person: AbstractBaseUser, back: str) -> HttpR
     if must_prove_first(page, person):
         return demand_proof(page, back)
     if is_proof_old(page, person):
-        return HttpResponseRedirect(access.with_next(reverse("twilio_verify:step_up"), back))
+        return HttpResponseRedirect(redirects.with_next(reverse("twilio_verify:step_up"), back))
     return None
 
 
@@ -232,14 +227,14 @@ def demand_proof(page: PageMixin, back: str = "") -> HttpResponseRedirect:
     """
     wanted = back or page.next or page.request.path
     if page.access.is_trusted and not page.access.is_pending:
-        return HttpResponseRedirect(access.with_next(reverse("twilio_verify:step_up"), wanted))
+        return HttpResponseRedirect(redirects.with_next(reverse("twilio_verify:step_up"), wanted))
     if not page.access.is_pending:
         must_be_in_session(page.request)
         session.hold(page.request)
-        access.forget_user(page.request)
+        enforcement.forget_user(page.request)
         if back:  # of something that was begun in the session as it was, which cannot go on in this one
             wanted = page.next or reverse("twilio_verify:factors")
-    return HttpResponseRedirect(access.with_next(reverse("twilio_verify:challenge"), wanted))
+    return HttpResponseRedirect(redirects.with_next(reverse("twilio_verify:challenge"), wanted))
 
 
 def must_be_in_session(request: HttpRequest) -> None:
@@ -252,5 +247,5 @@ def must_be_in_session(request: HttpRequest) -> None:
 
 def code_url(page: PageMixin, started: Started) -> str:
     """The page that asks for what ``started`` sent: a code, or that a link be opened."""
-    name = "link" if started.verification.channel in BY_LINK else "code"
+    name = "link" if started.verification.channel in LINK_CHANNELS else "code"
     return page.url(name, started.verification.pk)

@@ -11,17 +11,18 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
-from ..choices import CODE_CHANNELS, Channel, Purpose
+from .. import factors
+from ..choices import CODE_CHANNELS, LINK_CHANNELS, Channel, Purpose
 from ..conf import settings
+from ..consent import self_service
 from ..exceptions import TwilioVerifyError
-from ..flows import factors, withdrawal
 from ..forms.consent import ChannelsForm, StopEmailForm, StopPhoneForm, stop_form
 from ..forms.recipients import ConsentForm, OnceForm, recipient_form
+from ..login import redirects, session
 from ..models import Verification
-from ..web import access, session
-from .address import AddressPage, act, button_of, named, offered
-from .base import BY_LINK, FormPage, PersonMixin, TemplatePage
-from .ways import SendPage
+from ..verifications import holder
+from .base import FormPage, PersonMixin, TemplatePage
+from .verification.send import AddressPage, SendPage, act, button_of, named, offered
 
 ON_A_PAGE = 50
 """Entries of a list of consents."""
@@ -33,7 +34,7 @@ class ConsentsView(PersonMixin, TemplatePage):
     template_name = "twilio_verify/consents.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        found = sorted(withdrawal.consents(self.person), key=lambda standing: not standing.is_live)
+        found = sorted(self_service.list_consents(self.person), key=lambda standing: not standing.is_live)
         page = Paginator(found, ON_A_PAGE).get_page(request.GET.get("page"))
         context = self.get_context_data(
             consents=[standing for standing in page if standing.is_live],
@@ -55,7 +56,7 @@ class WithdrawView(PersonMixin):
 
     def post(self, request: HttpRequest, event: int) -> HttpResponse:
         try:
-            withdrawal.withdraw(event, user=self.person, client=self.client, button="Stop")
+            self_service.withdraw(event, user=self.person, client=self.client, button="Stop")
         except LookupError as error:
             raise Http404 from error
         return HttpResponseRedirect(self.next)
@@ -77,7 +78,7 @@ class ReopenView(PersonMixin, SendPage):
             if not owned:
                 raise Http404
             self.recipient = owned[0].recipient
-            self.channel = named(kwargs["channel"], withdrawal.ways(self.recipient))
+            self.channel = named(kwargs["channel"], self_service.channels_to(self.recipient))
         return super().dispatch(request, *args, **kwargs)
 
     def is_agreed(self) -> bool:
@@ -92,7 +93,7 @@ class ReopenView(PersonMixin, SendPage):
     def form_valid(self, form: forms.Form) -> HttpResponse:
         assert isinstance(form, OnceForm)
         try:
-            started = withdrawal.ask_to_reopen(
+            started = holder.ask_to_reopen(
                 recipient=self.recipient,
                 channel=self.channel,
                 disclosure=form.shown,
@@ -103,9 +104,9 @@ class ReopenView(PersonMixin, SendPage):
         except TwilioVerifyError as error:
             return self.refuse(form, error)
         proved = reverse("twilio_verify:reopen_proved", args=[started.verification.pk])
-        name = "link" if started.verification.channel in BY_LINK else "code"
+        name = "link" if started.verification.channel in LINK_CHANNELS else "code"
         return HttpResponseRedirect(
-            access.with_next(reverse(f"twilio_verify:{name}", args=[started.verification.pk]), proved)
+            redirects.with_next(reverse(f"twilio_verify:{name}", args=[started.verification.pk]), proved)
         )
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -119,15 +120,13 @@ class ReopenProvedView(PersonMixin, FormPage):
     form_class = forms.Form
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        verification = withdrawal.proved(kwargs["verification"], client=self.client, user=self.person)
+        verification = holder.proved(kwargs["verification"], client=self.client, user=self.person)
         return self.render_to_response(
             self.get_context_data(form=forms.Form(), recipient=verification.recipient, verification=verification)
         )
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
-        withdrawal.reopen(
-            self.kwargs["verification"], user=self.person, client=self.client, button="Allow messages again"
-        )
+        holder.reopen(self.kwargs["verification"], user=self.person, client=self.client, button="Allow messages again")
         return self.go("consents")
 
 
@@ -152,7 +151,7 @@ class StopView(AddressPage):
     def form_valid(self, form: forms.Form) -> HttpResponse:
         assert isinstance(form, StopPhoneForm | StopEmailForm)
         try:
-            started = withdrawal.ask(
+            started = holder.ask(
                 recipient=form.cleaned_data["recipient"],
                 channel=self.channel,
                 disclosure=form.shown,
@@ -163,7 +162,7 @@ class StopView(AddressPage):
             return self.refuse(form, error)
         proved = reverse("twilio_verify:stop_proved", args=[started.verification.pk])
         code = reverse("twilio_verify:code", args=[started.verification.pk])
-        return HttpResponseRedirect(access.with_next(code, proved))
+        return HttpResponseRedirect(redirects.with_next(code, proved))
 
 
 class StopProvedView(FormPage):
@@ -175,17 +174,17 @@ class StopProvedView(FormPage):
     verification: Verification
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.verification = withdrawal.proved(kwargs["verification"], client=self.client)
-        self.ways = withdrawal.open_ways(self.verification.recipient)
+        self.verification = holder.proved(kwargs["verification"], client=self.client)
+        self.ways = self_service.channels_not_opted_out(self.verification.recipient)
         return super().dispatch(request, *args, **kwargs)
 
     def get_form_kwargs(self) -> dict[str, Any]:
         # A way that another press has stopped meanwhile may be named again: it stays stopped.
-        ways = self.ways if self.request.method == "GET" else withdrawal.ways(self.verification.recipient)
+        ways = self.ways if self.request.method == "GET" else self_service.channels_to(self.verification.recipient)
         return {**super().get_form_kwargs(), "ways": ways}
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
-        withdrawal.stop(
+        holder.stop(
             self.verification.pk,
             channels=form.cleaned_data["channels"],
             client=self.client,
@@ -195,7 +194,7 @@ class StopProvedView(FormPage):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         recipient = self.verification.recipient
-        stopped = [way for way in withdrawal.ways(recipient) if way not in self.ways]
+        stopped = [way for way in self_service.channels_to(recipient) if way not in self.ways]
         return super().get_context_data(recipient=recipient, ways=self.ways, stopped=stopped, **kwargs)
 
 

@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from twilio_error_texts import texts
 
-from django_twilio_verify.backends.error_table import TABLE, Row
+from django_twilio_verify.backends.twilio.error_table import TABLE, Row
 
 HEAD = (
     "Twilio's number",

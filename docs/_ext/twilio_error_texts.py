@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from django_twilio_verify.backends.error_table import ANY_CHANNEL, Reaction, Row
+from django_twilio_verify.backends.twilio.error_table import ANY_CHANNEL, Reaction, Row
 from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable, Retry
 
 AGAIN = {

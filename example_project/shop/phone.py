@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from django_twilio_verify.backends.console import ConsoleBackend
-from django_twilio_verify.factor_options import PasskeyOptions
+from django_twilio_verify.backends.factor_options import PasskeyOptions
 from django_twilio_verify.testing import FactorRoutes, LocalApi, Phone
 
 CONFIRMS = "+12025550150"

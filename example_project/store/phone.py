@@ -15,17 +15,18 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from django_twilio_verify import factors
 from django_twilio_verify.backends.console import ConsoleBackend
-from django_twilio_verify.backends.errors import VerifyError
 from django_twilio_verify.backends.handler import backends
+from django_twilio_verify.backends.twilio.errors import VerifyError
 from django_twilio_verify.choices import FactorKind
 from django_twilio_verify.decorators import verification_exempt
 from django_twilio_verify.exceptions import TwilioVerifyError
-from django_twilio_verify.flows import devicefactors, factors
+from django_twilio_verify.factors import devices
+from django_twilio_verify.login import completion, redirects
+from django_twilio_verify.login.client import client_from
 from django_twilio_verify.testing.phone import DeviceRefused
-from django_twilio_verify.testing.server import MAX_BODY, Request
-from django_twilio_verify.web import access
-from django_twilio_verify.web.client import client_from
+from django_twilio_verify.testing.verify_server import MAX_BODY, Request
 from shop.phone import PhoneBackend
 
 
@@ -53,19 +54,19 @@ def register(request: HttpRequest) -> HttpResponse:
         messages.error(request, "Sign in again, with the factor that you have, and then on the phone.")
         return redirect("phone")
     try:
-        begun = devicefactors.begin_push(request.user, client, name="Demo phone")
+        begun = devices.begin_push(request.user, client, name="Demo phone")
         phone = backend.new_phone(begun.identity)
         phone.register(begun.access_token)
-        done = devicefactors.confirm(begun.verification, client=client, user=request.user)
+        done = devices.confirm(begun.verification, client=client, user=request.user)
     except (TwilioVerifyError, DeviceRefused) as error:
         messages.error(request, getattr(error, "sentence", "The phone was refused."))
     else:
         backend.phones[phone.sid] = phone
         # The proof is one of this session, begun and ended in this request.
-        access.mark_passed(request, done.checked.verification.channel)
+        completion.mark_passed(request, done.checked.verification.channel)
         messages.success(request, "You are signed in to the app on the phone.")
         if done.first:  # an app of one's own shows them: docs/howto/push-app.md
-            return redirect(access.with_next(reverse("twilio_verify:recovery_codes"), reverse("phone")))
+            return redirect(redirects.with_next(reverse("twilio_verify:recovery_codes"), reverse("phone")))
     return redirect("phone")
 
 

@@ -12,20 +12,21 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from django_twilio_verify import factors, verifications
 from django_twilio_verify.backends.console import ConsoleBackend
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel, ConsentMedium, VerificationStatus
-from django_twilio_verify.clientinfo import ClientInfo
+from django_twilio_verify.consent.api import Act, NewConsent
+from django_twilio_verify.core.client import ClientInfo
 from django_twilio_verify.decorators import verification_exempt, verification_required
 from django_twilio_verify.exceptions import InvalidRecipient, TwilioVerifyError, VerificationNotFound
-from django_twilio_verify.flows import factors, recovery, verifications
-from django_twilio_verify.flows.consent import Act, NewConsent
+from django_twilio_verify.factors import recovery_codes
 from django_twilio_verify.forms.recipients import PhoneForm
+from django_twilio_verify.login import payments, redirects
+from django_twilio_verify.login.client import client_from, region_of
+from django_twilio_verify.login.signup import sign_up as attach_and_sign_in
 from django_twilio_verify.models import Verification
-from django_twilio_verify.results import Started
-from django_twilio_verify.web import access, payments
-from django_twilio_verify.web.client import client_from, region_of
-from django_twilio_verify.web.signup import sign_up as attach_and_sign_in
+from django_twilio_verify.verifications.results import Started
 
 from . import basket
 from .phone import app_context
@@ -75,7 +76,7 @@ def account(request: HttpRequest) -> HttpResponse:
     assert request.user.is_authenticated
     context = {
         "factors": factors.enrolled(request.user),
-        "recovery_left": recovery.remaining(request.user),
+        "recovery_left": recovery_codes.remaining(request.user),
     }
     return render(request, "store/account.html", context)
 
@@ -107,7 +108,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
             proof = started.verification.pk
             request.session["sign_up"] = str(proof)
             ask_for_code = reverse("twilio_verify:code", args=[proof])
-            return redirect(access.with_next(ask_for_code, reverse("sign_up_finish")))
+            return redirect(redirects.with_next(ask_for_code, reverse("sign_up_finish")))
     return render(request, "store/sign_up.html", {"form": form})
 
 

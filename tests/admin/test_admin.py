@@ -16,11 +16,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from django_twilio_verify import consent, verifications
 from django_twilio_verify.admin.base import event_link
 from django_twilio_verify.admin.consent import ConsentEventAdmin
 from django_twilio_verify.choices import CheckOutcome
-from django_twilio_verify.flows import consent, retention, verifications
-from django_twilio_verify.flows.addressees import Addressee
+from django_twilio_verify.ledger import retention
+from django_twilio_verify.ledger.addressees import Addressee
 from django_twilio_verify.models import (
     AuditEvent,
     ConsentEvent,
@@ -31,7 +32,7 @@ from django_twilio_verify.models import (
     Verification,
     VerificationCheck,
 )
-from tests.support import (
+from tests.support.basics import (
     PASSWORD,
     agree,
     all_permissions,
@@ -77,7 +78,7 @@ def make_person(name: str) -> Person:
         agree(recipient, channel, user=person.user, client=client)
         factor = make_factor(person.user, recipient, channel=channel, agreed=False)
         started = verifications.start(
-            recipient=recipient, channel=channel, user=person.user, purpose="enrol", factor=factor, client=client
+            recipient=recipient, channel=channel, user=person.user, purpose="enroll", factor=factor, client=client
         )
         assert not verifications.check(
             started.verification, code=wrong_code(), user=person.user, client=client
@@ -314,7 +315,7 @@ def test_there_is_nothing_to_press(browser: Client, person: Person) -> None:
     for url in every_page():
         shown = ours(browser.get(url).content.decode())
         for button in ("addlink", "deletelink", "_save", "_continue", "_addanother", 'name="action"', "/delete/"):
-            # The one act: to ask for a reset, on a page of its own (tests/resets).
+            # The one act: to ask for a reset, on a page of its own (tests/factors/resets).
             assert button not in shown or (button, url) == ('name="action"', list_of(Factor)), (url, button)
         for model in MODELS:
             assert f"{add_page(model)}" not in shown, url
@@ -402,7 +403,7 @@ FILTERS = [
     "?channel__exact=sms",
     "?medium__exact=api",
     "?status__exact=approved",
-    "?purpose__exact=enrol",
+    "?purpose__exact=enroll",
     "?kind__exact=phone",
     "?channel__exact=pigeon",
     "?p=99",

@@ -20,14 +20,19 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from django_twilio_verify import derived_keys, verify_bundle
+from django_twilio_verify import consent, verifications
 from django_twilio_verify.admin import filters, paging
 from django_twilio_verify.admin.consent import ConsentEventAdmin
 from django_twilio_verify.conf import fingerprint
 from django_twilio_verify.conf import settings as ours
+from django_twilio_verify.core import derived_keys
+from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.exceptions import ConsentRequired
-from django_twilio_verify.flows import consent, erasure, ledger, retention, seals, verifications
-from django_twilio_verify.flows.addressees import Addressee
+from django_twilio_verify.factors import erasure
+from django_twilio_verify.ledger import records, retention, sealing
+from django_twilio_verify.ledger.addressees import Addressee
+from django_twilio_verify.ledger.export import verify_bundle
+from django_twilio_verify.login import impersonation
 from django_twilio_verify.models import (
     AuditEvent,
     ConsentEvent,
@@ -36,9 +41,7 @@ from django_twilio_verify.models import (
     Verification,
     VerificationAttempt,
 )
-from django_twilio_verify.recipients import Recipient
-from django_twilio_verify.web import impersonation
-from tests.support import (
+from tests.support.basics import (
     EMAIL,
     OTHER_PHONE,
     PASSWORD,
@@ -326,7 +329,7 @@ def test_erasing_leaves_the_proof(root: Client, ann: User) -> None:
     assert "The personal half was erased." in text
     assert "an erased address" in text
     assert not ConsentEvidence.objects.exists()
-    assert ledger.holds(ConsentEvent.objects.get())
+    assert records.holds(ConsentEvent.objects.get())
     assert AuditEvent.objects.get().reason == "Art. 17"
     assert root.get(page("opt_out")).status_code == 404
     assert "Nothing was left to erase." in root.post(page("erase"), FORMS["erase"], follow=True).content.decode()
@@ -334,7 +337,7 @@ def test_erasing_leaves_the_proof(root: Client, ann: User) -> None:
 
 def test_what_is_left_of_an_erased_address_can_be_exported(root: Client, ann: User, tmp_path: Path) -> None:
     agree(OTHER_PHONE, user=ann)
-    seals.seal()
+    sealing.seal()
     erasure.erase(Addressee.of(PHONE), reason="Art. 17", actor="root")
     print_ = fingerprint(Recipient.parse(PHONE))
     erased = reverse("admin:twilio_verify_consentevent_evidence", args=[print_])

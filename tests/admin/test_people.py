@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_twilio_verify.models import (
-    EnrolmentGrace,
+    EnrollmentGrace,
     Entity,
     Factor,
     FactorReset,
@@ -24,10 +24,10 @@ from django_twilio_verify.models import (
     TrustedBrowser,
 )
 from django_twilio_verify.signals import browsers_revoked
-from tests.support import all_permissions, make_factor, make_user
+from tests.support.basics import all_permissions, make_factor, make_user
 
 pytestmark = pytest.mark.django_db
-MODELS = [Entity, TrustedBrowser, EnrolmentGrace, OfferRefusal, FactorReset, ProviderRemoval, SessionCutoff]
+MODELS = [Entity, TrustedBrowser, EnrollmentGrace, OfferRefusal, FactorReset, ProviderRemoval, SessionCutoff]
 SECRETS = ("digest-of-the-cookie", "setup-of-the-person", "digest-of-the-link")
 
 
@@ -56,7 +56,7 @@ def fill(name: str) -> User:
         last_used_at=now,
         expires_at=now + timedelta(days=1),
     )
-    EnrolmentGrace.objects.create(user=user, started_at=now)
+    EnrollmentGrace.objects.create(user=user, started_at=now)
     OfferRefusal.objects.create(user=user, refused_at=now)
     SessionCutoff.objects.create(user=user, ended_at=now)
     FactorReset.objects.create(

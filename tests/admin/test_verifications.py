@@ -11,10 +11,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from django_twilio_verify import verifications
 from django_twilio_verify.backends.handler import backends
-from django_twilio_verify.flows import verifications
 from django_twilio_verify.models import ChannelOutage, Verification, VerificationAttempt
-from tests.support import PHONE, agree, make_client, make_factor, make_user
+from tests.support.basics import PHONE, agree, make_client, make_factor, make_user
 
 pytestmark = pytest.mark.django_db
 LIST = reverse("admin:twilio_verify_verification_changelist")

@@ -18,13 +18,14 @@ from django.test import Client
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel
 from django_twilio_verify.conf import fingerprint
-from django_twilio_verify.flows import devicefactors, disclosures, recovery
+from django_twilio_verify.consent import disclosures
+from django_twilio_verify.core.recipients import Recipient
+from django_twilio_verify.factors import devices, recovery_codes
 from django_twilio_verify.models import Factor, Verification
-from django_twilio_verify.recipients import Recipient
 from django_twilio_verify.testing import Authenticator, Browser, FactorRoutes, LocalApi, Phone, outbox
 from django_twilio_verify.testing.factor_contract import ORIGIN
-from tests.factorflows.conftest import World
-from tests.support import EMAIL, PHONE, agree, last_code, make_factor, make_user, one_moment, sign_in
+from tests.support.basics import EMAIL, PHONE, agree, last_code, make_factor, make_user, one_moment, sign_in
+from tests.support.devices import World
 
 NOON = "2026-11-20T12:00:00Z"
 NEW_PHONE = "+15017122669"
@@ -45,7 +46,7 @@ class Stage:
         self.world = World("sync", None)
         self.data: dict[str, Any] = {}
         self.path_values: dict[str, Any] = {}
-        self.codes = recovery.issue(self.ann)
+        self.codes = recovery_codes.issue(self.ann)
         self.attacked: Factor
         self.verification: Verification
         self.device: Any = None
@@ -115,24 +116,24 @@ class Stage:
         return self
 
     def enrolling(self, channel: str = "sms") -> Stage:
-        self.signed_in().posted(f"/verify/enrol/{channel}/", **ticked(channel, number=NEW_PHONE, country=""))
+        self.signed_in().posted(f"/verify/enroll/{channel}/", **ticked(channel, number=NEW_PHONE, country=""))
         if channel == "sna":
             backends["default"].simulator.open_link(outbox[-1].link)  # type: ignore[attr-defined]
         return self
 
     def enrolling_totp(self) -> Stage:
         self.signed_in()
-        page = self.browser.post("/verify/enrol/totp/", {"name": "App"}).content.decode()
+        page = self.browser.post("/verify/enroll/totp/", {"name": "App"}).content.decode()
         found = re.search(r"otpauth://[^\"<]+", page)
         assert found, page
         app = Authenticator.scan(found[0].replace("&amp;", "&"))
-        self.verification = Verification.objects.get(purpose="enrol", channel="totp")
+        self.verification = Verification.objects.get(purpose="enroll", channel="totp")
         self.data["code"] = lambda: app.code()
         return self
 
     def enrolling_passkey(self) -> Stage:
         self.signed_in()
-        told = self.browser.post("/verify/enrol/passkey/options/", {"name": "Key"}).json()
+        told = self.browser.post("/verify/enroll/passkey/options/", {"name": "Key"}).json()
         credential = json.dumps(Browser(ORIGIN).create(told["options"]))
         self.data.update(verification=told["verification"], credential=credential, name="Key")
         return self
@@ -186,12 +187,12 @@ def ticked(channel: str, **values: str) -> dict[str, str]:
 
 
 def removed(stage: Stage) -> None:
-    assert devicefactors.remove(stage.ann, stage.attacked.pk)
+    assert devices.remove(stage.ann, stage.attacked.pk)
 
 
 def replaced(stage: Stage) -> None:
     """By another number; of a device, by another one."""
-    assert devicefactors.remove(stage.ann, stage.attacked.pk)
+    assert devices.remove(stage.ann, stage.attacked.pk)
     if stage.attacked.recipient_value:
         make_factor(stage.ann, "+15017122668", agreed=False)
     else:

@@ -14,9 +14,9 @@ from django.utils.functional import SimpleLazyObject
 
 from django_twilio_verify.models import ConsentEvent, Factor, RecoveryCode
 from django_twilio_verify.testing import outbox
-from tests.faces.test_enrol import form
-from tests.support import OTHER_PHONE, code_path, last_code, make_factor, make_user, sign_in
-from tests.wall.conftest import prove
+from tests.support.basics import OTHER_PHONE, code_path, last_code, make_factor, make_user, sign_in
+from tests.support.login import prove
+from tests.support.pages import form
 
 pytestmark = pytest.mark.django_db
 
@@ -24,14 +24,14 @@ WALL = "django_twilio_verify.middleware.TwoFactorMiddleware"
 OF_ANN = {"X-Token": "ann"}
 OF_EVE = {"X-Token": "eve"}
 FRESH = ("/fresh/", "/afresh/", "/once/", "/mixed/", "/amixed/")
-OURS = ("/verify/", "/verify/enrol/", "/verify/recovery-codes/", "/verify/browsers/", "/verify/reset/")
+OURS = ("/verify/", "/verify/enroll/", "/verify/recovery-codes/", "/verify/browsers/", "/verify/reset/")
 
 
 def is_verified(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"{request.twilio_verify.is_verified} {request.user.get_username()}")
 
 
-urlpatterns = [path("is-verified/", is_verified), path("", include("tests.stepup.site"))]
+urlpatterns = [path("is-verified/", is_verified), path("", include("tests.login.step_up.urls"))]
 
 
 class ByToken:
@@ -135,7 +135,7 @@ def test_nothing_is_enrolled_for_a_tokens_person_in_the_session_of_another(clien
     make_factor(ann)
     stranger = Client(headers=OF_EVE)
     stranger.cookies = client.cookies
-    assert stranger.post("/verify/enrol/sms/", form(number=OTHER_PHONE)).status_code == 403
+    assert stranger.post("/verify/enroll/sms/", form(number=OTHER_PHONE)).status_code == 403
     assert not Factor.objects.filter(user__username="eve").exists() and outbox == []
     assert ConsentEvent.objects.count() == 1, "of ann's own phone"
     assert client.get("/fresh/")["Location"].startswith("/verify/step-up/")

@@ -14,18 +14,18 @@ from django.test import Client
 from django.utils import timezone
 
 from django_twilio_verify.backends.handler import backends
-from django_twilio_verify.flows import recovery, resets
+from django_twilio_verify.factors import recovery_codes, resets
 from django_twilio_verify.models import Factor, FactorReset, Verification
 from django_twilio_verify.testing import outbox
 from django_twilio_verify.testing.factor_contract import PARTY
-from tests.asking.conftest import Holder
-from tests.attacks.test_requests import EXTRA
-from tests.attacks.test_sessions import same_browser
-from tests.factorflows.conftest import NOON, World
-from tests.managing.conftest import address
-from tests.support import OTHER_PHONE, code_path, last_code, make_factor, make_user, sign_in
+from tests.support.basics import OTHER_PHONE, code_path, last_code, make_factor, make_user, sign_in
+from tests.support.challenges import Holder
+from tests.support.changes import address
+from tests.support.devices import NOON, World
+from tests.support.requests import EXTRA
+from tests.support.sessions import same_browser
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.stepup.site")]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.login.step_up.urls")]
 PLAIN = "application/x-www-form-urlencoded"
 EVIL = {"Origin": "https://evil.example", "Referer": "https://evil.example/"}
 
@@ -204,7 +204,7 @@ def _page(tab: Client, path: str) -> str:
 def test_what_the_query_allows_is_not_what_the_page_accepts(ann, clock):
     """``/strong/`` takes passkeys and authenticator apps; the visitor rewrites the query."""
     ann.hold("totp")
-    codes = recovery.issue(ann.user)
+    codes = recovery_codes.issue(ann.user)
     tab = through(ann)
     page = tab.get("/strong/")["Location"]
     assert parse_qs(urlsplit(page).query)["channels"] == ["passkey,totp"]
@@ -292,10 +292,10 @@ def test_extra_fields_change_nothing_of_a_factor(ann, eve):
     assert Factor.objects.filter(pk=own.pk).values().get() == {**before, "label": "Mine", "chosen_at": timezone.now()}
     untouched = {name: value for name, value in extra.items() if name not in ("number", "email")}
     page = code_path(tab.post(f"/verify/factors/{own.pk}/replace/", {**untouched, **address(to="+15017122666")}))
-    asked = Verification.objects.filter(purpose="enrol").latest("created_at")
+    asked = Verification.objects.filter(purpose="enroll").latest("created_at")
     assert (asked.user, asked.purpose, asked.channel, asked.recipient_value) == (
         ann.user,
-        "enrol",
+        "enroll",
         "sms",
         "+15017122666",
     )
@@ -328,13 +328,13 @@ def test_extra_fields_change_nothing_of_what_is_enrolled(ann, eve):
         "label": "x",
         "kind": "sms",
     }
-    shown = unescape(tab.post("/verify/enrol/totp/", {**extra, "name": "App"}).content.decode())
-    told = tab.post("/verify/enrol/passkey/options/", {**extra, "name": "Key", "rp": "evil.example"}).json()
+    shown = unescape(tab.post("/verify/enroll/totp/", {**extra, "name": "App"}).content.decode())
+    told = tab.post("/verify/enroll/passkey/options/", {**extra, "name": "Key", "rp": "evil.example"}).json()
     assert told["options"]["rp"]["id"] == PARTY.relying_party_id
     token = tab.post("/verify/access-token/", {**extra, "name": "Phone", "ttl": "300"}).json()
     assert token["expires_in"] == 60
     assert "otpauth://" in shown
-    begun = Verification.objects.filter(purpose="enrol")
+    begun = Verification.objects.filter(purpose="enroll")
     assert {*begun.values_list("user", "status")} == {(ann.user.pk, "pending")} and begun.count() == 3
     made = Factor.objects.filter(confirmed_at=None)
     assert {*made.values_list("user", "label", "default_for")} == {
@@ -357,7 +357,7 @@ def test_another_site_gets_no_access_token(ann, content_type):
     for headers in (EVIL, {"Origin": "null"}, {}):
         answer = strict.generic("POST", "/verify/access-token/", b"{}", content_type=content_type, headers=headers)
         assert answer.status_code == 403 and b"token" not in answer.content.lower().replace(b"csrf token", b"")
-    assert not Verification.objects.filter(purpose="enrol").exists()
+    assert not Verification.objects.filter(purpose="enroll").exists()
 
 
 def test_an_access_token_needs_a_proof_of_now(ann, clock):
@@ -369,7 +369,7 @@ def test_an_access_token_needs_a_proof_of_now(ann, clock):
     clock.shift(3600)
     answer = tab.post("/verify/access-token/")
     assert (answer.status_code, answer.json()["code"]) == (403, "step_up_required")
-    assert not Verification.objects.filter(purpose="enrol").exists()
+    assert not Verification.objects.filter(purpose="enroll").exists()
 
 
 def test_nobody_is_signed_in_by_the_attackers_passkey(ann, eve):

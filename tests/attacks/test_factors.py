@@ -6,12 +6,13 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from django_twilio_verify import verifications
 from django_twilio_verify.exceptions import VerificationNotFound
-from django_twilio_verify.flows import claims, devicefactors, verifications
+from django_twilio_verify.factors import devices
 from django_twilio_verify.models import Factor, Verification
 from django_twilio_verify.signals import factor_confirmed
-from tests.faces.test_enrol import form
-from tests.support import (
+from django_twilio_verify.verifications import claimants
+from tests.support.basics import (
     EMAIL,
     OTHER_PHONE,
     PHONE,
@@ -23,6 +24,7 @@ from tests.support import (
     race,
     sign_in,
 )
+from tests.support.pages import form
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +45,7 @@ def test_a_factor_that_was_removed_signs_nobody_in_by_the_code_it_was_sent(ann, 
     """The thief has the password and the phone; the owner removes the phone before the code is typed."""
     sign_in(client)
     page = code_path(client.post("/verify/challenge/"))
-    assert devicefactors.remove(ann, Factor.objects.get(kind="phone").pk)
+    assert devices.remove(ann, Factor.objects.get(kind="phone").pk)
     answer = client.post(page, {"code": last_code()})
     assert answer.status_code == 200 and b"This code no longer works" in answer.content
     assert not is_in(client)
@@ -53,7 +55,7 @@ def test_a_factor_that_was_removed_signs_nobody_in_by_the_code_it_was_sent(ann, 
 def test_the_way_to_a_factor_that_was_removed_is_gone(ann, client):
     sign_in(client)
     phone = Factor.objects.get(kind="phone")
-    devicefactors.remove(ann, phone.pk)
+    devices.remove(ann, phone.pk)
     gone = client.post(f"/verify/challenge/{phone.pk}/sms/")["Location"]
     assert gone == "/verify/challenge/?gone=1" and b"was removed or changed" in client.get(gone).content
 
@@ -61,7 +63,7 @@ def test_the_way_to_a_factor_that_was_removed_is_gone(ann, client):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_removing_a_factor_races_with_its_answer_and_one_of_them_is_first(ann):
-    claims.remember_user(ann.pk, make_client(), timezone.now())  # at home, where she may sign in more often
+    claimants.remember_user(ann.pk, make_client(), timezone.now())  # at home, where she may sign in more often
     for turn in range(6):
         phone = make_factor(ann, f"+150177330{turn:02}")
         tab = make_client(f"session-{turn}")
@@ -72,7 +74,7 @@ def test_removing_a_factor_races_with_its_answer_and_one_of_them_is_first(ann):
 
         def work(index, phone=phone, started=started, tab=tab, code=code):
             if index:
-                return devicefactors.remove(ann, phone.pk)
+                return devices.remove(ann, phone.pk)
             return verifications.check(started.verification, code=code, client=tab, user=ann).approved
 
         approved, removed = race(2, work)
@@ -85,7 +87,7 @@ def test_removing_a_factor_races_with_its_answer_and_one_of_them_is_first(ann):
 def test_somebody_elses_factor_cannot_be_removed(ann):
     eve = make_user("eve")
     make_factor(eve, OTHER_PHONE)
-    assert not devicefactors.remove(eve, Factor.objects.get(user=ann, kind="phone").pk)
+    assert not devices.remove(eve, Factor.objects.get(user=ann, kind="phone").pk)
     assert Factor.objects.filter(user=ann).count() == 2
 
 
@@ -113,7 +115,7 @@ def begun(settings):
     for phone in (PHONE, OTHER_PHONE):
         browser = Client()
         sign_in(browser)
-        sent = browser.post("/verify/enrol/sms/", form(number=phone))
+        sent = browser.post("/verify/enroll/sms/", form(number=phone))
         found.append((browser, code_path(sent), last_code()))
     return found
 
@@ -138,10 +140,10 @@ def test_a_phone_that_is_enrolled_beside_another_one_goes_again(begun):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.race
 def test_of_two_that_race_one_stays_at_most(begun):
-    def enrol(index):
+    def enroll(index):
         browser, page, code = begun[index]
         return browser.post(page, {"code": code}).status_code
 
-    answers = race(2, enrol)
+    answers = race(2, enroll)
     assert set(answers) <= {200, 302}, answers
     assert Factor.objects.count() <= 1

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from django_twilio_verify.backends.handler import backends
-
-from .states import FACTOR_STATES, PERSON_STATES, STATES, Stage, effects, gained
-from .test_page_states import ACTING, CASES, begun, clock, request, site
+from tests.attacks.states import FACTOR_STATES, PERSON_STATES, STATES, Stage, effects, gained
+from tests.attacks.test_page_states import clock, site
+from tests.support.page_states import ACTING, CASES, begun, request
 
 __all__ = ["clock", "site"]
 

@@ -8,8 +8,8 @@ from django.test import Client
 
 from django_twilio_verify import testing
 from django_twilio_verify.testing import outbox
-from tests.faces.test_withdrawal import ask
-from tests.support import code_path, last_code, make_factor, make_user, sign_in, wrong_code
+from tests.support.basics import code_path, last_code, make_factor, make_user, sign_in, wrong_code
+from tests.support.stop_pages import ask
 
 pytestmark = pytest.mark.django_db
 

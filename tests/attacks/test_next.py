@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import quote
 
 import pytest
 from django.test import Client
 
-from django_twilio_verify import urls
-from django_twilio_verify.flows import recovery, trust
+from django_twilio_verify.factors import recovery_codes
+from django_twilio_verify.login import redirects, trusted_browsers
 from django_twilio_verify.models import ConsentEvent
-from django_twilio_verify.web import access
-from tests.faces.test_enrol import form
-from tests.support import OTHER_PHONE, code_path, last_code, make_client, make_factor, make_user, sign_in
+from tests.support.basics import OTHER_PHONE, code_path, last_code, make_client, make_factor, make_user, sign_in
+from tests.support.pages import form
+from tests.support.redirects import browser_goes_to, paths, stays
 
 pytestmark = pytest.mark.django_db
 
@@ -74,34 +73,6 @@ SPELLINGS = ["//evil.example/", "/\\evil.example", "https:evil.example", "javasc
 HOW = pytest.mark.parametrize("how", ["query", "form", "both"])
 
 
-def browser_goes_to(location: str) -> str:
-    """The host that a browser goes to, as the URL standard has it: it drops tabs and line ends, strips what is not
-    printed, and takes backslashes for slashes.
-    """
-    text = re.sub(r"[\t\r\n]", "", location).strip("".join(map(chr, range(0x21)))).replace("\\", "/")
-    scheme = re.match(r"([a-z][a-z0-9+.-]*):", text, re.IGNORECASE)
-    if scheme and scheme[1].lower() not in ("http", "https"):
-        return text
-    text = re.sub(r"^(https?):/*", r"\1://", text, flags=re.IGNORECASE)
-    text = re.sub(r"^//+", "//", text)
-    return urlsplit(urljoin("http://testserver/verify/x/", text)).netloc
-
-
-def stays(response) -> bool:
-    """Whether neither the redirect, nor a link or form of the page, nor its fields lead off the site."""
-    headers = str(response.headers)
-    assert "\r" not in headers.replace("\\r", "") and "Set-Cookie: evil" not in headers
-    assert "evil" not in response.cookies
-    if "Location" in response.headers:
-        return browser_goes_to(response["Location"]) == "testserver"
-    html = response.content.decode()
-    kept = re.findall(r'name="next" value="([^"]*)"', html)
-    inside = [unquote(one) for one in re.findall(r'[?&;]next=([^"&]*)"', html)]
-    links = re.findall(r'(?:href|action)="([^"]*)"', html)
-    ours = [one for one in links if not one.startswith(("https://acme.example", "mailto:"))]
-    return all(browser_goes_to(one) == "testserver" for one in (*kept, *inside, *ours))
-
-
 @pytest.fixture
 def ann():
     user = make_user()
@@ -127,8 +98,8 @@ def given(forged: str, how: str) -> tuple[str, dict[str, str]]:
 def test_every_spelling_is_judged_as_a_browser_would(rf, forged, how):
     query, values = given(forged, how)
     request = rf.post(f"/verify/challenge/{query}", values)
-    assert browser_goes_to(access.success_url(request)) == "testserver"
-    assert (access.safe_next(request) == "") == (forged in FORGED)
+    assert browser_goes_to(redirects.success_url(request)) == "testserver"
+    assert (redirects.safe_next(request) == "") == (forged in FORGED)
 
 
 @HOW
@@ -144,13 +115,6 @@ def test_a_sign_in_ends_on_this_site(ann, client, forged, how):
     assert done.status_code == 302 and stays(done)
     if forged in FORGED:
         assert done["Location"] == "/account/"
-
-
-def paths() -> list[str]:
-    """Every page of ours, with what its address needs."""
-    values = {"int": "987654", "uuid": "{verification}", "str": "sms"}
-    found = ["/verify/" + re.sub(r"<(\w+):\w+>", lambda m: values[m[1]], str(one.pattern)) for one in urls.urlpatterns]
-    return [path for path in found if "webhooks" not in path]
 
 
 @pytest.mark.parametrize("path", paths())
@@ -172,7 +136,7 @@ def test_no_page_keeps_or_follows_a_next_that_leads_away(member, path):
 def test_what_ends_with_a_redirect_ends_on_this_site(ann, member, forged):
     """The redirects that a success gives."""
     event = ConsentEvent.objects.latest("pk")
-    browser = trust.trust(ann, make_client(), days=1).browser
+    browser = trusted_browsers.trust(ann, make_client(), days=1).browser
     for path in (
         f"/verify/consents/{event.pk}/stop/",
         f"/verify/browsers/{browser.pk}/revoke/",
@@ -184,15 +148,15 @@ def test_what_ends_with_a_redirect_ends_on_this_site(ann, member, forged):
 
 
 @pytest.mark.parametrize("forged", SPELLINGS)
-def test_a_recovery_code_and_an_enrolment_end_on_this_site(ann, forged):
-    code = recovery.issue(ann)[0]
+def test_a_recovery_code_and_an_enrollment_end_on_this_site(ann, forged):
+    code = recovery_codes.issue(ann)[0]
     browser = Client()
     sign_in(browser)
     assert browser.post("/verify/challenge/recovery/", {"code": code, "next": forged})["Location"] == "/account/"
     make_user("bob")
     other = Client()
     sign_in(other, "bob")
-    sent = other.post("/verify/enrol/sms/", form(number=OTHER_PHONE, next=forged))
+    sent = other.post("/verify/enroll/sms/", form(number=OTHER_PHONE, next=forged))
     assert stays(sent)
     assert stays(other.post(code_path(sent), {"code": last_code(), "next": forged}))
 

@@ -11,10 +11,12 @@ import pytest
 from django.db import connections
 from django.test import Client
 
-from django_twilio_verify.flows import challenges, devicefactors, guesses, managing, recovery, verifications
+from django_twilio_verify import verifications
+from django_twilio_verify.factors import challenges, changes, devices, recovery_codes
 from django_twilio_verify.models import Factor, RecoveryCode, Verification
 from django_twilio_verify.testing import Authenticator
-from tests.support import (
+from django_twilio_verify.verifications import throttling
+from tests.support.basics import (
     EMAIL,
     OTHER_PHONE,
     PHONE,
@@ -74,8 +76,8 @@ def test_a_sign_in_by_code(ann: Any) -> None:
 
 
 def test_a_recovery_code(ann: Any) -> None:
-    codes = recovery.issue(ann)
-    assert recovery.remaining(ann) == 10 and not recovery.redeem(ann, "0000", make_client())
+    codes = recovery_codes.issue(ann)
+    assert recovery_codes.remaining(ann) == 10 and not recovery_codes.redeem(ann, "0000", make_client())
     browser = Client()
     sign_in(browser)
     assert browser.post("/verify/challenge/recovery/", {"code": codes[0]}).status_code == 302
@@ -84,10 +86,10 @@ def test_a_recovery_code(ann: Any) -> None:
 
 def test_an_authenticator_app(ann: Any) -> None:
     client = make_client()
-    begun = devicefactors.begin_totp(ann, client, name="ann@shop")
+    begun = devices.begin_totp(ann, client, name="ann@shop")
     app = Authenticator.scan(begun.uri)
     with one_moment():
-        assert devicefactors.confirm(begun.verification, client=client, user=ann, code=app.code(steps=-1)).factor
+        assert devices.confirm(begun.verification, client=client, user=ann, code=app.code(steps=-1)).factor
         asked = challenges.start(channel="totp", client=client, user=ann).verification
         assert not challenges.check(asked, code=wrong_code(app.code()), client=client, user=ann).approved
         assert challenges.check(asked, code=app.code(), client=client, user=ann).approved
@@ -99,11 +101,11 @@ def test_what_was_removed_or_replaced_opens_nothing(ann: Any) -> None:
     sent = verifications.start(recipient=PHONE, channel="sms", **asked).verification
     code = last_code()
     agree(OTHER_PHONE, user=ann)
-    new = verifications.start(recipient=OTHER_PHONE, channel="sms", **{**asked, "purpose": "enrol"}).verification
+    new = verifications.start(recipient=OTHER_PHONE, channel="sms", **{**asked, "purpose": "enroll"}).verification
     assert verifications.check(new, code=last_code(), client=client, user=ann).approved
-    managing.replace(new, Factor.objects.get(recipient_value=PHONE).pk, client=client)
+    changes.replace(new, Factor.objects.get(recipient_value=PHONE).pk, client=client)
     assert not verifications.check(sent, code=code, client=client, user=ann).approved
-    assert devicefactors.remove(ann, Factor.objects.get(recipient_value=OTHER_PHONE).pk)
+    assert devices.remove(ann, Factor.objects.get(recipient_value=OTHER_PHONE).pk)
 
 
 def test_a_held_factor_and_its_release(ann: Any) -> None:
@@ -113,9 +115,9 @@ def test_a_held_factor_and_its_release(ann: Any) -> None:
     sent = verifications.start(recipient=PHONE, channel="sms", purpose="login", **asked).verification
     assert not verifications.check(sent, code=wrong_code(), **asked).approved
     phone.refresh_from_db()
-    assert guesses.is_held(phone)
-    recovery.redeem(ann, recovery.issue(ann)[0])
-    assert not guesses.is_held(phone)
+    assert throttling.is_held(phone)
+    recovery_codes.redeem(ann, recovery_codes.issue(ann)[0])
+    assert not throttling.is_held(phone)
 
 
 def test_a_visitors_code(ann: Any) -> None:

@@ -8,30 +8,16 @@ import pytest
 from django.test import Client
 
 from django_twilio_verify.choices import Channel
-from django_twilio_verify.flows import disclosures, recovery
-from django_twilio_verify.models import (
-    ConsentEvidence,
-    Factor,
-    RecoveryCode,
-    TrustedBrowser,
-    Verification,
-)
+from django_twilio_verify.consent import disclosures
+from django_twilio_verify.factors import recovery_codes
+from django_twilio_verify.models import ConsentEvidence, Factor, RecoveryCode, TrustedBrowser, Verification
 from django_twilio_verify.testing import outbox
-from tests.attacks.test_next import paths, stays
-from tests.faces.test_enrol import form
-from tests.support import (
-    OTHER_PHONE,
-    PHONE,
-    code_path,
-    last_code,
-    make_factor,
-    make_user,
-    sign_in,
-    wrong_code,
-)
+from tests.support.basics import OTHER_PHONE, PHONE, code_path, last_code, make_factor, make_user, sign_in, wrong_code
+from tests.support.pages import form
+from tests.support.redirects import paths, stays
+from tests.support.requests import EXTRA, UNKNOWN
 
 pytestmark = pytest.mark.django_db
-UNKNOWN = "3fa63c9c-4a80-4a26-b855-05f4d3e7e7a2"
 
 
 @pytest.fixture
@@ -98,7 +84,7 @@ def test_a_forged_address_does_not_escape_the_limit(settings):
 def test_a_forged_host_or_scheme_opens_no_redirect(browsers):
     headers = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https", "X-Forwarded-Server": "evil.example"}
     for browser in browsers:
-        for path in ("/verify/challenge/", "/verify/enrol/", "/verify/"):
+        for path in ("/verify/challenge/", "/verify/enroll/", "/verify/"):
             answer = browser.get(f"{path}?next=https://evil.example/", headers=headers)
             assert stays(answer)
             assert "//evil.example" not in answer.content.decode()
@@ -109,35 +95,6 @@ def test_an_unknown_host_is_refused(browsers):
         assert (
             browser.get("/verify/challenge/?next=//evil.example/", headers={"Host": "evil.example"}).status_code == 400
         )
-
-
-# --------------------------------------------------------------------------------------- fields that nobody asked for
-
-
-EXTRA = {
-    "user": "1",
-    "user_id": "1",
-    "person": "1",
-    "factor": "1",
-    "purpose": "verify",
-    "channel": "email",
-    "amount": "1 EUR",
-    "payee": "evil",
-    "status": "approved",
-    "session": "x",
-    "verification": UNKNOWN,
-    "recipient": OTHER_PHONE,
-    "to": OTHER_PHONE,
-    "number": OTHER_PHONE,
-    "email": "eve@example.org",
-    "is_default": "on",
-    "confirmed_at": "2020-01-01",
-    "backend": "evil",
-    "custom_code": "123456",
-    "resend": "1",
-    "is_verified": "1",
-    "days": "9999",
-}
 
 
 def test_extra_fields_change_nothing_of_a_sign_in(ann, settings):
@@ -160,12 +117,12 @@ def test_extra_fields_change_nothing_of_a_sign_in(ann, settings):
     assert row.user == ann and (row.expires_at - row.created_at).days == 7
 
 
-def test_extra_fields_change_nothing_of_an_enrolment():
+def test_extra_fields_change_nothing_of_an_enrollment():
     bob = make_user("bob")
     browser = Client()
     sign_in(browser, "bob")
     extra = {name: value for name, value in EXTRA.items() if name != "number"}
-    page = code_path(browser.post("/verify/enrol/sms/", {**extra, **form(number=PHONE)}))
+    page = code_path(browser.post("/verify/enroll/sms/", {**extra, **form(number=PHONE)}))
     browser.post(page, {**extra, "code": last_code()})
     factor = Factor.objects.get()
     assert (factor.user, factor.recipient_value, factor.channel, factor.kind) == (bob, PHONE, "sms", "phone")
@@ -300,7 +257,7 @@ JUNK = [
 @pytest.mark.parametrize("junk", JUNK, ids=lambda junk: ascii(junk[:20]))
 def test_junk_in_an_address_is_not_there(browsers, junk):
     templates = ("consents/{}/stop/", "browsers/{}/revoke/", "challenge/{}/sms/", "challenge/1/{}/", "code/{}/")
-    others = ("link/{}/", "link/{}/status/", "stop/{}/", "enrol/{}/", "opt-in/{}/", "handover/{}/", "payment/{}/")
+    others = ("link/{}/", "link/{}/status/", "stop/{}/", "enroll/{}/", "opt-in/{}/", "handover/{}/", "payment/{}/")
     for template in (*templates, *others, "payment/x/{}/sms/", f"code/{UNKNOWN}/{{}}/"):
         for browser in browsers:
             for method in ("get", "post"):
@@ -332,7 +289,7 @@ def test_junk_in_the_cookies_is_nobody(ann, cookie):
     ],
 )
 def test_junk_as_a_code_is_a_wrong_code(ann, code):
-    recovery.issue(ann)
+    recovery_codes.issue(ann)
     browser = Client()
     sign_in(browser)
     page = code_path(browser.post("/verify/challenge/"))

@@ -8,22 +8,15 @@ from django.test import Client
 
 from django_twilio_verify import urls
 from django_twilio_verify.choices import Channel
-from django_twilio_verify.flows import disclosures, trust
+from django_twilio_verify.consent import disclosures
+from django_twilio_verify.login import trusted_browsers
+from django_twilio_verify.login.trust_cookie import COOKIE
 from django_twilio_verify.models import Factor, Verification
 from django_twilio_verify.testing import outbox
-from django_twilio_verify.web.trust import COOKIE
-from tests.attacks.test_next import paths
-from tests.faces.test_enrol import form
-from tests.support import (
-    EMAIL,
-    OTHER_PHONE,
-    PASSWORD,
-    code_path,
-    last_code,
-    make_factor,
-    make_user,
-    sign_in,
-)
+from tests.support.basics import EMAIL, OTHER_PHONE, PASSWORD, code_path, last_code, make_factor, make_user, sign_in
+from tests.support.pages import form
+from tests.support.redirects import paths
+from tests.support.sessions import same_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -51,12 +44,6 @@ def with_key(key: str) -> Client:
     browser = Client()
     browser.cookies["sessionid"] = key
     return browser
-
-
-def same_browser(browser: Client) -> Client:
-    tab = Client()
-    tab.cookies.update(browser.cookies)
-    return tab
 
 
 def pass_factor(browser: Client, path: str = "/verify/challenge/") -> None:
@@ -125,7 +112,7 @@ def test_a_trusted_cookie_on_another_account_excuses_nothing(ann, eve, settings)
     thief.cookies[COOKIE] = owner.cookies[COOKIE].value
     sign_in(thief)
     assert who(thief) == ""
-    assert not trust.recognise(ann, [owner.cookies[COOKIE].value], trust.ClientInfo(), days=30)
+    assert not trusted_browsers.recognise(ann, [owner.cookies[COOKIE].value], trusted_browsers.ClientInfo(), days=30)
 
 
 def test_two_tabs_on_two_factors_are_two_proofs_and_one_sign_in(ann):

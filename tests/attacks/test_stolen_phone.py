@@ -6,13 +6,13 @@ import pytest
 import time_machine
 from django.test import Client
 
+from django_twilio_verify import verifications
 from django_twilio_verify.choices import Channel
-from django_twilio_verify.flows import devicefactors, disclosures, managing, recovery, verifications
+from django_twilio_verify.consent import disclosures
+from django_twilio_verify.factors import changes, devices, recovery_codes
 from django_twilio_verify.models import ConsentEvent, Factor, Verification
 from django_twilio_verify.testing import outbox
-from tests.faces.test_enrol import form, restart_url, text
-from tests.faces.test_withdrawal import stop_form
-from tests.support import (
+from tests.support.basics import (
     EMAIL,
     OTHER_PHONE,
     PHONE,
@@ -24,6 +24,8 @@ from tests.support import (
     make_user,
     sign_in,
 )
+from tests.support.pages import form, restart_url, text
+from tests.support.stop_pages import stop_form
 
 pytestmark = pytest.mark.django_db
 
@@ -53,22 +55,22 @@ def is_in(browser: Client) -> bool:
 def verified(ann) -> Client:
     browser = Client()
     sign_in(browser)
-    code = recovery.renew(ann, make_client("codes"))[0]
+    code = recovery_codes.renew(ann, make_client("codes"))[0]
     assert browser.post("/verify/challenge/recovery/", {"code": code}).status_code == 302
     return browser
 
 
 def remove(user) -> None:
-    assert devicefactors.remove(user, Factor.objects.get(user=user, recipient_value=PHONE).pk)
+    assert devices.remove(user, Factor.objects.get(user=user, recipient_value=PHONE).pk)
 
 
 def replace(user) -> None:
     """As the page does, with another number that was proved."""
     client = make_client("hers")
     agree(OTHER_PHONE, user=user, client=client)
-    started = verifications.start(recipient=OTHER_PHONE, channel="sms", user=user, purpose="enrol", client=client)
+    started = verifications.start(recipient=OTHER_PHONE, channel="sms", user=user, purpose="enroll", client=client)
     assert verifications.check(started.verification, code=last_code(), client=client, user=user).approved
-    managing.replace(started.verification, Factor.objects.get(user=user, recipient_value=PHONE).pk, client=client)
+    changes.replace(started.verification, Factor.objects.get(user=user, recipient_value=PHONE).pk, client=client)
 
 
 @pytest.mark.parametrize("change", [remove, replace])
@@ -131,23 +133,23 @@ def test_an_approval_of_a_phone_that_is_gone_by_now_pays_nothing(ann, clock):
 
 @pytest.mark.parametrize("later", [160, 300, 2 * 86_400])
 @pytest.mark.parametrize("button", ["", "resend/", "call/"])
-def test_an_enrolment_that_was_begun_earlier_wants_a_fresh_proof(ann, clock, later, button):
+def test_an_enrollment_that_was_begun_earlier_wants_a_fresh_proof(ann, clock, later, button):
     thief = verified(ann)
     clock.shift(500)
-    page = code_path(thief.post("/verify/enrol/sms/", form(number=OTHER_PHONE)))
+    page = code_path(thief.post("/verify/enroll/sms/", form(number=OTHER_PHONE)))
     clock.shift(later)
     sent = len(outbox)
     answer = thief.post(page + button, {"code": last_code(), **box("call")})
     assert len(outbox) == sent and Factor.objects.count() == 2
     if later < 600:  # the code is still good, after the way round
         assert answer["Location"].startswith("/verify/step-up/?next=%2Fverify%2Fcode%2F")
-        assert Verification.objects.get(purpose="enrol").checks == 0
+        assert Verification.objects.get(purpose="enroll").checks == 0
 
 
 def test_the_code_is_still_good_after_the_way_round_by_a_step_up(ann, clock):
     browser = verified(ann)
     clock.shift(500)
-    page = code_path(browser.post("/verify/enrol/sms/", form(number=OTHER_PHONE)))
+    page = code_path(browser.post("/verify/enroll/sms/", form(number=OTHER_PHONE)))
     code = last_code()
     clock.shift(200)
     step_up = browser.post(page, {"code": code, "next": "/context/"})["Location"]
@@ -160,13 +162,13 @@ def test_the_code_is_still_good_after_the_way_round_by_a_step_up(ann, clock):
     assert Factor.objects.filter(recipient_value=OTHER_PHONE).exists()
 
 
-def test_a_first_enrolment_waits_for_the_factor_that_the_owner_has_by_now(ann, clock, settings):
+def test_a_first_enrollment_waits_for_the_factor_that_the_owner_has_by_now(ann, clock, settings):
     """Both begin with the password alone; the owner is first."""
     settings.TWILIO_VERIFY_REQUIRED_FOR = "everyone"
     Factor.objects.all().delete()
     thief = Client()
     sign_in(thief)
-    page = code_path(thief.post("/verify/enrol/sms/", form(number=OTHER_PHONE)))
+    page = code_path(thief.post("/verify/enroll/sms/", form(number=OTHER_PHONE)))
     make_factor(ann)
     clock.shift(40)
     sent = len(outbox)
@@ -190,17 +192,17 @@ def test_a_code_that_expired_is_begun_anew_at_one_press(ann, clock):
     assert browser.post(again, {"code": last_code(), "next": "/context/"})["Location"] == "/context/"
 
 
-def test_an_enrolment_that_expired_is_begun_anew_with_the_number_filled_in(ann, clock):
+def test_an_enrollment_that_expired_is_begun_anew_with_the_number_filled_in(ann, clock):
     browser = verified(ann)
-    page = code_path(browser.post("/verify/enrol/sms/", form(number=OTHER_PHONE)))
+    page = code_path(browser.post("/verify/enroll/sms/", form(number=OTHER_PHONE)))
     clock.shift(599)
     code = code_path(browser.post(f"/verify/step-up/{Factor.objects.get(recipient_value=PHONE).pk}/sms/"))
     assert browser.post(code, {"code": last_code()}).status_code == 302
     clock.shift(2)
     shown = browser.get(page)
-    assert restart_url(shown) == "/verify/enrol/sms/"
+    assert restart_url(shown) == "/verify/enroll/sms/"
     sent = len(outbox)
-    filled = browser.post("/verify/enrol/sms/", {"otherwise": "1", "number": OTHER_PHONE})
+    filled = browser.post("/verify/enroll/sms/", {"otherwise": "1", "number": OTHER_PHONE})
     assert OTHER_PHONE in filled.content.decode()
     assert len(outbox) == sent
 
@@ -232,7 +234,7 @@ def test_a_session_that_the_phone_opened_changes_nothing_once_it_is_gone(ann, cl
     clock.shift(60)
     left, sent = Factor.objects.filter(user=ann).latest("pk"), len(outbox)
     for path, values in (
-        ("/verify/enrol/sms/", form(number="+15017122663")),
+        ("/verify/enroll/sms/", form(number="+15017122663")),
         (f"/verify/factors/{left.pk}/remove/", {}),
         ("/verify/recovery-codes/", {}),
     ):

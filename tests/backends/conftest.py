@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from django_twilio_verify.backends.twilio import TwilioBackend
-from django_twilio_verify.recipients import Recipient
+from django_twilio_verify.backends.twilio.backend import TwilioBackend
+from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.testing import VerifyServer, reset
 
 

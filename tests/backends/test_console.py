@@ -7,10 +7,10 @@ import io
 import pytest
 
 from django_twilio_verify.backends.console import KEPT, ConsoleBackend
+from django_twilio_verify.backends.options import SendOptions
+from django_twilio_verify.backends.results import ProviderStatus
 from django_twilio_verify.choices import Channel
-from django_twilio_verify.options import SendOptions
-from django_twilio_verify.recipients import Recipient
-from django_twilio_verify.results import ProviderStatus
+from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.testing import outbox
 
 

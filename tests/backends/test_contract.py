@@ -17,11 +17,11 @@ from django.test import SimpleTestCase
 from django_twilio_verify.backends.base import BaseBackend
 from django_twilio_verify.backends.console import ConsoleBackend
 from django_twilio_verify.backends.locmem import LocMemBackend
-from django_twilio_verify.backends.twilio import TwilioBackend
+from django_twilio_verify.backends.options import NO_OPTIONS, SendOptions
+from django_twilio_verify.backends.results import AttemptsPage, ProviderCheck, ProviderSend, ProviderStatus
+from django_twilio_verify.backends.twilio.backend import TwilioBackend
 from django_twilio_verify.choices import Channel
-from django_twilio_verify.options import NO_OPTIONS, SendOptions
-from django_twilio_verify.recipients import Recipient
-from django_twilio_verify.results import AttemptsPage, ProviderCheck, ProviderSend, ProviderStatus
+from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.testing import BackendContract, Message, VerifyServer, outbox
 
 START = "2026-11-20T12:00:00Z"

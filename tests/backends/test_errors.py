@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from django_twilio_verify.backends.errors import (
+from django_twilio_verify.backends.options import SendOptions
+from django_twilio_verify.backends.results import ProviderCheck, ProviderStatus
+from django_twilio_verify.backends.twilio.errors import (
     TABLE,
     Reaction,
     Unanswered,
@@ -23,8 +25,6 @@ from django_twilio_verify.backends.errors import (
     status_of,
 )
 from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable, Retry
-from django_twilio_verify.options import SendOptions
-from django_twilio_verify.results import ProviderCheck, ProviderStatus
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from django_twilio_verify.backends.base import BaseBackend
 from django_twilio_verify.backends.console import ConsoleBackend
 from django_twilio_verify.backends.handler import BackendHandler, UnknownBackend, backends
 from django_twilio_verify.backends.locmem import LocMemBackend
-from django_twilio_verify.backends.twilio import TwilioBackend
+from django_twilio_verify.backends.twilio.backend import TwilioBackend
 from django_twilio_verify.choices import Channel
-from django_twilio_verify.recipients import Recipient
+from django_twilio_verify.core.recipients import Recipient
 
 LOCMEM = "django_twilio_verify.backends.locmem.LocMemBackend"
 TWILIO = "django_twilio_verify.backends.twilio.TwilioBackend"

@@ -10,11 +10,11 @@ from asgiref.sync import async_to_sync
 from django.test import override_settings
 
 from django_twilio_verify.backends.locmem import LocMemBackend
+from django_twilio_verify.backends.options import SendOptions
+from django_twilio_verify.backends.results import ProviderCheck, ProviderStatus
 from django_twilio_verify.choices import VERIFICATION_CHANNELS, Channel, Feature
+from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable
-from django_twilio_verify.options import SendOptions
-from django_twilio_verify.recipients import Recipient
-from django_twilio_verify.results import ProviderCheck, ProviderStatus
 from django_twilio_verify.testing import Message, outbox, reset
 
 

@@ -8,13 +8,13 @@ import pytest
 
 from django_twilio_verify.backends.base import BaseBackend
 from django_twilio_verify.backends.console import ConsoleBackend
-from django_twilio_verify.backends.errors import VerifyError
 from django_twilio_verify.backends.locmem import LocMemBackend
-from django_twilio_verify.backends.simulator import VerifySimulator
-from django_twilio_verify.backends.twilio import TwilioBackend
+from django_twilio_verify.backends.options import IncompatibleOptions, SendOptions
+from django_twilio_verify.backends.simulator.verifications import VerifySimulator
+from django_twilio_verify.backends.twilio.backend import TwilioBackend
+from django_twilio_verify.backends.twilio.errors import VerifyError
 from django_twilio_verify.choices import VERIFICATION_CHANNELS, Channel, Feature
-from django_twilio_verify.options import IncompatibleOptions, SendOptions
-from django_twilio_verify.recipients import RecipientKind
+from django_twilio_verify.core.recipients import RecipientKind
 from django_twilio_verify.testing.contract import SAMPLES
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "backends.md"

@@ -7,11 +7,11 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from django_twilio_verify.backends.errors import VerifyError
-from django_twilio_verify.backends.rules import Template
-from django_twilio_verify.backends.simulator import LINK_TTL, Message, VerifySimulator
+from django_twilio_verify.backends.options import NO_OPTIONS, SendOptions
+from django_twilio_verify.backends.simulator.rules import Template
+from django_twilio_verify.backends.simulator.verifications import LINK_TTL, Message, VerifySimulator
+from django_twilio_verify.backends.twilio.errors import VerifyError
 from django_twilio_verify.choices import Feature
-from django_twilio_verify.options import NO_OPTIONS, SendOptions
 
 TO = "+12025550143"
 MAIL = "ann@example.com"

@@ -12,12 +12,12 @@ import requests
 from django.test import override_settings
 
 from django_twilio_verify.backends.handler import backends
+from django_twilio_verify.backends.results import ProviderStatus
 from django_twilio_verify.choices import Channel
-from django_twilio_verify.recipients import Recipient
-from django_twilio_verify.results import ProviderStatus
+from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.testing import VerifyServer
-from django_twilio_verify.testing.server import Request, Response
-from tests.plugin_openapi import description
+from django_twilio_verify.testing.verify_server import Request, Response
+from tests.support.openapi_plugin import description
 
 
 class Twilio:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from django_twilio_verify.backends import simulator as module
-from django_twilio_verify.backends.errors import VerifyError
-from django_twilio_verify.backends.simulator import Message, VerifySimulator
-from django_twilio_verify.options import SendOptions
+from django_twilio_verify.backends.options import SendOptions
+from django_twilio_verify.backends.simulator import verifications as module
+from django_twilio_verify.backends.simulator.verifications import Message, VerifySimulator
+from django_twilio_verify.backends.twilio.errors import VerifyError
 
 TO = "+12025550143"
 MAIL = "ann@example.com"

@@ -8,12 +8,12 @@ import pytest
 import requests
 import time_machine
 
-from django_twilio_verify.backends.twilio import TwilioBackend
+from django_twilio_verify.backends.options import SendOptions
+from django_twilio_verify.backends.results import ProviderCheck, ProviderSend, ProviderStatus
+from django_twilio_verify.backends.twilio.backend import TwilioBackend
 from django_twilio_verify.choices import VERIFICATION_CHANNELS, Channel, RecipientKind
+from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.exceptions import BackendRejected
-from django_twilio_verify.options import SendOptions
-from django_twilio_verify.recipients import Recipient
-from django_twilio_verify.results import ProviderCheck, ProviderSend, ProviderStatus
 from django_twilio_verify.testing import VerifyServer
 
 AUTO_BY_LINK = "auto, by link"

@@ -8,7 +8,6 @@ import re
 import socket
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -19,17 +18,16 @@ import pytest
 import twilio.rest
 from asgiref.sync import async_to_sync
 from django.core.exceptions import ImproperlyConfigured
-from django.test import RequestFactory
-from django.views.debug import ExceptionReporter
 
-from django_twilio_verify.backends import twilio as module
-from django_twilio_verify.backends.twilio import TwilioBackend
+from django_twilio_verify.backends.options import SendOptions
+from django_twilio_verify.backends.results import ProviderAttempt, ProviderStatus
+from django_twilio_verify.backends.twilio import backend as module
+from django_twilio_verify.backends.twilio.backend import TwilioBackend
 from django_twilio_verify.choices import Channel, RecipientKind
+from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.exceptions import BackendError, BackendRejected, BackendUnavailable
-from django_twilio_verify.options import SendOptions
-from django_twilio_verify.recipients import Recipient
-from django_twilio_verify.results import ProviderAttempt, ProviderStatus
 from django_twilio_verify.testing import VerifyServer
+from tests.support.tracebacks import everything_shown
 
 CODE = "918273"
 TOKEN = "a-token-of-the-phone"
@@ -451,33 +449,12 @@ def test_there_is_always_a_time_out(make: Make, recipient: Recipient, timeout: A
     assert [one.id for one in backend.system_checks()] == ["twilio_verify.E014"]
 
 
-# ------------------------------------------------------------------------------- nothing gets about
-
-
-def in_the_package(error: BaseException) -> Any:
-    """The traceback from the first frame of ours on: what comes before is the test, which knows the
-    code.
-    """
-    trace = error.__traceback__
-    while trace and "django_twilio_verify" not in trace.tb_frame.f_code.co_filename:
-        trace = trace.tb_next
-    return trace
-
-
 def failure_of(call: Callable[[], object]) -> BackendError | None:
     try:
         call()
     except BackendError as error:
         return error
     return None
-
-
-def everything_shown(error: BaseException) -> str:
-    """What a log, a console and Django's error report would show of ``error``."""
-    text = "".join(traceback.format_exception(error))
-    request = RequestFactory().get("/")
-    report = ExceptionReporter(request, type(error), error, in_the_package(error))
-    return f"{text} {error!r} {error} {report.get_traceback_text()} {report.get_traceback_html()}"
 
 
 REFUSALS: dict[str, Plan] = {
@@ -684,7 +661,7 @@ def test_the_sdk_is_imported_by_the_first_call() -> None:
 import sys
 from django.conf import settings
 settings.configure()
-from django_twilio_verify.backends.twilio import TwilioBackend
+from django_twilio_verify.backends.twilio.backend import TwilioBackend
 import django_twilio_verify.testing
 backend = TwilioBackend("default", **{GOOD!r}, base_url="http://127.0.0.1:9")
 assert backend.system_checks() == [] and repr(backend)

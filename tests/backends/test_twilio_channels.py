@@ -12,13 +12,13 @@ import pytest
 import requests
 from django.utils.translation import gettext_lazy
 
-from django_twilio_verify.backends import twilio as module
-from django_twilio_verify.backends.twilio import TwilioBackend
+from django_twilio_verify.backends.options import SendOptions
+from django_twilio_verify.backends.results import ProviderCheck, ProviderStatus
+from django_twilio_verify.backends.twilio import backend as module
+from django_twilio_verify.backends.twilio.backend import TwilioBackend
 from django_twilio_verify.choices import Channel
+from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable, Retry
-from django_twilio_verify.options import SendOptions
-from django_twilio_verify.recipients import Recipient
-from django_twilio_verify.results import ProviderCheck, ProviderStatus
 from django_twilio_verify.testing import VerifyServer
 
 SID, ATTEMPT = "VE" + "a" * 32, "VL" + "b" * 32

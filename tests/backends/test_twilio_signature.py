@@ -13,7 +13,7 @@ import pytest
 
 from django_twilio_verify.backends.base import BaseBackend
 from django_twilio_verify.backends.locmem import LocMemBackend
-from django_twilio_verify.backends.twilio import TwilioBackend
+from django_twilio_verify.backends.twilio.backend import TwilioBackend
 
 TOKEN = "the-auth-token-of-the-account"
 ACCOUNT = "AC" + "1" * 32

@@ -29,12 +29,13 @@ django.setup()
 
 from django.db import connection
 
-from django_twilio_verify.flows import bundle, receipts, seals, spreadsheets
-from django_twilio_verify.flows.evidence import Selection
+from django_twilio_verify.core.recipients import Recipient
+from django_twilio_verify.ledger import sealing
+from django_twilio_verify.ledger.export import bundle, receipts, spreadsheet
+from django_twilio_verify.ledger.export.evidence import Selection
 from django_twilio_verify.models import ConsentEvent
-from django_twilio_verify.recipients import Recipient
 from tests.bench import ledgers
-from tests.support import agree
+from tests.support.basics import agree
 
 EVER = Selection(since=datetime(2020, 1, 1, tzinfo=UTC))
 RUNS = 3
@@ -55,7 +56,7 @@ class Nowhere:
 
 def floor_copy() -> int:
     """COPY with escaped cells, by hand: the same columns, the same join."""
-    signs = ", ".join(f"chr({ord(sign)})" for sign in spreadsheets.DANGEROUS)
+    signs = ", ".join(f"chr({ord(sign)})" for sign in spreadsheet.DANGEROUS)
 
     def time_cell(name: str) -> str:
         return f"to_char(e.{name} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
@@ -88,7 +89,7 @@ def floor_copy() -> int:
 
 def floor_values() -> int:
     """``values_list().iterator()`` into the csv module, every cell of text escaped."""
-    rows = ConsentEvent.objects.values_list("recipient_kind", *spreadsheets._FIELDS).order_by("pk")
+    rows = ConsentEvent.objects.values_list("recipient_kind", *spreadsheet._FIELDS).order_by("pk")
     text, out, count = io.StringIO(newline=""), Nowhere(), 0
     writer = csv.writer(text)
     for kind, *cells in rows.iterator(chunk_size=2000):
@@ -96,7 +97,7 @@ def floor_values() -> int:
             cells[4] = f"tel:{cells[4]}"
         writer.writerow(
             [
-                f"'{cell}" if isinstance(cell, str) and cell and cell[0] in spreadsheets.DANGEROUS else cell
+                f"'{cell}" if isinstance(cell, str) and cell and cell[0] in spreadsheet.DANGEROUS else cell
                 for cell in cells
             ]
         )
@@ -131,17 +132,17 @@ def main() -> None:
     agree("+12025550123")
     print("| step | rows | rows/s | MiB |\n| --- | --- | --- | --- |")
     is_postgres = connection.vendor == "postgresql"
-    measured("warm-up", exported(spreadsheets.write), 1)
+    measured("warm-up", exported(spreadsheet.write), 1)
     floor = measured("floor: escaped COPY", floor_copy) if is_postgres else measured("floor: values_list", floor_values)
-    ours = measured("csv", exported(spreadsheets.write))
+    ours = measured("csv", exported(spreadsheet.write))
     if is_postgres:
-        spreadsheets._can_copy = lambda using: False
+        spreadsheet._can_copy = lambda using: False
         plain = measured("floor: values_list", floor_values, 1)
-        rows_only = measured("csv by rows (no psycopg 3)", exported(spreadsheets.write), 1)
+        rows_only = measured("csv by rows (no psycopg 3)", exported(spreadsheet.write), 1)
     measured("twilio", exported(receipts.write_twilio), 1)
     measured("receipt", exported(receipts.write_receipts), 1)
     measured("bundle, nothing sealed, no pages", exported(bundle.write, page_limit=0), 1)
-    seals.seal()
+    sealing.seal()
     measured("bundle, one seal over all, no pages", exported(bundle.write, page_limit=0), 1)
     print(f"\ncsv: {ours / floor:.2f} of the floor")
     if is_postgres:

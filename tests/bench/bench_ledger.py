@@ -24,15 +24,15 @@ django.setup()
 
 from django.db import connections  # noqa: E402
 
-from django_twilio_verify.flows import ledgerstream, sealbook, seals  # noqa: E402
+from django_twilio_verify.ledger import seal_records, sealing, stream  # noqa: E402
 from django_twilio_verify.models import ConsentEvent  # noqa: E402
 from tests.bench.ledgers import filled  # noqa: E402
 
 
 def floor_ready_bytes() -> int:
     """SHA-256 of bytes that are there already: 100,000 canonical events."""
-    writer = ledgerstream.Writer()
-    page = next(ledgerstream.pages(1, 10**12, ledgerstream.COLUMNS))
+    writer = stream.Writer()
+    page = next(stream.pages(1, 10**12, stream.COLUMNS))
     ready = [writer.canonical(row) for row in page]
     rounds = max(1, 100_000 // len(ready))
     began = time.perf_counter()
@@ -46,23 +46,23 @@ def floor_ready_bytes() -> int:
 def floor_streamed_json() -> int:
     """What one writes first: the same columns streamed by Django, ``json.dumps``, SHA-256. No trees, no links."""
     done = 0
-    rows = sealbook.events().order_by("pk").values_list(*ledgerstream.COLUMNS)
+    rows = seal_records.events().order_by("pk").values_list(*stream.COLUMNS)
     for row in rows.iterator(chunk_size=2000):
-        content = dict(zip(ledgerstream.COLUMNS, row, strict=True))
+        content = dict(zip(stream.COLUMNS, row, strict=True))
         hashlib.sha256(json.dumps(content, sort_keys=True, default=datetime.isoformat).encode()).hexdigest()
         done += 1
     return done
 
 
 def seal() -> int:
-    made = seals.seal()
+    made = sealing.seal()
     return made.seal.count if made else 0
 
 
-def verify(extent: seals.Extent) -> Callable[[], int]:
+def verify(extent: sealing.Extent) -> Callable[[], int]:
     def work() -> int:
-        tally = seals.Verified()
-        found = list(seals.verify(extent, tally=tally))
+        tally = sealing.Verified()
+        found = list(sealing.verify(extent, tally=tally))
         assert not found, found[:3]
         return tally.events
 
@@ -71,16 +71,16 @@ def verify(extent: seals.Extent) -> Callable[[], int]:
 
 def prove() -> int:
     ids = list(ConsentEvent.objects.order_by("pk").values_list("pk", flat=True)[:1000])
-    return len(seals.inclusions(ids))
+    return len(sealing.inclusions(ids))
 
 
 STEPS: list[tuple[str, Callable[[], int]]] = [
     ("floor: SHA-256 of ready bytes", floor_ready_bytes),
     ("floor: streamed, JSON, SHA-256", floor_streamed_json),
     ("seal", seal),
-    ("verify, personal halves too", verify(seals.Extent())),
-    ("verify, events and seals", verify(seals.Extent(personal=False))),
-    ("verify --quick", verify(seals.Extent(contents=False))),
+    ("verify, personal halves too", verify(sealing.Extent())),
+    ("verify, events and seals", verify(sealing.Extent(personal=False))),
+    ("verify --quick", verify(sealing.Extent(contents=False))),
     ("1000 inclusion proofs", prove),
 ]
 _SPENT: list[float] = []

@@ -34,7 +34,7 @@ from django.test import Client  # noqa: E402
 from django.test.utils import override_settings, setup_test_environment  # noqa: E402
 
 from django_twilio_verify.backends.handler import backends  # noqa: E402
-from tests.oracle.probes import PROBES, Nothing, Probe, World  # noqa: E402
+from tests.attacks.oracle.probes import PROBES, Nothing, Probe, World  # noqa: E402
 
 SITE = {
     "TWILIO_VERIFY_CHANNELS": ["sms", "call", "whatsapp", "email", "sna", "auto"],

@@ -15,9 +15,10 @@ from itertools import islice
 from django.db import connection, connections
 
 from django_twilio_verify.choices import Channel
-from django_twilio_verify.flows import disclosures, ledger
+from django_twilio_verify.consent import disclosures
+from django_twilio_verify.ledger import records
 from django_twilio_verify.models import ConsentEvent, ConsentEvidence, ConsentSeal, Disclosure
-from django_twilio_verify.models.ledger import flushing
+from django_twilio_verify.models.append_only import flushing
 
 BATCH = 2000
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -125,7 +126,7 @@ def _event(
         person_label=f"person{number}",
         ip=f"203.0.113.{number % 256}",
         user_agent="Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari",
-        page="https://shop.test/enrol/",
+        page="https://shop.test/enroll/",
     )
     event = ConsentEvent(
         event="renewed" if previous else "granted",
@@ -144,10 +145,10 @@ def _event(
         recipient_fingerprint=f"k1.{hashlib.sha256(b'r%d' % number).hexdigest()[:40]}",
         country=dice.choice(_COUNTRIES),
         occurred_at=START + timedelta(seconds=number, microseconds=dice.randrange(1_000_000)),
-        record_version=ledger.RECORD_VERSION,
-        commitment=ledger.commitment(half),
+        record_version=records.RECORD_VERSION,
+        commitment=records.commitment(half),
     )
-    event.digest = ledger.digest(
+    event.digest = records.digest(
         event, disclosure_digest=shown.digest, previous_digest=previous.digest if previous else ""
     )
     return event, half

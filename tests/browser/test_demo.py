@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT
+from tests.browser.steps import ROOT
 
 pytestmark = pytest.mark.browser
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from django_twilio_verify.testing import Authenticator
-
-from .conftest import Manage
-from .visitor import PASSWORDS, Visitor
+from tests.browser.steps import Manage, heading, kept, problem, sent_to
+from tests.browser.visitor import PASSWORDS, Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -30,34 +28,15 @@ for key in Session.objects.values_list("session_key", flat=True):
 """
 
 
-def heading(visitor: Visitor, text: str | re.Pattern[str]) -> None:
-    expect(visitor.page.get_by_role("heading", level=1)).to_have_text(text)
-
-
-def problem(visitor: Visitor) -> Any:
-    return visitor.page.locator(".tv-problem")
-
-
-def sent_to(visitor: Visitor, path: str) -> None:
-    expect(visitor.page).to_have_url(visitor.shop + path)
-
-
-def kept(visitor: Visitor) -> None:
-    """Past the recovery codes."""
-    heading(visitor, "Your recovery codes")
-    visitor.press("I have kept them: continue")
-    sent_to(visitor, "/account/")
-
-
 # Authenticator apps
 
 
 def test_an_authenticator_app_is_added_and_signs_in(visitor: Visitor) -> None:
     visitor.sign_in("ann")
-    visitor.open("/verify/enrol/?next=/account/")
-    visitor.look("enrol")
+    visitor.open("/verify/enroll/?next=/account/")
+    visitor.look("enroll")
     visitor.follow("Authenticator app")
-    visitor.look("enrol_totp")
+    visitor.look("enroll_totp")
     visitor.press("Show the QR code")
     heading(visitor, "Set up an authenticator app")
     key = visitor.page.locator("#tv-key code")
@@ -70,12 +49,12 @@ def test_an_authenticator_app_is_added_and_signs_in(visitor: Visitor) -> None:
     visitor.press("Copy the key")
     expect(visitor.page.get_by_role("status").filter(has_text="Copied.")).to_be_visible()
     assert visitor.page.evaluate("navigator.clipboard.readText()") == "".join(groups)
-    visitor.look("enrol_totp_code")
+    visitor.look("enroll_totp_code")
 
     app = Authenticator.scan(uri)
     visitor.enter("000000" if app.code() != "000000" else "111111")
     expect(problem(visitor)).to_contain_text("This is not the code that the app shows now.")
-    visitor.look("enrol_totp_code-wrong")
+    visitor.look("enroll_totp_code-wrong")
     visitor.enter(app.code())
     kept(visitor)
     expect(visitor.page.locator("main")).to_contain_text("we ask for your authenticator app")
@@ -174,14 +153,14 @@ def with_the_app(visitor: Visitor) -> None:
 
 def test_the_page_waits_for_the_shops_app(visitor: Visitor) -> None:
     visitor.sign_in("ann")
-    visitor.open("/verify/enrol/?next=/account/")
+    visitor.open("/verify/enroll/?next=/account/")
     visitor.follow("Corner Shop app on your phone")
     heading(visitor, "Set up Corner Shop app on your phone")
     expect(visitor.page.get_by_text("Waiting for the phone. This page goes on by itself.")).to_be_visible()
-    visitor.look("enrol_push")
+    visitor.look("enroll_push")
     visitor.press("The phone is done: continue")
     expect(problem(visitor)).to_contain_text("No phone has been set up so far.")
-    visitor.look("enrol_push-too-early")
+    visitor.look("enroll_push-too-early")
     visitor.sign_in_to_the_app()
     expect(visitor.page).to_have_url(re.compile("/account/$"))
     visitor.open("/phone/")
@@ -249,7 +228,7 @@ def test_a_phone_says_no(visitor: Visitor) -> None:
 def test_a_phone_is_asked_without_scripts(visitor_without_scripts: Visitor) -> None:
     visitor = visitor_without_scripts
     visitor.sign_in("ann")
-    visitor.open("/verify/enrol/push/?next=/account/")
+    visitor.open("/verify/enroll/push/?next=/account/")
     visitor.sign_in_to_the_app()
     visitor.press("The phone is done: continue")
     expect(visitor.page).to_have_url(re.compile("/account/$"))

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from .visitor import Visitor
+from tests.browser.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -25,9 +25,9 @@ def test_ann_adds_a_phone_and_signs_in_with_it(visitor: Visitor) -> None:
     visitor.look("account-without-factor")
 
     visitor.follow("Add a way to confirm that it is you")
-    visitor.look("enrol")
+    visitor.look("enroll")
     visitor.follow("Text message (SMS)")
-    visitor.look("enrol_recipient")
+    visitor.look("enroll_recipient")
     expect(visitor.consent).not_to_be_checked()
     visitor.fill_number()
     visitor.agree()
@@ -85,7 +85,7 @@ def test_another_way_needs_a_consent_of_its_own(visitor: Visitor) -> None:
     assert "Phone call" in visitor.messages()[0]
     visitor.look("code-call")
     visitor.follow("WhatsApp")
-    visitor.look("other_way")
+    visitor.look("other_channel")
     visitor.follow("Back to the code that we sent")
     visitor.enter(visitor.newest_code())
     assert visitor.path == "/checkout/"
@@ -93,10 +93,10 @@ def test_another_way_needs_a_consent_of_its_own(visitor: Visitor) -> None:
 
 def test_errors_are_told_above_and_beside_the_field(visitor: Visitor) -> None:
     visitor.sign_in("ann")
-    visitor.open("/verify/enrol/sms/?next=/account/")
+    visitor.open("/verify/enroll/sms/?next=/account/")
     visitor.page.get_by_label("Phone number").fill("12")
     visitor.press("Send code")
-    visitor.look("enrol_recipient-errors")
+    visitor.look("enroll_recipient-errors")
     assert not visitor.messages()
     expect(visitor.page.get_by_label("Phone number")).to_have_value("12")
 
@@ -190,20 +190,20 @@ def test_signing_up_with_a_phone(visitor: Visitor) -> None:
 
 def test_a_double_click_sends_once(visitor: Visitor) -> None:
     visitor.sign_in("ann")
-    visitor.open("/verify/enrol/sms/?next=/account/")
+    visitor.open("/verify/enroll/sms/?next=/account/")
     visitor.fill_number()
     visitor.agree()
     visitor.posts.clear()
     visitor.page.get_by_role("button", name="Send code").evaluate("button => { button.click(); button.click(); }")
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Enter your code")
-    assert visitor.posts == ["/verify/enrol/sms/?next=/account/"]
+    assert visitor.posts == ["/verify/enroll/sms/?next=/account/"]
     assert len(visitor.messages()) == 1
 
 
 def test_everything_works_without_scripts(visitor_without_scripts: Visitor) -> None:
     visitor = visitor_without_scripts
     visitor.sign_in("ann")
-    visitor.open("/verify/enrol/sms/?next=/account/")
+    visitor.open("/verify/enroll/sms/?next=/account/")
     visitor.fill_number()
     visitor.agree()
     visitor.page.get_by_role("button", name="Send code").dblclick()
@@ -252,7 +252,7 @@ def test_a_landline_is_told_beside_the_number(visitor: Visitor) -> None:
 def test_the_wait_is_counted_down_and_told_once(visitor: Visitor) -> None:
     visitor.sign_in("ann")
     visitor.page.clock.install()
-    visitor.open("/verify/enrol/sms/?next=/account/")
+    visitor.open("/verify/enroll/sms/?next=/account/")
     visitor.fill_number()
     visitor.agree()
     visitor.press("Send code")
@@ -269,7 +269,7 @@ def test_the_wait_is_counted_down_and_told_once(visitor: Visitor) -> None:
 
 def test_a_code_can_be_entered_by_keyboard_alone(visitor: Visitor) -> None:
     visitor.sign_in("ann")
-    visitor.open("/verify/enrol/sms/?next=/account/")
+    visitor.open("/verify/enroll/sms/?next=/account/")
     keys = visitor.page.keyboard
     visitor.page.get_by_label("Country").focus()
     visitor.page.get_by_label("Country").select_option("US")

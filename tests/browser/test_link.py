@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from .visitor import DESK, Visitor
+from tests.browser.visitor import DESK, Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -16,9 +16,9 @@ REFUSED = "(202) 555-0151"
 
 
 def begin(visitor: Visitor, number: str = "(202) 555-0150", way: str = "sna", button: str = "Start the check") -> None:
-    """Sign in as Ann and begin to enrol ``number``."""
+    """Sign in as Ann and begin to enroll ``number``."""
     visitor.sign_in("ann")
-    visitor.open(f"/verify/enrol/{way}/?next=/account/")
+    visitor.open(f"/verify/enroll/{way}/?next=/account/")
     visitor.fill_number(number)
     visitor.agree()
     visitor.press(button)
@@ -123,7 +123,7 @@ def test_the_way_that_is_left_asks_before_it_sends(phone: Visitor) -> None:
     phone.press("Send a text message instead")
     expect(phone.page.get_by_role("alert")).to_contain_text("We need your agreement")
     assert len(phone.messages()) == before
-    phone.look("other_way-consent")
+    phone.look("other_channel-consent")
     phone.agree()
     phone.press("Send code")
     phone.enter(phone.newest_code())
@@ -152,7 +152,7 @@ def test_it_works_without_scripts(visitor_without_scripts: Visitor) -> None:
 def test_the_page_stops_asking_when_time_is_up(visitor: Visitor) -> None:
     visitor.sign_in("ann")
     visitor.page.clock.install()
-    visitor.open("/verify/enrol/sna/?next=/account/")
+    visitor.open("/verify/enroll/sna/?next=/account/")
     visitor.fill_number()
     visitor.agree()
     visitor.press("Start the check")

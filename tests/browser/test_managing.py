@@ -1,4 +1,4 @@
-"""Looking after one's factors, trusted browsers, time to enrol, and a reset that somebody asked for."""
+"""Looking after one's factors, trusted browsers, time to enroll, and a reset that somebody asked for."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import Manage
-from .test_factors import heading, kept, problem, sent_to
-from .visitor import Visitor
+from tests.browser.steps import Manage, heading, kept, problem, sent_to
+from tests.browser.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -276,11 +275,11 @@ def test_a_phone_that_says_yes_may_trust_the_browser(visitor: Visitor) -> None:
     sent_to(visitor, "/checkout/")
 
 
-# Time to enrol
+# Time to enroll
 
 
 @pytest.mark.parametrize("more", [{"DJANGO_SETTINGS_MODULE": "tests.browser.settings_grace"}], ids=["two weeks"])
-def test_time_to_enrol(visitor: Visitor, more: dict[str, str]) -> None:
+def test_time_to_enroll(visitor: Visitor, more: dict[str, str]) -> None:
     visitor.sign_in("ann", "/login/?next=/checkout/")
     visitor.open("/checkout/")
     heading(visitor, "Protect your account")
@@ -347,18 +346,18 @@ def test_a_reset_leads_back_by_the_mailed_link(visitor: Visitor, manage: Manage)
     letters = manage(
         "reset_factors", "ann", "--reason", "Came by", "--by", "Cleo", "--site", visitor.shop, "--now", "--yes"
     )
-    found = re.search(re.escape(visitor.shop) + r"(/verify/reset/\S+/enrol/)", mailed(letters))
+    found = re.search(re.escape(visitor.shop) + r"(/verify/reset/\S+/enroll/)", mailed(letters))
     assert found, letters
     visitor.sign_in("ann")
     heading(visitor, "Check your email")  # the old password alone sets up nothing
     visitor.look("reset_held")
-    visitor.open("/verify/enrol/")
+    visitor.open("/verify/enroll/")
     heading(visitor, "Check your email")
     visitor.open(found[1])
     heading(visitor, "Set up two-step verification")
-    visitor.look("reset_enrol")
+    visitor.look("reset_enroll")
     visitor.press("Set up a sign-in method")
     heading(visitor, "Add a way to confirm that it is you")
     visitor.open(found[1])
     heading(visitor, "This link has expired")
-    visitor.look("reset_enrol-over")
+    visitor.look("reset_enroll-over")

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from django_twilio_verify.factor_options import PasskeyOptions
+from django_twilio_verify.backends.factor_options import PasskeyOptions
 from django_twilio_verify.testing import FactorRoutes, VerifyServer
-
-from .authenticator import Authenticator
-from .visitor import Visitor
+from tests.browser.authenticator import Authenticator
+from tests.browser.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -72,7 +71,7 @@ def device(visitor: Visitor) -> Authenticator:
 
 
 def add_passkey(visitor: Visitor, name: str = "") -> None:
-    visitor.open("/verify/enrol/passkey/?next=/account/")
+    visitor.open("/verify/enroll/passkey/?next=/account/")
     if name:
         visitor.page.get_by_label("Name", exact=True).fill(name)
     visitor.press("Make a passkey")
@@ -98,9 +97,9 @@ def told(visitor: Visitor) -> Any:
 
 def test_a_passkey_is_made_and_signs_in_without_a_name(visitor: Visitor, device: Authenticator) -> None:
     visitor.sign_in("ann")
-    visitor.open("/verify/enrol/passkey/?next=/account/")
+    visitor.open("/verify/enroll/passkey/?next=/account/")
     expect(visitor.page.get_by_label("Name", exact=True)).to_have_value(re.compile(r"^Chrome on \w+$"))
-    visitor.look("enrol_passkey")
+    visitor.look("enroll_passkey")
     visitor.page.get_by_label("Name", exact=True).fill("Ann's laptop")
     visitor.press("Make a passkey")
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Your recovery codes")
@@ -135,7 +134,7 @@ def test_a_device_makes_one_passkey_for_an_account(visitor: Visitor, device: Aut
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Your recovery codes")
     add_passkey(visitor, "Laptop again")
     expect(told(visitor)).to_contain_text("This device has a passkey for your account already.")
-    visitor.look("enrol_passkey-registered")
+    visitor.look("enroll_passkey-registered")
     assert len(device.credentials()) == 1
     device.attach()
     visitor.press("Make a passkey")  # the button still works
@@ -172,7 +171,7 @@ def test_while_the_device_asks(visitor: Visitor, device: Authenticator) -> None:
     expect(visitor.page.get_by_label("Name", exact=True)).not_to_be_editable()
     button.click(force=True)
     visitor.page.wait_for_timeout(500)
-    assert visitor.posts.count("/verify/enrol/passkey/options/") == 1
+    assert visitor.posts.count("/verify/enroll/passkey/options/") == 1
     visitor.open("/account/")  # which ends what the device is asked
     device.answers(True)
     add_passkey(visitor, "Laptop")
@@ -230,11 +229,11 @@ def test_a_double_click_is_one(visitor: Visitor, device: Authenticator) -> None:
 
 def test_the_provider_is_down(visitor: Visitor, device: Authenticator, verify: VerifyServer) -> None:
     visitor.sign_in("ann")
-    visitor.open("/verify/enrol/passkey/")
+    visitor.open("/verify/enroll/passkey/")
     verify.fail_next(status=503, times=3)
     visitor.press("Make a passkey")
     expect(told(visitor)).to_be_visible()
-    visitor.look("enrol_passkey-down")
+    visitor.look("enroll_passkey-down")
     verify._faults.clear()
     visitor.press("Make a passkey")
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Your recovery codes")
@@ -253,10 +252,10 @@ def test_the_network_is_down(visitor: Visitor, device: Authenticator) -> None:
 
 def test_signed_out_in_another_tab(visitor: Visitor, device: Authenticator) -> None:
     visitor.sign_in("ann")
-    visitor.open("/verify/enrol/passkey/")
+    visitor.open("/verify/enroll/passkey/")
     visitor.profile.clear_cookies(name="sessionid")
     visitor.press("Make a passkey")
-    expect(visitor.page).to_have_url(re.compile(r"/login/\?next=/verify/enrol/passkey/"))
+    expect(visitor.page).to_have_url(re.compile(r"/login/\?next=/verify/enroll/passkey/"))
 
 
 def test_another_address_of_the_site(visitor: Visitor, device: Authenticator) -> None:
@@ -294,13 +293,13 @@ def test_browsers_without_passkeys(visitor: Visitor) -> None:
     visitor.look("passkey_sign_in-unsupported")
     visitor.follow("Sign in another way")
     visitor.sign_in("ann")
-    visitor.open("/verify/enrol/passkey/?next=/account/")
+    visitor.open("/verify/enroll/passkey/?next=/account/")
     expect(told(visitor)).to_contain_text("This browser cannot make passkeys.")
     expect(visitor.page.get_by_role("button", name="Make a passkey")).to_be_hidden()
     expect(visitor.page.get_by_label("Name", exact=True)).to_be_hidden()
-    visitor.look("enrol_passkey-unsupported")
+    visitor.look("enroll_passkey-unsupported")
     visitor.follow("Choose another way")
-    expect(visitor.page).to_have_url(re.compile(r"/verify/enrol/\?next="))
+    expect(visitor.page).to_have_url(re.compile(r"/verify/enroll/\?next="))
 
 
 def test_without_scripts(visitor_without_scripts: Visitor) -> None:
@@ -313,10 +312,10 @@ def test_without_scripts(visitor_without_scripts: Visitor) -> None:
     expect(visitor.page.locator(".tv-problem")).to_contain_text("Allow JavaScript for this page")
     visitor.follow("Sign in another way")
     visitor.sign_in("ann")
-    visitor.open("/verify/enrol/passkey/")
+    visitor.open("/verify/enroll/passkey/")
     visitor.press("Make a passkey")
     expect(visitor.page.locator(".tv-problem")).to_contain_text("Allow JavaScript for this page")
-    visitor.look("enrol_passkey-no-scripts")
+    visitor.look("enroll_passkey-no-scripts")
 
 
 # After a password, and for what is protected.

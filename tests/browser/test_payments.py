@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from .visitor import Visitor
+from tests.browser.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -74,11 +74,11 @@ def paying_code(visitor: Visitor) -> str:
 
 def test_a_landline_is_offered_a_call_with_its_number_kept(visitor: Visitor) -> None:
     visitor.sign_in("ann")
-    visitor.open("/verify/enrol/sms/?next=/account/")
+    visitor.open("/verify/enroll/sms/?next=/account/")
     visitor.fill_number("020 7946 0018", "GB")
     visitor.agree()
     visitor.press("Send code")
-    visitor.look("enrol_recipient-landline")
+    visitor.look("enroll_recipient-landline")
     visitor.press("Call this number instead")
     expect(visitor.page.get_by_label("Phone number")).to_have_value("020 7946 0018")
     expect(visitor.page.get_by_role("checkbox")).not_to_be_checked()
@@ -90,7 +90,7 @@ def test_a_landline_is_offered_a_call_with_its_number_kept(visitor: Visitor) -> 
 
 def test_a_number_that_nobody_has_confirmed_takes_two_messages(visitor: Visitor) -> None:
     visitor.sign_in("ann")
-    visitor.open("/verify/enrol/sms/?next=/account/")
+    visitor.open("/verify/enroll/sms/?next=/account/")
     visitor.fill_number()
     visitor.agree()
     visitor.press("Send code")

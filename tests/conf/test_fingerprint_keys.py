@@ -8,14 +8,14 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import override_settings
 
-from django_twilio_verify import conf, derived_keys
-from django_twilio_verify.clientinfo import ClientInfo
+from django_twilio_verify import conf, consent
 from django_twilio_verify.conf import settings
+from django_twilio_verify.core import derived_keys
+from django_twilio_verify.core.client import ClientInfo
+from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.exceptions import KeysDoNotFit
-from django_twilio_verify.flows import consent
 from django_twilio_verify.models import ConsentEvent
-from django_twilio_verify.recipients import Recipient
-from tests.support import EMAIL, PHONE, agree, make_client, make_secret, make_user
+from tests.support.basics import EMAIL, PHONE, agree, make_client, make_secret, make_user
 
 DERIVED = derived_keys.fingerprint_key("tests-only")
 OLD, NEW = ("k1", make_secret("o")), ("k2", make_secret("n").encode())

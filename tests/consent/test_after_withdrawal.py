@@ -13,15 +13,19 @@ from django.db import connection, connections, transaction
 from django.db.models.signals import post_save
 from django.utils import timezone
 
+from django_twilio_verify import consent, factors, verifications
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Actor, AttemptStatus
+from django_twilio_verify.consent import opt_outs
+from django_twilio_verify.consent.api import Act
 from django_twilio_verify.exceptions import ConsentRequired
-from django_twilio_verify.flows import consent, delivery, erasure, factors, limits, locks, sending, verifications
-from django_twilio_verify.flows.addressees import Addressee
-from django_twilio_verify.flows.consent import Act
-from django_twilio_verify.models import ConsentEvent, Verification, VerificationAttempt
+from django_twilio_verify.factors import erasure
+from django_twilio_verify.ledger.addressees import Addressee
+from django_twilio_verify.limits import counters
+from django_twilio_verify.models import ConsentEvent, Verification, VerificationAttempt, locks
 from django_twilio_verify.testing import outbox
-from tests.support import OTHER_PHONE, PHONE, agree, last_code, make_client, make_factor, make_user
+from django_twilio_verify.verifications import sending
+from tests.support.basics import OTHER_PHONE, PHONE, agree, last_code, make_client, make_factor, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,11 +39,11 @@ def opt_out(user: Any) -> None:
 
 
 def stop_at_the_provider(user: Any) -> None:
-    delivery.opted_out(recipient=PHONE, channel="sms", origin="webhook")
+    opt_outs.opted_out(recipient=PHONE, channel="sms", origin="webhook")
 
 
 def ask_staff(user: Any) -> None:
-    delivery.record_request(recipient=PHONE, words="Stop.", received_at=timezone.now(), staff=user)
+    opt_outs.record_request(recipient=PHONE, words="Stop.", received_at=timezone.now(), staff=user)
 
 
 def invalidate(user: Any) -> None:
@@ -114,7 +118,7 @@ def test_consent_that_ends_after_the_first_look_is_seen(monkeypatch, start, ann,
     agree(user=ann)
     # SQLite has one writer: nobody else writes once the counters are written.
     is_first = moment == "before the counters" or connection.vendor == "sqlite"
-    module, name = (limits, "within") if is_first else (locks, "take")
+    module, name = (counters, "within") if is_first else (locks, "take")
     before_the_first_call(monkeypatch, module, name, lambda: to_its_end(lambda: ending(ann)))
     refused(start, ann)
     assert not VerificationAttempt.objects.exists()
@@ -357,7 +361,7 @@ def test_consent_that_ends_while_it_is_carried_over_has_ended(monkeypatch, ann, 
         rival.append(elsewhere(lambda: ending(ann)))
         rival[0].join(1)
 
-    before_the_first_call(monkeypatch, consent, "_carried", end)
+    before_the_first_call(monkeypatch, consent.api, "_carried", end)
     factors.attach(proof.pk, user=ann, client=make_client())
     rival[0].join(60)
     assert live(ann) is None

@@ -8,10 +8,12 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.utils import translation
 
-from django_twilio_verify.choices import FALLBACKS, Channel, RecipientKind
+from django_twilio_verify import consent, verifications
+from django_twilio_verify.choices import FALLBACKS, Channel, ConsentMedium, RecipientKind
+from django_twilio_verify.consent import disclosures
+from django_twilio_verify.consent.api import Act, NewConsent
+from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.exceptions import ConsentRequired, RateLimited
-from django_twilio_verify.flows import consent, disclosures, verifications, withdrawal
-from django_twilio_verify.flows.consent import Act, NewConsent
 from django_twilio_verify.models import (
     ConsentEvent,
     ConsentEvidence,
@@ -21,9 +23,9 @@ from django_twilio_verify.models import (
     Verification,
     VerificationAttempt,
 )
-from django_twilio_verify.recipients import Recipient
 from django_twilio_verify.testing import outbox
-from tests.support import OTHER_PHONE, PHONE, agree, make_client, make_factor, make_user, release_opt_out
+from django_twilio_verify.verifications import holder
+from tests.support.basics import OTHER_PHONE, PHONE, agree, make_client, make_factor, make_user, release_opt_out
 
 pytestmark = pytest.mark.django_db
 ROWS = (ConsentEvent, ConsentEvidence, Disclosure, Verification, VerificationAttempt)
@@ -84,7 +86,7 @@ def test_a_hundred_posts_of_the_stop_page_write_no_more_events_than_they_send(se
     settings.TWILIO_VERIFY_LIMITS = {"ip_hour": 7}
     for number in range(100):
         try:
-            withdrawal.ask(
+            holder.ask(
                 recipient=Recipient.phone(f"+15017122{number:03}"),
                 channel="sms",
                 disclosure=disclosures.compose_once(Channel.SMS),
@@ -157,12 +159,12 @@ def test_one_message_is_one_message_in_whatever_language(language):
     started = start(once=True)
     with translation.override(language):
         Verification.objects.update(resend_at=started.verification.created_at)
-        for values in ({"resend": True}, {"purpose": "verify"}, {"purpose": "enrol"}):
+        for values in ({"resend": True}, {"purpose": "verify"}, {"purpose": "enroll"}):
             with pytest.raises(ConsentRequired) as refused:
                 verifications.start(recipient=PHONE, channel="sms", client=make_client(), **values)
             assert refused.value.code == "consent_used_up"
         ann = make_user()
-        made = consent.carry_over(recipient=Recipient.phone(PHONE), visitor=make_client(), user=ann, purpose="enrol")
+        made = consent.carry_over(recipient=Recipient.phone(PHONE), visitor=make_client(), user=ann, purpose="enroll")
     assert made == [] and len(outbox) == 1
     event = ConsentEvent.objects.get()
     assert (event.event, event.purpose, event.is_live) == ("granted_once", "verify", False)
@@ -177,7 +179,7 @@ def test_one_message_is_for_the_purpose_that_was_agreed_to():
         once=True,
     )
     with pytest.raises(ConsentRequired):
-        verifications.start(recipient=PHONE, channel="sms", client=make_client(), purpose="enrol")
+        verifications.start(recipient=PHONE, channel="sms", client=make_client(), purpose="enroll")
     assert verifications.start(recipient=PHONE, channel="sms", client=make_client())
     assert len(outbox) == 1
 
@@ -185,7 +187,7 @@ def test_one_message_is_for_the_purpose_that_was_agreed_to():
 def test_an_import_does_not_renew_one_message():
     ann = make_user()
     start(once=True, user=ann)
-    act = Act(consent.ConsentMedium.IMPORT, origin="crm")
+    act = Act(ConsentMedium.IMPORT, origin="crm")
     event = consent.record(event="imported", recipient=PHONE, channel="sms", act=act, user=ann)
     assert event.event == "granted_once"
 
@@ -239,7 +241,7 @@ def test_auto_is_stopped_with_the_silent_check_that_it_begins_with(ending):
 
 
 def agree_to_one(user: Any) -> None:
-    withdrawal.ask_to_reopen(
+    holder.ask_to_reopen(
         recipient=Recipient.parse(PHONE),
         channel="sms",
         disclosure=disclosures.compose_once(Channel.SMS),
@@ -283,7 +285,7 @@ def test_the_table_of_fallbacks_leads_from_phone_to_phone():
 
 def test_paper_does_not_undo_an_opt_out_but_a_release_with_a_reason_does():
     consent.opt_out(recipient=PHONE, channel="sms")
-    paper = Act(consent.ConsentMedium.ADMIN, note="Signed.", document_digest="a" * 64)
+    paper = Act(ConsentMedium.ADMIN, note="Signed.", document_digest="a" * 64)
     values = {"event": "granted", "recipient": PHONE, "channel": "sms", "act": paper, "user": make_user()}
     with pytest.raises(ConsentRequired) as refused:
         consent.record(**values)

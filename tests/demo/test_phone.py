@@ -15,12 +15,12 @@ from django.test import Client
 
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import CheckOutcome
-from django_twilio_verify.flows import challenges, devicefactors
+from django_twilio_verify.factors import challenges, devices
 from django_twilio_verify.models import Factor, Verification
 from django_twilio_verify.testing import Authenticator
 from store.management.commands.verify_phone import Command
 from store.phone import app_context
-from tests.support import PASSWORD, make_client, make_user, sign_in
+from tests.support.basics import PASSWORD, make_client, make_user, sign_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("example")]
 
@@ -44,7 +44,7 @@ def run(live_server: Any, tmp_path: Any) -> Any:
 
 
 def begin(user: Any) -> Any:
-    return devicefactors.begin_push(user, make_client(), name="Pixel")
+    return devices.begin_push(user, make_client(), name="Pixel")
 
 
 def start(user: Any) -> Any:
@@ -58,7 +58,7 @@ def register(run: Any, user: Any) -> None:
     # In one argument: a token may begin with a hyphen.
     said = run("register", f"--token={begun.access_token}", "--identity", begun.identity)
     assert "Registered as YF" in said
-    assert devicefactors.confirm(begun.verification, client=make_client(), user=user).factor is not None
+    assert devices.confirm(begun.verification, client=make_client(), user=user).factor is not None
 
 
 def finish(user: Any, started: Any, number: str = "") -> Any:
@@ -180,14 +180,14 @@ def test_the_phone_of_the_page(ann: Any, client: Client) -> None:
 
 def test_what_the_page_shows(ann: Any, rf: Any) -> None:
     backend = backends["default"]
-    begun = devicefactors.begin_totp(ann, make_client(), name="ann@shop")
+    begun = devices.begin_totp(ann, make_client(), name="ann@shop")
     shown = app_context(rf.get("/"), backend)
     code = Authenticator.scan(begun.uri).code()
     assert shown["codes"] == [("ann@shop", code)] and shown["can_push"] and shown["waiting"] == []
-    done = devicefactors.confirm(begun.verification, client=make_client(), user=ann, code=code)
+    done = devices.confirm(begun.verification, client=make_client(), user=ann, code=code)
     assert done.factor is not None, time.time()
 
 
 def test_passkeys_of_the_demo_are_localhosts(ann: Any) -> None:
-    begun = devicefactors.begin_passkey(ann, make_client(), name="Laptop")
+    begun = devices.begin_passkey(ann, make_client(), name="Laptop")
     assert json.loads(json.dumps(begun.options))["rp"] == {"id": "localhost", "name": "Corner Shop"}

@@ -7,10 +7,10 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import path
 from django.views.decorators.http import require_POST
 
-from django_twilio_verify.flows import devicefactors
-from django_twilio_verify.web.client import client_from
+from django_twilio_verify.factors import devices
+from django_twilio_verify.login.client import client_from
 from store import phone
-from tests.site.urls import urlpatterns as of_the_site
+from tests.support.site.urls import urlpatterns as of_the_site
 
 
 @require_POST
@@ -19,7 +19,7 @@ def access_token(request: HttpRequest) -> JsonResponse:
         url = "/verify/challenge/"
         return JsonResponse({"code": "x", "detail": "A second factor is required.", "url": url}, status=401)
     name = json.loads(request.body)["name"]
-    begun = devicefactors.begin_push(request.user, client_from(request), name=name)
+    begun = devices.begin_push(request.user, client_from(request), name=name)
     told: dict[str, Any] = {"token": begun.access_token, "identity": begun.identity, "service_sid": "VA" + "0" * 32}
     return JsonResponse({**told, "verification": str(begun.verification.pk), "expires_in": 60})
 
@@ -27,7 +27,7 @@ def access_token(request: HttpRequest) -> JsonResponse:
 @require_POST
 def confirm(request: HttpRequest, verification: Any) -> JsonResponse:
     assert request.user.is_authenticated
-    done = devicefactors.confirm(verification, client=client_from(request), user=request.user)
+    done = devices.confirm(verification, client=client_from(request), user=request.user)
     return JsonResponse({"status": "enrolled" if done.factor else "waiting"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib.util
 import inspect
@@ -17,39 +18,27 @@ from django.dispatch import Signal
 from django.utils.translation import override
 
 import django_twilio_verify
-from django_twilio_verify import choices, conf, exceptions, signals, urls
+from django_twilio_verify import choices, conf, consent, exceptions, factors, signals, urls, verifications
+from django_twilio_verify.consent import disclosures, linter, opt_outs, self_service
 from django_twilio_verify.exceptions import TwilioVerifyError
-from django_twilio_verify.flows import (
-    assurance,
-    attemptsync,
-    consent,
-    declaration,
-    delivery,
-    disclosures,
-    events,
-    factors,
-    grace,
-    handover,
-    linter,
-    managing,
-    notices,
-    outages,
-    plan,
-    provisioning,
-    recovery,
-    resets,
-    routing,
-    stale,
-    trust,
-    verifications,
-    withdrawal,
-)
+from django_twilio_verify.factors import changes, notices, recovery_codes, resets
+from django_twilio_verify.login import grace, trusted_browsers
 from django_twilio_verify.models import __all__ as model_names
-from django_twilio_verify.models.ledger import LEDGER_MODELS
+from django_twilio_verify.models.append_only import LEDGER_MODELS
+from django_twilio_verify.provider import attempt_sync, events, service_declaration, service_provisioning
 from django_twilio_verify.templatetags.twilio_verify import register
+from django_twilio_verify.verifications import (
+    assurance,
+    channel_plan,
+    handover,
+    holder,
+    outages,
+    routing,
+    stale_factors,
+)
 
 INTERNAL = ("require", "carry_over", "connect")
-"""Functions that only other flows call, or the app when it starts."""
+"""Functions that only other verbs call, or the app when it starts."""
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -85,10 +74,34 @@ def sentences() -> list[tuple[str, str, str]]:
 def test_every_setting_is_in_the_reference_with_a_section_of_its_own() -> None:
     properties = [name for name, value in vars(conf.Settings).items() if isinstance(value, property)]
     names = [f"TWILIO_VERIFY_{name.upper()}" for name in properties if name != "raw_channels"]
-    text = page("reference/settings")
+    text = page("reference/settings").replace("```{settings-overview}\n```", "\n".join(overview()))
     assert [name for name in names if f"## {name}\n" not in text or f"| [`{name}`](" not in text] == []
     described = re.findall(r"^## (TWILIO_VERIFY_\w+)$", text, re.MULTILINE)
     assert sorted(described) == sorted(names)
+
+
+def overview() -> list[str]:
+    """The table of settings that the page is built with."""
+    lines: list[str] = loaded("_ext/settings_overview_lines").lines()
+    return lines
+
+
+def test_the_overview_of_the_settings_has_type_and_default_of_each() -> None:
+    _, _, *body = overview()
+    cells = [line.strip("| ").split(" | ") for line in body]
+    assert [len([cell for cell in row if cell]) for row in cells] == [3] * len(conf.TABLE)
+    sections = re.findall(r"^## (TWILIO_VERIFY_\w+)$", page("reference/settings"), re.MULTILINE)
+    assert sorted(sections) == sorted(one.name for one in conf.TABLE.values())
+    linked = "[`TWILIO_VERIFY_TRUST_DAYS`](#twilio_verify_trust_days)"
+    assert [linked, "days, 0 to 365; callable or dotted path", "`0`: never"] in cells
+    assert ["[`TWILIO_VERIFY_STEP_UP_AGE`](#twilio_verify_step_up_age)", "seconds, 60 to 86400", "`600`"] in cells
+
+
+def test_a_default_that_is_told_in_words_is_the_one_in_the_table() -> None:
+    told = {one.name: one.told for one in conf.TABLE.values() if one.told.startswith("`[")}
+    assert {name: tuple(ast.literal_eval(said.strip("`"))) for name, said in told.items()} == {
+        one.name: one.default for one in conf.TABLE.values() if one.name in told
+    }
 
 
 def test_every_limit_and_every_fact_of_the_programme_is_in_the_reference() -> None:
@@ -120,7 +133,13 @@ def test_every_exception_has_its_answer_in_the_reference() -> None:
 
 def test_every_system_check_is_in_the_reference_with_its_level() -> None:
     # The literal ids, and those that are put together: "E013" in a table, f"twilio_verify.{check_id}" beside it.
-    files = ("checks.py", "flows/declaration.py", "backends/twilio.py", "web/doors.py")
+    files = (
+        "conf/table.py",
+        "checks/configuration.py",
+        "checks/login_urls.py",
+        "provider/service_declaration.py",
+        "backends/twilio/backend.py",
+    )
     sources = "".join((PACKAGE / name).read_text(encoding="utf-8") for name in files)
     ids = {f"twilio_verify.{number}" for number in re.findall(r"\"(?:twilio_verify\.)?([EW]\d{3})\"", sources)}
     levels = {row[0]: row[1] for row in rows("reference/checks") if row[0].startswith("twilio_verify.")}
@@ -157,34 +176,35 @@ def test_every_tag_and_filter_is_in_the_reference() -> None:
 
 FLOWS = [
     assurance,
-    attemptsync,
+    attempt_sync,
     consent,
-    declaration,
-    delivery,
+    service_declaration,
+    opt_outs,
     disclosures,
     events,
     factors,
     grace,
     handover,
     linter,
-    managing,
+    changes,
     notices,
     outages,
-    plan,
-    provisioning,
-    recovery,
+    channel_plan,
+    service_provisioning,
+    recovery_codes,
     resets,
     routing,
-    stale,
-    trust,
+    stale_factors,
+    trusted_browsers,
     verifications,
-    withdrawal,
+    self_service,
+    holder,
 ]
 
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_every_public_function_of_the_flows_is_in_the_reference(flow: ModuleType) -> None:
-    text = page("reference/flows")
+    text = page("reference/functions")
     functions = [one for one in vars(flow).values() if inspect.isfunction(one) and one.__module__ == flow.__name__]
     names = [one.__name__ for one in functions if not one.__name__.startswith("_")]
     assert [name for name in names if f".. autofunction:: {name}\n" not in text and name not in INTERNAL] == []
@@ -216,7 +236,7 @@ def test_every_model_is_in_the_reference() -> None:
 
 def test_every_choice_is_in_the_reference() -> None:
     text = page("reference/choices")
-    lists = [one for one in vars(choices).values() if isinstance(one, type) and one.__module__ == choices.__name__]
+    lists = [getattr(choices, name) for name in choices.__all__ if isinstance(getattr(choices, name), type)]
     assert len(lists) == 15
     for one in lists:
         section = text.partition(f"\n## {one.__name__}\n")[2].partition("\n## ")[0]
@@ -268,8 +288,9 @@ def test_the_tutorial_works() -> None:
     assert "Ran 3 tests" in done.stderr
 
 
-def router() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("ledger_router", DOCS / "howto" / "ledger_router.py")
+def loaded(name: str) -> ModuleType:
+    """A Python file of the documentation."""
+    spec = importlib.util.spec_from_file_location(name.rpartition("/")[2], DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -278,7 +299,7 @@ def router() -> ModuleType:
 
 
 def test_the_router_of_the_guide_keeps_the_ledger_apart() -> None:
-    ours = router().LedgerRouter()
+    ours = loaded("howto/ledger_router").LedgerRouter()
     ledger = LEDGER_MODELS
     assert {"disclosure", "consentevent", "consentevidence", "consentseal", "auditevent", "legalhold"} < ledger
     for name in model_names:

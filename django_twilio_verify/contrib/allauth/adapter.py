@@ -25,17 +25,19 @@ from django.shortcuts import render
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from ... import exceptions
+from ... import consent, exceptions, factors, verifications
 from ...choices import Channel, ConsentMedium, Purpose, VerificationStatus
 from ...conf import settings
+from ...consent import disclosures
+from ...consent.api import Act, NewConsent
+from ...core.recipients import Recipient
 from ...exceptions import BackendUnavailable, ConsentRequired, InvalidRecipient, TwilioVerifyError
-from ...flows import claims, consent, disclosures, factors, phonebook, verifications
-from ...flows.consent import Act, NewConsent
-from ...recipients import Recipient
-from ...web import access
-from ...web.client import client_from
-from ...web.refusals import Refusal
-from ...web.session import is_signed_in, may_keep_forms
+from ...factors import phones
+from ...login import completion, enforcement, own_session
+from ...login.client import client_from
+from ...login.session import is_signed_in, may_keep_forms
+from ...verifications import claimants
+from ...views.errors import Refusal
 from . import session
 from .forms import OwnCodeMixin
 from .freshness import require_fresh_proof
@@ -66,27 +68,27 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
     # Who has which
 
     def get_phone(self, user: Any) -> tuple[str, bool] | None:
-        factor = phonebook.phone_of(user)
+        factor = phones.phone_of(user)
         return (factor.recipient_value, factor.confirmed_at is not None) if factor else None
 
     def get_user_by_phone(self, phone: str) -> Any:
         recipient = _parsed(phone)
-        return phonebook.holder_of(recipient) if recipient else None
+        return phones.holder_of(recipient) if recipient else None
 
     def set_phone(self, user: Any, phone: str, verified: bool) -> None:
-        access.must_be_own_session(context.request)
+        own_session.must_be_own_session(context.request)
         recipient = Recipient.phone(phone)
         if verified:
-            phonebook.proved(user, recipient, channel=self.phone_channel)
+            phones.proved(user, recipient, channel=self.phone_channel)
         else:
-            phonebook.claim(user, recipient, channel=self.phone_channel)
+            phones.claim(user, recipient, channel=self.phone_channel)
 
     def set_phone_verified(self, user: Any, phone: str) -> None:
         """allauth has found the code right. Raises ``PermissionDenied`` if the code did not go to ``phone``, and
         ``ImmediateHttpResponse`` for a user who is signed in and has a factor that was not proved lately.
         """
         request = context.request
-        access.must_be_own_session(request)
+        own_session.must_be_own_session(request)
         recipient = Recipient.phone(phone)
         require_fresh_proof(request)
         # SECURITY: by our own record: allauth's state of the session may name another number by now.
@@ -94,21 +96,21 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
             raise PermissionDenied("The code was not sent to this number.")
         opened = session.recall(request, "opens")
         session.forget(request)
-        access.must_go_on(request)
+        enforcement.must_go_on(request)
         if opened:
             # SECURITY: promise 3. The number was a factor of the user when the code went there: the code opens the
             # account while it still is, and never makes it one again. One conditional UPDATE.
-            is_stale = not is_signed_in(request, user) and not claims.is_owner(user, recipient)
-            if is_stale or not phonebook.used(user, recipient):
+            is_stale = not is_signed_in(request, user) and not claimants.is_owner(user, recipient)
+            if is_stale or not phones.used(user, recipient):
                 raise PermissionDenied("The number does not open the account any more.")
             return
-        if _is_owed(request, user) and not phonebook.has_proved(user, recipient):
+        if _is_owed(request, user) and not phones.has_proved(user, recipient):
             # SECURITY: on the way in there is a password, or a number that the person claims: neither adds a factor
             # beside those that there are, nor puts one in their place. It stays a claim.
             if request.user.is_authenticated:
                 raise PermissionDenied("A factor has to be passed first.")
             return
-        first = phonebook.proved(user, recipient, channel=self.phone_channel, client=client_from(request))
+        first = phones.proved(user, recipient, channel=self.phone_channel, client=client_from(request))
         if first and not request.user.is_authenticated:
             # SECURITY: only a first factor. A phone that signs in by code alone is no second factor of itself. And only
             # for the sign-in that is under way: a later one with the password has proved nothing.
@@ -125,7 +127,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
             if not (enrolled and request.twilio_verify.is_pending):  # type: ignore[attr-defined]
                 raise
             session.forget(request)
-            access.complete(request, user, self.phone_channel.value)
+            completion.complete(request, user, self.phone_channel.value)
 
     # Asking for a number
 
@@ -183,7 +185,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         with the way to a fresh proof for somebody who is signed in and changes what protects the account.
         """
         request = context.request
-        access.must_be_own_session(request)
+        own_session.must_be_own_session(request)
         require_fresh_proof(request)
         try:
             self._send(request, user, Recipient.phone(phone), code)
@@ -228,7 +230,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         act = Act(ConsentMedium.WEB, control="checkbox", default=False, final=True, button="Send code")
         digest = _agreed(request)
         # SECURITY: read before the code leaves: whatever removes the number afterwards is seen when it comes back.
-        opens = phonebook.has_proved(user, recipient)
+        opens = phones.has_proved(user, recipient)
         is_own = is_signed_in(request, user)
         if opens and not is_own:
             digest = ""  # SECURITY: a visitor agrees to nothing in the name of the account whose number was typed
@@ -240,7 +242,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
             purpose=Purpose.VERIFY,
             options={"custom_code": code} if code else None,
             resend=session.verification_of(request) is not None,
-            new_consent=NewConsent(digest, act, purpose=Purpose.ENROL) if digest else None,
+            new_consent=NewConsent(digest, act, purpose=Purpose.ENROLL) if digest else None,
             unproved=not is_own,
         )
         session.remember(request, verification=str(started.verification.pk), opens=opens)

@@ -10,10 +10,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from ... import verifications
 from ...exceptions import TwilioVerifyError
-from ...flows import verifications
-from ...web.client import client_from
-from ...web.wording import sentence_for
+from ...login.client import client_from
+from ...login.messages import sentence_for
 from . import session
 from .freshness import require_fresh_proof
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.http import HttpRequest
 
-from ...flows import factors
-from ...web import stepup
-from ...web.stepup import Proof
+from ... import factors
+from ...login import step_up
+from ...login.step_up import Proof
 
 
 def require_fresh_proof(request: HttpRequest) -> None:
@@ -18,5 +18,5 @@ def require_fresh_proof(request: HttpRequest) -> None:
     """
     if not request.user.is_authenticated or not factors.has_factor(request.user):
         return
-    if (elsewhere := stepup.demand(request, Proof.of_change())) is not None:
+    if (elsewhere := step_up.demand(request, Proof.of_change())) is not None:
         raise ImmediateHttpResponse(elsewhere)

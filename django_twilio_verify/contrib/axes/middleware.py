@@ -1,6 +1,6 @@
 """django-axes, asked before a second factor is sent or judged.
 
-What failed, it hears of by itself: ``web.failures`` sends Django's ``user_login_failed``.
+What failed, it hears of by itself: ``login.failures`` sends Django's ``user_login_failed``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from axes.helpers import get_lockout_response
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 
+from ...login import failures
 from ...views import consent
 from ...views.base import PageMixin
-from ...views.challenge import CancelView
-from ...web import failures
+from ...views.login.challenge import CancelView
 
 
 class AxesLockoutMiddleware:

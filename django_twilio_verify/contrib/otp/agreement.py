@@ -15,17 +15,11 @@ from django.http import HttpRequest
 from django_otp.middleware import is_verified
 
 from ...choices import Purpose
-from ...flows import assurance
+from ...login import completion, session
+from ...login.client import client_from
 from ...models import Factor
-from ...signals import (
-    factor_confirmed,
-    factor_proved,
-    impersonation_ended,
-    login_deciding,
-    second_factor_passed,
-)
-from ...web import access, session
-from ...web.client import client_from
+from ...signals import factor_confirmed, factor_proved, impersonation_ended, login_deciding, second_factor_passed
+from ...verifications import assurance
 from .models import VerifyDevice, add, add_missing
 
 
@@ -63,7 +57,7 @@ def _count(request: HttpRequest, user: AbstractBaseUser, device: Any) -> None:
         return
     channel = _proof(request, user, device)
     if channel is not None:
-        access.mark_passed(request, channel)
+        completion.mark_passed(request, channel)
 
 
 def _proof(request: HttpRequest, user: AbstractBaseUser, device: Any) -> str | None:

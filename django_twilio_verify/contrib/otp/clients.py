@@ -9,8 +9,8 @@ from contextvars import ContextVar
 from django.http import HttpRequest
 from django.utils.translation import get_language
 
-from ...clientinfo import ClientInfo
-from ...web.client import client_from
+from ...core.client import ClientInfo
+from ...login.client import client_from
 
 _request: ContextVar[HttpRequest | None] = ContextVar("twilio_verify_otp_request", default=None)
 

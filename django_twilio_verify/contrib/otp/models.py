@@ -14,9 +14,10 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from django_otp.models import CooldownMixin, Device, DeviceManager, GenerateNotAllowed, ThrottlingMixin, TimestampMixin
 
+from ... import factors
 from ...choices import FactorKind
-from ...conf import RESEND_SPACING
-from ...flows import devicefactors, factors
+from ...conf import settings
+from ...factors import devices
 from ...models import Factor
 from . import proving
 from .outside import is_within_transaction
@@ -85,7 +86,10 @@ class VerifyDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, Device):  # u
         return self.factor.kind in (FactorKind.PHONE, FactorKind.EMAIL)
 
     def get_throttle_factor(self) -> float:
-        """``OTP_TWILIO_VERIFY_THROTTLE_FACTOR``, 0 by default: our own limits count by network (``flows.guesses``)."""
+        """Return ``OTP_TWILIO_VERIFY_THROTTLE_FACTOR``, 0 by default.
+
+        ``verifications.throttling`` counts by network instead.
+        """
         # SECURITY: django-otp counts by device and doubles the wait each time. Somebody who knows the password could
         # keep the owner out for days, even with malformed tokens.
         return getattr(django_settings, "OTP_TWILIO_VERIFY_THROTTLE_FACTOR", 0)
@@ -94,7 +98,7 @@ class VerifyDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, Device):  # u
         """``OTP_TWILIO_VERIFY_COOLDOWN_DURATION``, by default the time before a first resend. It counts in all of a
         person's sessions; in one of them the longer one counts of this and our own.
         """
-        return getattr(django_settings, "OTP_TWILIO_VERIFY_COOLDOWN_DURATION", RESEND_SPACING[0])
+        return getattr(django_settings, "OTP_TWILIO_VERIFY_COOLDOWN_DURATION", settings.resend_spacing[0])
 
     def generate_is_allowed(self) -> tuple[bool, dict[str, Any] | None]:
         """Whether a code may be sent now, by django-otp's cooldown and by our limits."""
@@ -127,11 +131,11 @@ class VerifyDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, Device):  # u
         """Remove the factor, here and at the provider, and this with it."""
         gone = (1, {self._meta.label: 1})
         if is_within_transaction(kwargs.get("using") or self._state.db or "default"):
-            # What is to be removed at the provider is written down in the caller's transaction (``flows.removals``).
+            # What is to be removed at the provider is written down in the caller's transaction (``provider.removals``).
             self.factor.delete()
             factors.choose_default(self.user_id)
             return gone
-        devicefactors.remove(self.user, self.factor_id)
+        devices.remove(self.user, self.factor_id)
         return gone
 
 

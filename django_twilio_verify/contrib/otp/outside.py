@@ -1,4 +1,4 @@
-"""Out of somebody else's transaction: django-otp has tokens verified within one, and flows refuse to run in one."""
+"""Out of somebody else's transaction: django-otp has tokens verified within one, and ours refuse to run in one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a device has sent and judged: the flows, asked outside of django-otp's transaction.
+"""What a device has sent and judged: verifications, asked outside of django-otp's transaction.
 
 SECURITY: django-otp serializes tries by a row lock, which would be held while the provider is asked. Here a try is
 charged to the device before it is judged, by one conditional UPDATE, and given back if it was not: of simultaneous
@@ -16,16 +16,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
+from ... import consent, factors, verifications
 from ...choices import CODE_CHANNELS, Channel, CheckOutcome, FactorKind, Purpose, VerificationStatus
-from ...clientinfo import ClientInfo
 from ...conf import settings
+from ...core.client import ClientInfo
 from ...exceptions import BackendRejected, RateLimited, TwilioVerifyError
-from ...flows import challenges, consent, factors, verifications
-from ...flows.persons import session_fingerprints
+from ...factors import challenges
+from ...ledger.persons import session_fingerprints
+from ...login import failures, own_session
+from ...login.messages import sentence_for
 from ...models import Verification
-from ...results import Checked
-from ...web import access, failures
-from ...web.wording import sentence_for
+from ...verifications.results import Checked
 from . import clients
 from .outside import outside
 
@@ -120,7 +121,7 @@ def _sent(device: VerifyDevice) -> str:
 
 def _way(device: VerifyDevice, client: ClientInfo) -> Channel | None:
     """The first way that brings a code and that the person has agreed to; else the first, which then says so."""
-    planned = factors.ways([device.factor], purpose=Purpose.LOGIN, user=device.user, client=client)
+    planned = factors.challenge_options([device.factor], purpose=Purpose.LOGIN, user=device.user, client=client)
     ways = [way.channel for way in planned if way.channel in CODE_CHANNELS]
     recipient, user = device.factor.recipient, device.user
     agreed = (one for one in ways if consent.live(recipient=recipient, channel=one, client=client, user=user))
@@ -154,7 +155,7 @@ def _must_be_own_session() -> None:
     request = clients.request_now()
     if request is not None:
         # SECURITY: django-otp would take a session for verified in which somebody acts as the user.
-        access.must_be_own_session(request)
+        own_session.must_be_own_session(request)
 
 
 def _text_of(token: Any, device: VerifyDevice) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework.authentication import BasicAuthentication, TokenAuthentication
 from rest_framework.request import Request
 
-from ...web import access
+from ...login import policy
 from .errors import SecondFactorRequired
 from .models import ProvedToken, digest_of
 
@@ -29,7 +29,7 @@ class FactorGuard:
         user, token = found
         proof = self.proof_of(user, token)
         # SECURITY: promise 3, for doors that no session guards.
-        if proof is None and access.judge(user, request._request).owes:
+        if proof is None and policy.judge(user, request._request).owes:
             raise SecondFactorRequired
         request._request.twilio_verify_proof = proof
         return found

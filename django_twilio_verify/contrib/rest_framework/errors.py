@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import APIException
 
-from ...web.access import OWN_SESSION_REQUIRED
+from ...login.own_session import OWN_SESSION_REQUIRED
 
 
 class Refused(APIException):

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as default_handler
 
 from ...exceptions import TwilioVerifyError
-from ...web.refusals import Refusal
+from ...views.errors import Refusal
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:

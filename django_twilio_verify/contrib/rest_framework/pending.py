@@ -16,13 +16,12 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from ...choices import Purpose, VerificationStatus
-from ...clientinfo import ClientInfo
 from ...conf import settings
-from ...flows import cutoffs
-from ...flows.persons import session_fingerprints
+from ...core.client import ClientInfo
+from ...ledger.persons import session_fingerprints
+from ...login import session, session_cutoffs
+from ...login.client import client_without_session
 from ...models import Verification
-from ...web import session
-from ...web.client import client_without_session
 from .errors import LoginOver
 from .models import SpentLogin
 
@@ -31,7 +30,7 @@ _SALT = "django_twilio_verify.rest_framework.login"
 
 @dataclass(frozen=True, slots=True)
 class PendingLogin:
-    """Whose password was accepted, and the other end as flows want it."""
+    """Whose password was accepted, and the client behind the request."""
 
     user: Any
     client: ClientInfo
@@ -43,16 +42,16 @@ class PendingLogin:
     @property
     def is_over(self) -> bool:
         """Whether all logins of the user were ended since. One SELECT."""
-        return cutoffs.last(self.user) != self.mark
+        return session_cutoffs.last(self.user) != self.mark
 
 
 def begin(user: Any) -> str:
     """A signed text for the program, good for ``TWILIO_VERIFY_PENDING_LIFETIME``. It opens nothing but the way to the
     factor. Nothing is written.
     """
-    # SECURITY: a random part, which is to the flows what a session's secret is: answers to a verification count only
-    # from whoever holds it.
-    parts = [session.text_of(user), _states_of(user)[0], secrets.token_urlsafe(24), cutoffs.last(user)]
+    # SECURITY: a random part, which is to a verification what a session's secret is: answers to a verification count
+    # only from whoever holds it.
+    parts = [session.text_of(user), _states_of(user)[0], secrets.token_urlsafe(24), session_cutoffs.last(user)]
     return signing.dumps(parts, salt=_SALT)
 
 

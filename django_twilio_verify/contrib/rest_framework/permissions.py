@@ -11,7 +11,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from ...choices import Channel
-from ...web import access, session
+from ...login import own_session, session
 from .errors import OwnSessionRequired, VerificationRequired
 from .models import ProvedToken
 
@@ -31,7 +31,7 @@ class IsVerified(BasePermission):
         if not request.user or not request.user.is_authenticated:
             return False
         # SECURITY: who acts as the user cannot verify as that user.
-        if isinstance(request.successful_authenticator, SessionAuthentication) and access.acts_as_other(
+        if isinstance(request.successful_authenticator, SessionAuthentication) and own_session.acts_as_other(
             request._request
         ):
             raise OwnSessionRequired

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from rest_framework.authtoken.models import Token
 
-from ...flows import cutoffs
+from ...login import session_cutoffs
 from .models import ProvedToken, digest_of
 
 
@@ -18,7 +18,7 @@ def end_tokens(sender: Any, user: AbstractBaseUser, **kwargs: Any) -> None:
     """
     # SECURITY: before the list, whichever receiver comes first: a token that is given out too late for it is held
     # against the cutoff after it was written (``views``).
-    cutoffs.cut(user)
+    session_cutoffs.cut(user)
     proved = ProvedToken.objects.filter(user_id=user.pk)
     digests = {*proved.values_list("digest", flat=True)}
     proved.delete()

@@ -26,16 +26,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from ... import factors, verifications
 from ...choices import FACTOR_CHANNELS, Channel, CheckOutcome, ConsentMedium, Purpose
+from ...consent import disclosures
+from ...consent.api import Act, NewConsent
 from ...exceptions import ConsentRequired, ResetLinkRequired
-from ...flows import challenges, disclosures, factors, recovery, resetholds, verifications
-from ...flows.consent import Act, NewConsent
-from ...flows.factors import Way
+from ...factors import challenges, recovery_codes, reset_holds
+from ...factors.api import ChallengeOption
+from ...login import failures, policy
+from ...login.messages import sentence_for
 from ...models import Verification
-from ...results import Challenged, Checked, Started
 from ...signals import second_factor_passed
-from ...web import access, failures
-from ...web.wording import sentence_for
+from ...verifications.results import Challenged, Checked, Started
 from . import pending
 from .errors import LoginOver
 from .handler import exception_handler
@@ -57,7 +59,7 @@ class JsonView(APIView):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
-        """The view: flows own their transactions, and nobody is signed in yet."""
+        """The view: the domain functions own their transactions, and nobody is signed in yet."""
         view = sensitive_post_parameters()(super().as_view(**initkwargs))
         return login_not_required(transaction.non_atomic_requests(view))
 
@@ -107,13 +109,15 @@ class LoginView(JsonView):
         user = authenticate(request._request, **given.validated_data)
         if user is None:
             return Response({"code": "wrong_password", "detail": _("User name or password is wrong.")}, status=400)
-        if not access.judge(user, request._request).owes:
+        if not policy.judge(user, request._request).owes:
             return self.given_out(user, "")
-        if resetholds.standing(user) is not None:
+        if reset_holds.standing(user) is not None:
             error, url = ResetLinkRequired(), reverse("twilio_verify:reset_held")
             return Response({"code": error.code, "detail": error.sentence, "url": url}, status=403)
         if not factors.has_factor(user):
-            return Response({"code": "enrolment_required", "detail": _("Add a second factor on the site.")}, status=403)
+            return Response(
+                {"code": "enrollment_required", "detail": _("Add a second factor on the site.")}, status=403
+            )
         login = pending.begin(user)
         found = _ways(pending.resume(request._request, login))
         body = {"code": "second_factor_required", "detail": _("A second factor is required."), "login": login}
@@ -165,7 +169,7 @@ class LoginCheckView(JsonView):
 
     @sensitive_variables("typed")
     def recovered(self, request: Request, login: PendingLogin, typed: str) -> Response:
-        if not recovery.redeem(login.user, typed, login.client):
+        if not recovery_codes.redeem(login.user, typed, login.client):
             failures.factor_failed(request._request, login.user)
             return Response({"code": "wrong", "detail": _("This is not one of your recovery codes.")}, status=400)
         return self.through(request, login, Channel.RECOVERY.value)
@@ -194,16 +198,16 @@ def _resumed(request: Request, text: str) -> PendingLogin:
     return login
 
 
-def _ways(login: PendingLogin) -> list[Way]:
+def _ways(login: PendingLogin) -> list[ChallengeOption]:
     enrolled = factors.enrolled(login.user)
-    return factors.ways(enrolled, purpose=Purpose.LOGIN, user=login.user, client=login.client)
+    return factors.challenge_options(enrolled, purpose=Purpose.LOGIN, user=login.user, client=login.client)
 
 
-def _told(way: Way) -> dict[str, Any]:
+def _told(way: ChallengeOption) -> dict[str, Any]:
     return {"factor": way.factor.pk, "channel": way.channel.value, "name": way.factor.masked}
 
 
-def _named(login: PendingLogin, given: dict[str, Any]) -> Way:
+def _named(login: PendingLogin, given: dict[str, Any]) -> ChallengeOption:
     """The way that the program names, among the person's own. Else 404."""
     for way in _ways(login):
         if (way.factor.pk, way.channel.value) == (given["factor"], given["channel"]):
@@ -211,7 +215,7 @@ def _named(login: PendingLogin, given: dict[str, Any]) -> Way:
     raise NotFound
 
 
-def _ask(login: PendingLogin, way: Way) -> dict[str, Any]:
+def _ask(login: PendingLogin, way: ChallengeOption) -> dict[str, Any]:
     return {
         "channel": way.channel,
         "client": login.client,
@@ -228,7 +232,7 @@ def _agreed(digest: str | None) -> NewConsent | None:
     return NewConsent(digest, act) if digest else None
 
 
-def _asks_consent(way: Way, error: ConsentRequired) -> Response:
+def _asks_consent(way: ChallengeOption, error: ConsentRequired) -> Response:
     """The wording to show with an unticked box; its digest comes back with the next ``LoginStartView``."""
     if not error.can_agree:
         return Response({"code": error.code, "detail": error.sentence}, status=403)

@@ -12,12 +12,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from two_factor.forms import AuthenticationTokenForm, DeviceValidationForm
 
+from ... import verifications
 from ...choices import Channel, Purpose
 from ...exceptions import InvalidRecipient
-from ...flows import verifications
-from ...flows.disclosures import DisclosureText
 from ...forms.recipients import EmailForm, PhoneForm
-from ...web.client import client_from, region_of
+from ...ledger.disclosure_text import DisclosureText
+from ...login.client import client_from, region_of
 from ..otp.forms import OutsideMixin
 
 _CODE = {"inputmode": "numeric", "autocomplete": "one-time-code", "autocapitalize": "off", "spellcheck": "false"}
@@ -63,7 +63,7 @@ class AddressMixin:
     def _check(self, recipient: Any) -> None:
         client = client_from(self.request) if self.request is not None else None
         try:
-            verifications.validate(recipient=recipient, channel=self.channel_of, purpose=Purpose.ENROL, client=client)
+            verifications.validate(recipient=recipient, channel=self.channel_of, purpose=Purpose.ENROLL, client=client)
         except InvalidRecipient as error:
             self.add_error("email" if self.channel_of == Channel.EMAIL else "number", error)  # type: ignore[attr-defined]
 

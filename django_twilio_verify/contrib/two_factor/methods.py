@@ -12,7 +12,7 @@ from two_factor.plugins.registry import MethodBase, registry
 from ...choices import Channel, FactorKind
 from ...conf import settings
 from ..otp.models import VerifyDevice
-from .enrolment import Enrolment
+from .enrollment import Enrollment
 from .forms import CallForm, CodeTokenForm, CodeValidationForm, EmailAddressForm, SmsForm
 
 
@@ -42,8 +42,8 @@ class VerifyMethod(MethodBase):  # untyped
     def get_setup_forms(self, wizard: Any) -> dict[str, type[Any]]:
         return {self.step: self.form_class, "validation": CodeValidationForm}
 
-    def get_device_from_setup_data(self, request: HttpRequest, storage_data: Any, **kwargs: Any) -> Enrolment:
-        return Enrolment(request, self.channel, storage_data.get(self.step))
+    def get_device_from_setup_data(self, request: HttpRequest, storage_data: Any, **kwargs: Any) -> Enrollment:
+        return Enrollment(request, self.channel, storage_data.get(self.step))
 
     def get_token_form_class(self) -> type[Any]:
         return CodeTokenForm

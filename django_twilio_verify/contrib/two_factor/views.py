@@ -8,10 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from two_factor.views import SetupView as StockSetupView
 
+from ... import factors
 from ...exceptions import TwilioVerifyError
-from ...flows import factors
-from ...web import stepup
-from ...web.stepup import Proof
+from ...login import step_up
+from ...login.step_up import Proof
 from .methods import VerifyMethod
 
 
@@ -24,7 +24,7 @@ class SetupView(StockSetupView):  # untyped
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         user = request.user
         asks = user.is_authenticated and factors.has_factor(user)
-        elsewhere = stepup.demand(request, Proof.of_change()) if asks else None
+        elsewhere = step_up.demand(request, Proof.of_change()) if asks else None
         return elsewhere or super().dispatch(request, *args, **kwargs)
 
     def render_next_step(self, form: Any, **kwargs: Any) -> HttpResponse:

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from ...exceptions import InvalidRecipient
-from ...flows.addressees import Addressee
+from ...ledger.addressees import Addressee
 
 
 class EvidenceCommand(BaseCommand):

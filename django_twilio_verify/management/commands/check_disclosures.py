@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from ...flows import linter
+from ...consent import linter
 
 
 class Command(BaseCommand):

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from ...exceptions import KeysDoNotFit
-from ...flows import erasure
-from ...flows.erasure import Erased
+from ...factors import erasure
+from ...factors.erasure import Erased
 from ._evidence import EvidenceCommand
 
 

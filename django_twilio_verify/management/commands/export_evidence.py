@@ -18,9 +18,9 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.timezone import is_aware
 
-from ...flows import bundle, receipts, spreadsheets
-from ...flows.evidence import Export, NothingToExport, Selection, read_numbers
-from ...recipients import Recipient
+from ...core.recipients import Recipient
+from ...ledger.export import bundle, receipts, spreadsheet
+from ...ledger.export.evidence import Export, NothingToExport, Selection, read_numbers
 from ._evidence import EvidenceCommand
 
 
@@ -73,7 +73,7 @@ class Command(EvidenceCommand):
 def _writer(options: dict[str, Any]) -> Callable[..., Export]:
     writers: dict[str, Callable[..., Export]] = {
         "bundle": partial(bundle.write, pdf=options["pdf"], page_limit=options["pages"]),
-        "csv": spreadsheets.write,
+        "csv": spreadsheet.write,
         "twilio": partial(receipts.write_twilio, sender_id=options["sender_id"]),
         "receipt": receipts.write_receipts,
     }
@@ -86,7 +86,7 @@ def _summary(export: Export, out: Path) -> str:
     if counts and counts["recipients"] > counts["pages"]:
         lines.append(f"Pages were made for {counts['pages']} of {counts['recipients']} recipients (--pages).")
     if counts and counts["unsealed"]:
-        lines.append(f"{counts['unsealed']} events are under no seal yet (seal_consents).")
+        lines.append(f"{counts['unsealed']} events are under no seal yet (seal_ledger).")
     return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.commands import flush
 
-from ...models.ledger import flushing
+from ...models.append_only import flushing
 
 
 class Command(flush.Command):

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from ...exceptions import KeysDoNotFit
-from ...flows import retention
-from ...flows.addressees import Addressee
+from ...ledger import retention
+from ...ledger.addressees import Addressee
 from ._evidence import EvidenceCommand
 
 

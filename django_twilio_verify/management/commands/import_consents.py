@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from ...consent import importing
+from ...consent.importing import Report
 from ...exceptions import KeysDoNotFit
-from ...flows import imports
-from ...flows.imports import Report
 from ._evidence import EvidenceCommand
 
 
@@ -25,10 +25,12 @@ class Command(EvidenceCommand):
         parser.add_argument("--skip-bad", action="store_true", help="Import the good lines of a file with bad ones.")
 
     def handle(self, **options: Any) -> None:
-        source = imports.Source(options["file"], options["origin"], options["by"], options["region"])
+        source = importing.Source(options["file"], options["origin"], options["by"], options["region"])
         try:
-            report = imports.run(source, dry_run=options["dry_run"], skip_bad=options["skip_bad"], progress=self._show)
-        except (imports.ImportRefused, KeysDoNotFit, OSError) as error:
+            report = importing.run(
+                source, dry_run=options["dry_run"], skip_bad=options["skip_bad"], progress=self._show
+            )
+        except (importing.ImportRefused, KeysDoNotFit, OSError) as error:
             raise CommandError(str(error)) from None
         finally:
             self.progress_done()

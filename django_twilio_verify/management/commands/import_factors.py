@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ...flows import factorimport
-from ...flows.factorimport import Report
-from ...flows.factorsources import NAMES, Source, SourceMissing
+from ...factors import importing
+from ...factors.import_sources import NAMES, Source, SourceMissing
+from ...factors.importing import Report
 from ..progress import Progress
 
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         progress = Progress(self.stderr, "rows")
         try:
-            report = factorimport.run(
+            report = importing.run(
                 Source(options["source"], options["user_field"]),
                 region=options["region"].upper(),
                 dry_run=not options["commit"],

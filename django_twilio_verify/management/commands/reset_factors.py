@@ -11,9 +11,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import reverse
 from django.utils import timezone
 
-from ...flows import resetholds, resets
-from ...flows.resets import Requested, ResetRefused
-from ...web import othersessions
+from ...factors import reset_holds, resets
+from ...factors.resets import Requested, ResetRefused
+from ...login import sign_out_everywhere
 
 
 class Command(BaseCommand):
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--link",
             action="store_true",
-            help="Send a new enrolment link; print it if there is no address.",
+            help="Send a new enrollment link; print it if there is no address.",
         )
         parser.add_argument("--reason", default="", help="Who asked and how you made sure: kept in the audit event.")
         parser.add_argument("--by", default="", metavar="NAME", help="Who does it: kept in the audit event.")
@@ -67,7 +67,7 @@ class Command(BaseCommand):
             self.stderr.write(f"{unwritten:,} person(s) got no mail: hand a link over with reset_factors NAME --link.")
 
     def _send_link(self, person: AbstractBaseUser, actor: str) -> None:
-        reset = resetholds.standing(person)
+        reset = reset_holds.standing(person)
         if reset is None:
             raise CommandError("This person needs no link.")
         try:
@@ -101,7 +101,7 @@ class Command(BaseCommand):
                 actor=options["by"],
                 at_once=options["now"],
                 link=lambda token: site + reverse("twilio_verify:reset_cancel", args=[token]),
-                enrol_link=lambda token: site + reverse("twilio_verify:reset_enrol", args=[token]),
+                enroll_link=lambda token: site + reverse("twilio_verify:reset_enroll", args=[token]),
             )
         except (ResetRefused, ValueError) as error:
             raise CommandError(str(error)) from None
@@ -117,7 +117,7 @@ class Command(BaseCommand):
             self.stderr.write("No mail went out: tell the person by another way.")
 
     def _tell_of_sessions(self) -> None:
-        minutes = othersessions.minutes_to_end()
+        minutes = sign_out_everywhere.minutes_to_end()
         if minutes:
             self.stdout.write(f"Open sessions end within {minutes} minute(s).")
 

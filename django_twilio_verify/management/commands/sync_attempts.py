@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from ...backends.handler import backends
 from ...exceptions import BackendError
-from ...flows import attemptsync, events
-from ...flows.attemptsync import Held, Pace, Synced
+from ...provider import attempt_sync, events
+from ...provider.attempt_sync import Held, Pace, Synced
 from ..progress import Progress
 
 
@@ -45,7 +45,7 @@ class Command(BaseCommand):
     def _sync(self, alias: str, since: datetime | None, pace: Pace) -> None:
         progress = Progress(self.stderr, "attempts")
         try:
-            synced = attemptsync.sync(alias, since=since, pace=pace, progress=progress)
+            synced = attempt_sync.sync(alias, since=since, pace=pace, progress=progress)
         except Held as held:
             progress.clear()
             until = f", at least until {held.until:%Y-%m-%d %H:%M:%S} UTC" if held.until else ""
@@ -96,6 +96,6 @@ def _time(text: str) -> datetime:
 
 def _days(text: str) -> int:
     days = int(text)
-    if not 0 < days <= attemptsync.KEPT.days:
+    if not 0 < days <= attempt_sync.KEPT.days:
         raise ValueError(text)
     return days

@@ -9,21 +9,22 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...backends.handler import backends
 from ...exceptions import BackendError
-from ...flows import factorsync
-from ...flows.attemptsync import REQUESTS_PER_MINUTE, Pace
-from ...flows.factorsync import Report, UnknownService
+from ...provider import factor_sync
+from ...provider.attempt_sync import REQUESTS_PER_MINUTE, Pace
+from ...provider.factor_sync import Report, UnknownService
 from ..progress import Progress
 
 SHOWN = 20
 
 
 class Command(BaseCommand):
-    """Finishes removals, cleans up unfinished enrolments, reports differences. Safe to run twice, in parallel, to kill.
+    """Finishes removals, cleans up unfinished enrollments, reports differences. Safe to run twice, in parallel, to
+    kill.
 
     Exit code 0 if nothing differs, 1 if something does, 3 if the provider did not answer, or seems to be the wrong one.
     """
 
-    help = "Removes at the provider what was removed here, cleans up unfinished enrolments, and reports what differs."
+    help = "Removes at the provider what was removed here, cleans up unfinished enrollments, and reports what differs."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--backend", metavar="ALIAS", help="One backend; without it, all that keep factors.")
@@ -47,9 +48,9 @@ class Command(BaseCommand):
             raise CommandError("Something differs: see above.")
 
     def _sync(self, alias: str, chosen: dict[str, Any]) -> Report:
-        progress = Progress(self.stderr, "people", factorsync.people(alias))
+        progress = Progress(self.stderr, "people", factor_sync.people(alias))
         try:
-            report = factorsync.sync(alias, progress=progress, **chosen)
+            report = factor_sync.sync(alias, progress=progress, **chosen)
         except UnknownService:
             progress.clear()
             raise CommandError(
@@ -94,7 +95,7 @@ def _lines(report: Report) -> list[str]:
     return [
         f"{report.backend}: {report.seen:,} people compared.",
         f"  Removals done: {report.removed:,}, outstanding: {report.outstanding:,}.",
-        f"  Unfinished enrolments {would}removed: {report.litter:,}.",
+        f"  Unfinished enrollments {would}removed: {report.litter:,}.",
         *([f"  Lost, and there after all: {report.found:,}."] if report.found else []),
         *_listed("Enrolled here, unknown to the provider", report.lost),
         *_listed("Confirmed at the provider, unknown here", report.strangers),

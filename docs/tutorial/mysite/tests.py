@@ -23,12 +23,12 @@ class SignInTests(TestCase):
     def sign_in(self) -> HttpResponse:
         return self.client.post("/admin/login/?next=/", {"username": "ann", "password": self.password}, follow=True)
 
-    def enrol(self) -> HttpResponse:
+    def enroll(self) -> HttpResponse:
         """Give a number, agree, and type the code that came."""
-        page = self.client.get("/verify/enrol/sms/")
+        page = self.client.get("/verify/enroll/sms/")
         shown = re.search(r'name="disclosure" value="(\w+)"', page.content.decode())[1]
         number = {"country": "US", "number": "(202) 555-0143", "disclosure": shown, "consent": "on"}
-        page = self.client.post("/verify/enrol/sms/", number)
+        page = self.client.post("/verify/enroll/sms/", number)
         return self.client.post(page["Location"], {"code": outbox[-1].code})
 
     def test_the_password_alone_opens_nothing(self) -> None:
@@ -38,12 +38,12 @@ class SignInTests(TestCase):
 
     def test_enrolling_signs_in_and_shows_recovery_codes(self) -> None:
         self.sign_in()
-        self.assertContains(self.enrol(), "Your recovery codes")
+        self.assertContains(self.enroll(), "Your recovery codes")
         self.assertContains(self.client.get("/"), "Hello ann. Second factor: True")
 
     def test_the_next_sign_in_wants_a_code(self) -> None:
         self.sign_in()
-        self.enrol()
+        self.enroll()
         self.client.post("/admin/logout/")
         self.assertContains(self.sign_in(), "Confirm that it is you")
         sent = len(outbox)

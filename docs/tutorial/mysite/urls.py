@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from .views import home
+from docs.tutorial.mysite.views import home
 
 urlpatterns = [
     path("", home, name="home"),

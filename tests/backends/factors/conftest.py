@@ -7,10 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from django_twilio_verify.backends.locmem import LocMemBackend
-from django_twilio_verify.backends.twilio import TwilioBackend
+from django_twilio_verify.backends.twilio.backend import TwilioBackend
 from django_twilio_verify.testing import VerifyServer
-
-START = "2026-11-20T12:00:00Z"
 
 
 @pytest.fixture(params=["locmem", "twilio"])

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from django_twilio_verify.backends.base import BaseBackend
+from django_twilio_verify.backends.factor_options import ChallengeDetails, PasskeyOptions, PushOptions
+from django_twilio_verify.backends.factor_results import ChallengeStatus, FactorStatus
 from django_twilio_verify.backends.locmem import LocMemBackend
-from django_twilio_verify.backends.twilio import TwilioBackend
+from django_twilio_verify.backends.options import IncompatibleOptions
+from django_twilio_verify.backends.twilio.backend import TwilioBackend
 from django_twilio_verify.choices import FactorKind
 from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable
-from django_twilio_verify.factor_options import ChallengeDetails, PasskeyOptions, PushOptions
-from django_twilio_verify.factor_results import ChallengeStatus, FactorStatus
-from django_twilio_verify.options import IncompatibleOptions
 from django_twilio_verify.testing import HttpApi, Phone, VerifyServer
 
 ANN = "ann-00000001"
@@ -29,7 +29,7 @@ def phone(server: VerifyServer) -> Phone:
 def enrolled(keeper: BaseBackend, phone: Phone, platform: str = "apn") -> str:
     token = {} if platform == "none" else {"token": "t" * 64}
     options = PushOptions(phone.public_key, "com.example", platform, sdk_version="1.0", metadata={"os": "x"}, **token)
-    made = keeper.enrol(ANN, FactorKind.PUSH, name="phone", options=options)
+    made = keeper.enroll(ANN, FactorKind.PUSH, name="phone", options=options)
     assert (made.kind, made.platform, made.status) == (FactorKind.PUSH, platform, FactorStatus.UNVERIFIED)
     phone.sid = made.sid
     return made.sid
@@ -65,7 +65,7 @@ def test_a_push_of_an_app_of_codes(keeper: BaseBackend, phone: Phone) -> None:
 
 
 def test_a_passkey_cannot_be_set_otherwise(keeper: BaseBackend) -> None:
-    made = keeper.enrol(ANN, FactorKind.PASSKEY, name="key", options=PARTY)
+    made = keeper.enroll(ANN, FactorKind.PASSKEY, name="key", options=PARTY)
     with pytest.raises(IncompatibleOptions):
         keeper.update_factor(ANN, made.sid, options=PARTY)
     with pytest.raises(BackendRejected):
@@ -73,7 +73,7 @@ def test_a_passkey_cannot_be_set_otherwise(keeper: BaseBackend) -> None:
 
 
 def test_a_passkey_with_answers_of_no_shape(keeper: BaseBackend, exchanges_are_as_described: list[str]) -> None:
-    made = keeper.enrol(ANN, FactorKind.PASSKEY, name="key", options=PARTY)
+    made = keeper.enroll(ANN, FactorKind.PASSKEY, name="key", options=PARTY)
     for answer in ({}, {"response": None}, {"id": 7, "response": {"clientDataJSON": "AAAA"}}):
         assert keeper.confirm(ANN, made.sid, answer).status in (FactorStatus.UNVERIFIED, FactorStatus.GONE)
         assert not keeper.answer(ANN, "YC" + "0" * 32, answer).approved
@@ -99,13 +99,13 @@ def test_an_answer_that_was_lost(keeper: BaseBackend, server: VerifyServer) -> N
     else:
         server.fail_next(status=503, carried_out=True)
     with pytest.raises(BackendUnavailable) as caught:
-        keeper.enrol(ANN, FactorKind.TOTP, name="app")
+        keeper.enroll(ANN, FactorKind.TOTP, name="app")
     assert caught.value.perhaps_done
     assert [one.status for one in keeper.factors(ANN)] == [FactorStatus.UNVERIFIED]
 
 
 def test_a_removal_whose_answer_was_lost_can_be_repeated(keeper: BaseBackend, server: VerifyServer) -> None:
-    made = keeper.enrol(ANN, FactorKind.TOTP, name="app")
+    made = keeper.enroll(ANN, FactorKind.TOTP, name="app")
     fail(keeper, server, code=20500, status=500, carried_out=True)
     with pytest.raises(BackendUnavailable):
         keeper.remove(ANN, made.sid)

@@ -13,12 +13,16 @@ from django.test import SimpleTestCase
 
 from django_twilio_verify.backends.base import BaseBackend
 from django_twilio_verify.backends.console import ConsoleBackend
+from django_twilio_verify.backends.factor_results import (
+    ChallengeStatus,
+    FactorStatus,
+    ProviderChallenge,
+    ProviderFactor,
+)
 from django_twilio_verify.backends.locmem import LocMemBackend
-from django_twilio_verify.backends.twilio import TwilioBackend
-from django_twilio_verify.factor_results import ChallengeStatus, FactorStatus, ProviderChallenge, ProviderFactor
+from django_twilio_verify.backends.twilio.backend import TwilioBackend
 from django_twilio_verify.testing import FactorContract, FactorRoutes, HttpApi, LocalApi, Phone, VerifyServer
-
-from .conftest import START
+from tests.support.factor_backends import START
 
 
 class Travelling(FactorContract):
@@ -123,7 +127,7 @@ class Hoarding(LocMemBackend):
     ("kind", "test"),
     [
         (Credulous, "test_a_right_code_confirms_and_a_wrong_one_does_not"),
-        (Credulous, "test_the_sixth_answer_at_enrolment_is_not_judged"),
+        (Credulous, "test_the_sixth_answer_at_enrollment_is_not_judged"),
         (Credulous, "test_a_right_code_is_proof_once"),
         (Credulous, "test_a_code_of_another_app_and_an_old_one_are_wrong"),
         (Credulous, "test_an_expired_challenge_takes_no_answer"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from django_twilio_verify.backends.passkeys import creation_options, credential, request_options
+from django_twilio_verify.backends.webauthn import creation_options, credential, request_options
 
 # https://www.twilio.com/docs/verify/api/passkeys-factor, the example of a new factor; and of a new challenge.
 TWILIO = {

@@ -13,13 +13,8 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import ec
 from twilio.request_validator import RequestValidator
 
-from django_twilio_verify.backends import es256, totp
 from django_twilio_verify.backends.console import ConsoleBackend
-from django_twilio_verify.backends.factor_events import read_event
-from django_twilio_verify.backends.factor_records import Notification
-from django_twilio_verify.backends.twilio import TwilioBackend
-from django_twilio_verify.choices import FactorKind
-from django_twilio_verify.factor_options import (
+from django_twilio_verify.backends.factor_options import (
     ChallengeDetails,
     PasskeyOptions,
     PushOptions,
@@ -28,8 +23,13 @@ from django_twilio_verify.factor_options import (
     is_identity,
     options_for,
 )
-from django_twilio_verify.factor_results import AccessToken, FactorEvent
-from django_twilio_verify.options import IncompatibleOptions
+from django_twilio_verify.backends.factor_results import AccessToken, FactorEvent
+from django_twilio_verify.backends.options import IncompatibleOptions
+from django_twilio_verify.backends.simulator import es256, totp
+from django_twilio_verify.backends.simulator.factor_records import Notification
+from django_twilio_verify.backends.twilio.backend import TwilioBackend
+from django_twilio_verify.backends.twilio.factor_webhook import read_event
+from django_twilio_verify.choices import FactorKind
 from django_twilio_verify.testing import Authenticator, Browser, FactorRoutes, Phone, VerifyServer
 from django_twilio_verify.testing.phone import DeviceRefused, HttpApi
 
@@ -264,7 +264,7 @@ def test_a_phone_of_another_service(server: VerifyServer) -> None:
 
 
 def test_the_settings_of_the_service_take_effect(backend: TwilioBackend, server: VerifyServer) -> None:
-    backend.enrol(ANN, FactorKind.TOTP, name="before")
+    backend.enroll(ANN, FactorKind.TOTP, name="before")
     form = {
         "Totp.Issuer": "Shop",
         "Totp.CodeLength": 8,
@@ -277,9 +277,9 @@ def test_the_settings_of_the_service_take_effect(backend: TwilioBackend, server:
     }
     url = f"{server.url}/v2/Services/{server.service_sid}"
     assert requests.post(url, form, auth=(server.account_sid, server.password), timeout=5).status_code == 200
-    app = backend.enrol(ANN, FactorKind.TOTP, name="after")
+    app = backend.enroll(ANN, FactorKind.TOTP, name="after")
     assert (app.digits, app.uri.startswith("otpauth://totp/Shop:after?")) == (8, True)
-    key = backend.enrol(ANN, FactorKind.PASSKEY, name="key")
+    key = backend.enroll(ANN, FactorKind.PASSKEY, name="key")
     browser = Browser("https://www.shop.example")
     assert backend.confirm(ANN, key.sid, browser.create(key.options)).verified
     anybody = backend.challenge("", FactorKind.PASSKEY)
@@ -291,7 +291,7 @@ def test_the_settings_of_the_service_take_effect(backend: TwilioBackend, server:
 def test_the_console_prints_a_push_and_no_secret() -> None:
     stream = io.StringIO()
     backend = ConsoleBackend("default", stream=stream)
-    made = backend.enrol(ANN, FactorKind.TOTP, name="ann")
+    made = backend.enroll(ANN, FactorKind.TOTP, name="ann")
     backend.notified(Notification("default", ANN, "YF1", "YC1", "fcm", "Is it you?", "t0ken"))
     assert "Is it you? (YC1)" in stream.getvalue()
     assert [one.challenge_sid for one in backend.notifications] == ["YC1"]

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from twilio.rest.verify.v2.service.entity.new_factor import NewFactorList
 
-from django_twilio_verify.backends.twilio import TwilioBackend
+from django_twilio_verify.backends.factor_results import ChallengeStatus
+from django_twilio_verify.backends.twilio.backend import TwilioBackend
 from django_twilio_verify.choices import FactorKind
-from django_twilio_verify.factor_options import ChallengeDetails, PasskeyOptions, PushOptions, TotpOptions
-from django_twilio_verify.factor_results import ChallengeStatus
-from django_twilio_verify.testing import Authenticator, Browser, FactorRoutes, HttpApi, Phone, VerifyServer
-from django_twilio_verify.testing.server import Request
-from tests.plugin_openapi import description
+from django_twilio_verify.testing import Authenticator, VerifyServer
+from django_twilio_verify.testing.verify_server import Request
+from tests.support.factor_backends import ANN, use_everything
+from tests.support.openapi_plugin import description
 
-ANN = "ann-00000001"
-PARTY = PasskeyOptions("shop.example", "Shop", ("https://shop.example",), "platform", "required", "required")
 _TOTP = {"Config.TimeStep", "Config.Skew", "Config.CodeLength", "Config.Alg"}
 _PUSH = {"Config.NotificationPlatform", "Config.NotificationToken", "Config.SdkVersion"}
 _CREDENTIAL = {"id", "rawId", "authenticatorAttachment", "type", "response"}
@@ -82,37 +79,6 @@ def names(value: object, prefix: str = "") -> Iterator[str]:
             yield from names(one, f"{prefix}{name}.")
 
 
-def use_everything(backend: TwilioBackend, server: VerifyServer) -> None:
-    backend.create_entity(ANN)
-    totp = TotpOptions(30, 1, 6, "sha1", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", {"os": "x"})
-    made = backend.enrol(ANN, FactorKind.TOTP, name="app", options=totp)
-    app = Authenticator.scan(made.uri)
-    backend.confirm(ANN, made.sid, app.code())
-    backend.update_factor(ANN, made.sid, name="other", options=TotpOptions(30, 2, 6, "sha1"))
-    backend.challenge(ANN, FactorKind.TOTP, factor_sid=made.sid, code="000000")
-
-    phone = Phone(HttpApi(server.url), service_sid=server.service_sid, identity=ANN, platform="fcm")
-    push = PushOptions(phone.public_key, "com.example", "fcm", "t" * 64, "1.0", metadata={"os": "x"})
-    device = backend.enrol(ANN, FactorKind.PUSH, name="phone", options=push)
-    phone.sid = device.sid
-    backend.confirm(ANN, device.sid, phone.proof)
-    backend.update_factor(ANN, device.sid, options=PushOptions(platform="apn", token="u" * 64, sdk_version="2.0"))
-    until = datetime.now(UTC) + timedelta(minutes=10)
-    details = ChallengeDetails("Is it you?", {"Place": "Vienna", "Time": "now"}, {"number": "42"}, until)
-    asked = backend.challenge(ANN, FactorKind.PUSH, factor_sid=device.sid, details=details)
-    backend.notify(ANN, asked.sid, ttl=0)
-    simulator = server.extension(FactorRoutes).simulator
-    token = phone.signed(simulator.challenge(ANN, asked.sid), "approved")
-    assert backend.answer(ANN, asked.sid, token, metadata={"os": "x"}).approved
-
-    assert backend.access_token(ANN, name="phone", ttl=300).ttl == 300
-    browser = Browser("https://shop.example")
-    key = backend.enrol(ANN, FactorKind.PASSKEY, name="key", options=PARTY)
-    backend.confirm(ANN, key.sid, browser.create(key.options))
-    ask = backend.challenge(ANN, FactorKind.PASSKEY, factor_sid=key.sid)
-    assert backend.answer(ANN, ask.sid, browser.get(ask.options)).approved
-
-
 def test_every_parameter_of_every_post_is_reachable(backend: TwilioBackend, server: VerifyServer) -> None:
     use_everything(backend, server)
     told: dict[str, set[str]] = {}
@@ -147,7 +113,7 @@ def properties(schema: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def test_lists_are_filtered_and_paged(backend: TwilioBackend, server: VerifyServer) -> None:
-    made = backend.enrol(ANN, FactorKind.TOTP, name="app")
+    made = backend.enroll(ANN, FactorKind.TOTP, name="app")
     backend.confirm(ANN, made.sid, Authenticator.scan(made.uri).code())
     several = [backend.challenge(ANN, FactorKind.TOTP, factor_sid=made.sid).sid for _ in range(3)]
     server.requests.clear()
@@ -164,8 +130,8 @@ def test_lists_are_filtered_and_paged(backend: TwilioBackend, server: VerifyServ
 def test_all_factors_come_whatever_the_size_of_a_page(
     backend: TwilioBackend, server: VerifyServer, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr("django_twilio_verify.backends.twilio_factors.PAGE_SIZE", size)
-    made = {backend.enrol(ANN, FactorKind.TOTP, name=f"app {number}").sid for number in range(5)}
+    monkeypatch.setattr("django_twilio_verify.backends.twilio.factors.PAGE_SIZE", size)
+    made = {backend.enroll(ANN, FactorKind.TOTP, name=f"app {number}").sid for number in range(5)}
     server.requests.clear()
     assert {one.sid for one in backend.factors(ANN)} == made
     assert len(server.requests) == -(-5 // size)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from django_twilio_verify.backends.errors import VerifyError
-from django_twilio_verify.backends.es256 import decoded
-from django_twilio_verify.backends.factor_simulator import FactorSimulator, Notification
-from django_twilio_verify.factor_options import PasskeyOptions
+from django_twilio_verify.backends.factor_options import PasskeyOptions
+from django_twilio_verify.backends.simulator.es256 import decoded
+from django_twilio_verify.backends.simulator.factors import FactorSimulator, Notification
+from django_twilio_verify.backends.twilio.errors import VerifyError
 from django_twilio_verify.testing import Authenticator, Browser, FactorRoutes, LocalApi, Phone
 from django_twilio_verify.testing.phone import DeviceRefused
 

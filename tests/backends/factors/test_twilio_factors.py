@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from django_twilio_verify.backends.twilio import TwilioBackend
+from django_twilio_verify.backends.factor_options import ChallengeDetails, PasskeyOptions
+from django_twilio_verify.backends.factor_results import ChallengeStatus, FactorStatus
+from django_twilio_verify.backends.options import IncompatibleOptions
+from django_twilio_verify.backends.twilio.backend import TwilioBackend
 from django_twilio_verify.choices import FactorKind
 from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable
-from django_twilio_verify.factor_options import ChallengeDetails, PasskeyOptions
-from django_twilio_verify.factor_results import ChallengeStatus, FactorStatus
-from django_twilio_verify.options import IncompatibleOptions
 from django_twilio_verify.testing import VerifyServer
 
 ANN, BEN = "ann-00000001", "ben-00000001"
@@ -132,8 +132,8 @@ def test_a_new_challenge_is_of_whom_it_was_asked(
     "ask",
     [
         *CREATING.values(),
-        lambda backend: backend.enrol(ANN, FactorKind.TOTP, name="app"),
-        lambda backend: backend.enrol(ANN, FactorKind.PASSKEY, name="key"),
+        lambda backend: backend.enroll(ANN, FactorKind.TOTP, name="app"),
+        lambda backend: backend.enroll(ANN, FactorKind.PASSKEY, name="key"),
         lambda backend: backend.access_token(ANN),
     ],
 )
@@ -150,7 +150,7 @@ def test_what_is_no_answer_may_have_been_done(
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
-        (lambda backend: backend.enrol(ANN, FactorKind.TOTP, name="app"), {**FACTOR_ANSWER, "identity": BEN}),
+        (lambda backend: backend.enroll(ANN, FactorKind.TOTP, name="app"), {**FACTOR_ANSWER, "identity": BEN}),
         (lambda backend: backend.access_token(ANN), {"sid": "YK1", "token": "t0ken", "entity_identity": BEN}),
     ],
 )
@@ -246,7 +246,7 @@ def test_a_404_without_a_number_is_gone_too(backend: TwilioBackend, server: Veri
 @pytest.mark.parametrize("identity", ["short", "a" * 65, "ann@example.com", "ann/../../x", "-ann-0001", "a nn0001", ""])
 def test_an_identity_that_is_none_goes_nowhere(backend: TwilioBackend, server: VerifyServer, identity: str) -> None:
     for ask in (
-        lambda: backend.enrol(identity, FactorKind.TOTP, name="app"),
+        lambda: backend.enroll(identity, FactorKind.TOTP, name="app"),
         lambda: backend.access_token(identity),
         lambda: backend.create_entity(identity),
         lambda: backend.notify(identity, CHALLENGE),
@@ -276,7 +276,7 @@ def test_an_identity_is_letters_digits_and_dashes(backend: TwilioBackend, identi
 )
 def test_options_of_another_kind(backend: TwilioBackend, kind: FactorKind, options: Any) -> None:
     with pytest.raises(IncompatibleOptions):
-        backend.enrol(ANN, kind, name="x", options=options)
+        backend.enroll(ANN, kind, name="x", options=options)
 
 
 def test_the_next_page_is_asked_of_the_same_host(backend: TwilioBackend, server: VerifyServer) -> None:
@@ -295,10 +295,10 @@ def test_a_list_that_never_ends_does(backend: TwilioBackend, server: VerifyServe
 
 
 def test_the_optional_is_left_out(backend: TwilioBackend, server: VerifyServer) -> None:
-    backend.enrol(ANN, FactorKind.TOTP, name="app")
+    backend.enroll(ANN, FactorKind.TOTP, name="app")
     assert dict(server.requests[-1].form) == {"FriendlyName": "app", "FactorType": "totp"}
     with pytest.raises(BackendRejected):
-        backend.enrol(ANN, FactorKind.PASSKEY, name="key")
+        backend.enroll(ANN, FactorKind.PASSKEY, name="key")
     assert json.loads(server.requests[-1].body) == {"friendly_name": "key", "identity": ANN}
     with pytest.raises(BackendRejected):
         backend.challenge("", FactorKind.PASSKEY)

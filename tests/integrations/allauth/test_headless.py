@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from importlib import import_module
 from typing import Any
 
@@ -17,35 +16,10 @@ from django.test import Client
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.models import Factor, Verification
 from django_twilio_verify.testing import outbox
-from tests.support import OTHER_PHONE, PASSWORD, PHONE, last_code, make_factor, make_user, wrong_code
+from tests.integrations.allauth.helpers import Program
+from tests.support.basics import OTHER_PHONE, PASSWORD, PHONE, last_code, make_factor, make_user, wrong_code
 
 pytestmark = pytest.mark.django_db
-
-
-class Program:
-    """A single-page app, or with ``kind="app"`` one on a phone, which keeps a token and no cookies."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind, self.browser, self.token = kind, Client(), ""
-
-    def call(self, method: str, path: str, **body: Any) -> Any:
-        headers = {"accept": "application/json", "user-agent": "App/1"}
-        if self.token:
-            headers["X-Session-Token"] = self.token
-        if self.kind == "app":
-            self.browser.cookies.clear()
-        answer = self.browser.generic(
-            method, f"/_allauth/{self.kind}/v1/{path}", json.dumps(body), "application/json", headers=headers
-        )
-        if answer.content and (token := answer.json().get("meta", {}).get("session_token")):
-            self.token = token
-        return answer
-
-    def sign_up(self, phone: str = PHONE, *, agreed: bool = True) -> Any:
-        consent = {}
-        if agreed:
-            consent = {"consent": True, "disclosure": self.browser.get("/phone-disclosure/").json()["digest"]}
-        return self.call("POST", "auth/signup", username="ann", password=PASSWORD, phone=phone, **consent)
 
 
 @pytest.fixture(params=["browser", "app"])

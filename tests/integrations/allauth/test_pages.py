@@ -13,17 +13,18 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
+from django_twilio_verify import consent
 from django_twilio_verify.backends.handler import backends
-from django_twilio_verify.choices import Channel
+from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.exceptions import BackendUnavailable
-from django_twilio_verify.flows import consent, disclosures, phonebook
+from django_twilio_verify.factors import phones
+from django_twilio_verify.login import sign_out_everywhere
 from django_twilio_verify.middleware import HINT
 from django_twilio_verify.models import ConsentEvent, Factor, Verification, VerificationCheck
-from django_twilio_verify.recipients import Recipient
 from django_twilio_verify.signals import verification_approved
 from django_twilio_verify.testing import outbox
-from django_twilio_verify.web import othersessions
-from tests.support import (
+from tests.integrations.allauth.helpers import agreed, sign_up, whoami
+from tests.support.basics import (
     EMAIL,
     OTHER_PHONE,
     PASSWORD,
@@ -37,19 +38,6 @@ from tests.support import (
 )
 
 pytestmark = pytest.mark.django_db
-
-
-def agreed() -> dict[str, str]:
-    return {"consent": "on", "disclosure": disclosures.compose(Channel.SMS).digest}
-
-
-def sign_up(browser: Client, name: str = "ann", phone: str = PHONE, **more: str) -> Any:
-    body = {"username": name, "phone": phone, "password1": PASSWORD, **more}
-    return browser.post("/accounts/signup/", body)
-
-
-def whoami(browser: Client) -> str:
-    return str(browser.get("/whoami/", headers={"accept": "application/json"}).json().get("user", ""))
 
 
 def test_the_page_shows_the_disclosure_and_refuses_without_the_box() -> None:
@@ -66,7 +54,7 @@ def test_sign_up() -> None:
     browser = Client()
     sent = sign_up(browser, **agreed())
     assert (sent.status_code, sent["Location"]) == (302, "/accounts/phone/verify/")
-    assert outbox[0].to == PHONE and ConsentEvent.objects.get().purpose == "enrol"
+    assert outbox[0].to == PHONE and ConsentEvent.objects.get().purpose == "enroll"
     assert Factor.objects.get().confirmed_at is None
     wrong = browser.post("/accounts/phone/verify/", {"code": wrong_code()})
     assert "This is not the code that we sent" in wrong.content.decode()
@@ -212,7 +200,7 @@ def claimed() -> Any:
     """Ann has an inbox for a factor, and a number that she signed up with and never proved."""
     ann = make_user()
     make_factor(ann, EMAIL, channel="email")
-    phonebook.claim(ann, Recipient.phone(PHONE))
+    phones.claim(ann, Recipient.phone(PHONE))
     agree(PHONE, user=ann)
     return ann
 
@@ -233,7 +221,7 @@ def test_a_number_that_was_only_claimed_takes_no_factors_place() -> None:
     """As one with a typing error, which is a stranger's: who holds it signs in by a code, without a password."""
     ann = make_user()
     make_factor(ann)
-    phonebook.claim(ann, Recipient.phone(OTHER_PHONE))
+    phones.claim(ann, Recipient.phone(OTHER_PHONE))
     stranger = Client()
     stranger.post("/accounts/login/code/", {"phone": OTHER_PHONE, **agreed()})
     done = stranger.post("/accounts/login/code/confirm/", {"code": last_code()})
@@ -301,7 +289,7 @@ def test_a_session_that_ends_while_the_code_is_judged_changes_no_number() -> Non
     page = browser.post("/verify/challenge/", {}, follow=True)
     browser.post(page.request["PATH_INFO"], {"code": last_code()})
     browser.post("/accounts/phone/change/", {"phone": OTHER_PHONE, **agreed()})
-    ends = lambda **kwargs: othersessions.end_after_reset(None, user=ann)  # noqa: E731
+    ends = lambda **kwargs: sign_out_everywhere.end_after_reset(None, user=ann)  # noqa: E731
     verification_approved.connect(ends)
     try:
         assert browser.post("/accounts/phone/verify/", {"code": last_code()}).status_code == 400

@@ -10,12 +10,14 @@ import time_machine
 from django.core.management import call_command
 from django.test import Client
 
-from django_twilio_verify import testing
+from django_twilio_verify import consent, testing, verifications
 from django_twilio_verify.backends.handler import backends
-from django_twilio_verify.flows import claims, consent, devicefactors, verifications
+from django_twilio_verify.factors import devices
 from django_twilio_verify.models import ConsentEvent, Factor, Verification
 from django_twilio_verify.testing import outbox
-from tests.support import (
+from django_twilio_verify.verifications import claimants
+from tests.integrations.allauth.helpers import Program, agreed, sign_up, whoami
+from tests.support.basics import (
     EMAIL,
     PASSWORD,
     PHONE,
@@ -26,9 +28,6 @@ from tests.support import (
     make_user,
     wrong_code,
 )
-
-from .test_headless import Program
-from .test_pages import agreed, sign_up, whoami
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,7 +55,7 @@ def test_a_login_code_of_a_phone_that_was_removed_opens_nothing(others: int) -> 
         make_factor(ann, EMAIL, channel="email")
     thief = Client()
     ask_for_a_code(thief)
-    devicefactors.remove(ann, phone.pk)
+    devices.remove(ann, phone.pk)
     enter(thief, last_code())
     assert whoami(thief) == "" and Factor.objects.count() == others
     assert not thief.session.get("_twilio_verify_pending")
@@ -72,7 +71,7 @@ def test_nor_does_one_that_was_judged_a_moment_before(monkeypatch: Any) -> None:
 
     def and_removed(*args: Any, **kwargs: Any) -> Any:
         checked = check(*args, **kwargs)
-        devicefactors.remove(ann, phone.pk)
+        devices.remove(ann, phone.pk)
         return checked
 
     monkeypatch.setattr("django_twilio_verify.contrib.allauth.forms.verifications.check", and_removed)
@@ -86,14 +85,14 @@ def test_nor_does_a_headless_one() -> None:
     phone = make_factor(ann)
     thief = Program("browser")
     thief.call("POST", "auth/code/request", phone=PHONE)
-    devicefactors.remove(ann, phone.pk)
+    devices.remove(ann, phone.pk)
     body = {"code": last_code()}
     answer = thief.browser.post("/_allauth/browser/v1/auth/code/confirm", body, content_type="application/json")
     assert answer.status_code == 403 and not Factor.objects.exists()
 
 
 def test_nor_does_one_of_a_number_that_was_not_used_for_long(settings: Any) -> None:
-    settings.TWILIO_VERIFY_REPROVE_DAYS = 90
+    settings.TWILIO_VERIFY_REVERIFY_DAYS = 90
     with time_machine.travel("2026-05-01T12:00:00Z", tick=False) as clock:
         ann = make_user()
         make_factor(ann)
@@ -144,7 +143,7 @@ def test_where_she_has_signed_in_before_the_owner_gets_her_login_code() -> None:
     make_factor(ann)
     home = make_client(ip="198.51.100.3")
     with time_machine.travel("2026-11-20T12:00:00Z", tick=False) as clock:
-        claims.remember_user(ann.pk, home, Factor.objects.get().created_at)
+        claimants.remember_user(ann.pk, home, Factor.objects.get().created_at)
         KNOWN = Client(REMOTE_ADDR=home.ip)
         besieged(6)
         sent = len(outbox)

@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from django_twilio_verify.contrib.allauth.views import phone_disclosure
-from tests.wall.site import urlpatterns as pages
+from tests.login.enforcement.urls import urlpatterns as pages
 
 urlpatterns = [
     path("accounts/", include("allauth.urls")),

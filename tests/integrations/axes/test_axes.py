@@ -10,10 +10,20 @@ from axes.utils import reset
 from django.contrib.auth.signals import user_login_failed
 from django.test import Client, override_settings
 
-from django_twilio_verify.flows import consent, recovery
+from django_twilio_verify import consent
+from django_twilio_verify.factors import recovery_codes
 from django_twilio_verify.models import Verification, VerificationCheck
 from django_twilio_verify.testing import outbox
-from tests.support import PASSWORD, code_path, last_code, make_client, make_factor, make_user, sign_in, wrong_code
+from tests.support.basics import (
+    PASSWORD,
+    code_path,
+    last_code,
+    make_client,
+    make_factor,
+    make_user,
+    sign_in,
+    wrong_code,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,7 +87,7 @@ def test_who_is_locked_out_is_judged_and_sent_nothing(client, ann):
     assert judged == 3
     assert client.post(page, {"code": last_code()}).status_code == 429
     assert client.post("/verify/challenge/").status_code == 429
-    assert client.post("/verify/challenge/recovery/", {"code": recovery.issue(ann)[0]}).status_code == 429
+    assert client.post("/verify/challenge/recovery/", {"code": recovery_codes.issue(ann)[0]}).status_code == 429
     assert (VerificationCheck.objects.count(), len(outbox)) == (judged, sent)
     assert sign_in(Client()).status_code == 429  # nor by the password, anew
     assert who(client) == ""
@@ -98,7 +108,7 @@ def test_once_reset_the_same_code_is_right(client, ann):
 
 
 def test_wrong_recovery_codes_lock_as_well(client, ann):
-    codes = recovery.issue(ann)
+    codes = recovery_codes.issue(ann)
     for _ in range(2):
         assert client.post("/verify/challenge/recovery/", {"code": "zzzz-zzzz-zzzz"}).status_code == 200
     assert client.post("/verify/challenge/recovery/", {"code": "zzzz-zzzz-zzzz"}).status_code == 429
@@ -131,9 +141,9 @@ def test_codes_of_visitors_are_no_logins(client):
 def test_enrolling_is_no_login(client):
     ben = make_user("ben")
     sign_in(client, "ben")
-    digest = client.get("/verify/enrol/sms/").context["form"].initial["disclosure"]
+    digest = client.get("/verify/enroll/sms/").context["form"].initial["disclosure"]
     values = {"number": "+15017122661", "disclosure": digest, "consent": "on"}
-    page = code_path(client.post("/verify/enrol/sms/", values))
+    page = code_path(client.post("/verify/enroll/sms/", values))
     assert client.post(page, {"code": wrong_code()}).status_code == 200
     assert consent.live(recipient="+15017122661", channel="sms", client=make_client(), user=ben)
     assert failures("ben") == 0

@@ -9,20 +9,20 @@ import pytest
 from django.core import checks
 from django.test import Client
 
+from django_twilio_verify.login import sign_out_everywhere
 from django_twilio_verify.models import AuditEvent, ConsentEvent, Factor
 from django_twilio_verify.testing import outbox
-from django_twilio_verify.web import othersessions
-from tests.faces.test_enrol import form
-from tests.support import OTHER_PHONE, make_factor, make_user, sign_in
-from tests.wall.conftest import prove
+from tests.support.basics import OTHER_PHONE, make_factor, make_user, sign_in
+from tests.support.login import prove
+from tests.support.pages import form
 
 pytestmark = pytest.mark.django_db
 
 ENGINES = ["db", "cached_db", "cache", "file", "signed_cookies"]
 CLOSED = [
     "/verify/",
-    "/verify/enrol/",
-    "/verify/enrol/sms/",
+    "/verify/enroll/",
+    "/verify/enroll/sms/",
     "/verify/consents/",
     "/verify/recovery-codes/",
     "/verify/step-up/",
@@ -140,7 +140,7 @@ def test_not_one_within_another(sue: Any, package: Package) -> None:
 def test_an_end_of_the_staff_members_sessions_ends_it(sue: Any, bob: Any, engine: str, package: Package) -> None:
     browser = verified()
     package.begin(browser, bob)
-    othersessions.end_after_reset(None, user=sue)
+    sign_out_everywhere.end_after_reset(None, user=sue)
     package.end(browser)
     assert browser.get("/account/").status_code == 302 and browser.get("/verify/").status_code == 302
 
@@ -156,7 +156,7 @@ def test_the_way_back_without_reading_the_user_first(sue: Any, bob: Any, package
 
 def test_hijacks_own_view_leaves_the_pages_closed(sue: Any, bob: Any, settings: Any) -> None:
     """A site without the recipe: whom the user's factor is asked of, and what is demanded, is not for staff."""
-    settings.TWILIO_VERIFY_REQUIRED_FOR = "tests.wall.test_impersonation.is_bob"
+    settings.TWILIO_VERIFY_REQUIRED_FOR = "tests.login.enforcement.test_impersonation.is_bob"
     browser = verified()
     browser.post("/hijack-stock/acquire/", {"user_pk": str(bob.pk)})
     for page in CLOSED:
@@ -186,4 +186,4 @@ def test_a_session_that_waits_acts_as_nobody(sue: Any, bob: Any) -> None:
     store["_impersonate"] = bob.pk
     store.save()
     assert waiting.get("/where/").status_code == 302
-    assert waiting.post("/verify/enrol/sms/", form())["Location"].startswith("/verify/challenge/")
+    assert waiting.post("/verify/enroll/sms/", form())["Location"].startswith("/verify/challenge/")

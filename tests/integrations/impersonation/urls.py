@@ -3,9 +3,8 @@
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path
 
-from tests.site.urls import urlpatterns as pages
-
-from .site import AcquireView
+from tests.integrations.impersonation.site import AcquireView
+from tests.support.site.urls import urlpatterns as pages
 
 
 def where(request: HttpRequest) -> JsonResponse:

@@ -21,7 +21,7 @@ from two_factor.plugins.phonenumber.models import PhoneDevice
 
 from django_twilio_verify.models import ConsentEvent, Factor
 from django_twilio_verify.testing import outbox
-from tests.support import PASSWORD
+from tests.support.basics import PASSWORD
 
 pytestmark = pytest.mark.django_db
 
@@ -177,8 +177,8 @@ def test_killed_and_run_again(tmp_path: Path) -> None:
     script = (
         "import django, os, signal; from django.conf import settings;"
         f"settings.DATABASES['default']['NAME'] = {connection.settings_dict['NAME']!r};"
-        "django.setup(); from django_twilio_verify.flows import factorimport as f; from "
-        "django_twilio_verify.flows.factorsources import Source;"
+        "django.setup(); from django_twilio_verify.factors import importing as f; from "
+        "django_twilio_verify.factors.import_sources import Source;"
         "f.run(Source('otp_twilio'), dry_run=False, progress=lambda done: os.kill(os.getpid(), signal.SIGKILL) "
         "if done >= 1000 else None)"
     )

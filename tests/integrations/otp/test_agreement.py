@@ -18,28 +18,20 @@ from django_otp.plugins.otp_static.models import StaticDevice
 from django_twilio_verify import signals
 from django_twilio_verify.contrib.otp import clients
 from django_twilio_verify.contrib.otp.models import VerifyDevice
-from django_twilio_verify.flows import devicefactors, recovery
+from django_twilio_verify.factors import devices, recovery_codes
+from django_twilio_verify.login import session
+from django_twilio_verify.login.access import Access
 from django_twilio_verify.models import Factor
 from django_twilio_verify.testing import outbox
-from django_twilio_verify.web import session
-from django_twilio_verify.web.access import Access
-from tests.support import PASSWORD, agree, code_path, last_code, make_factor, make_user, sign_in, wrong_code
+from tests.integrations.otp.helpers import account, device_login
+from tests.support.basics import PASSWORD, agree, code_path, last_code, make_factor, make_user, sign_in, wrong_code
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def account(client: Client) -> dict:
-    return client.get("/account/").json()
 
 
 def pass_wall(client: Client) -> None:
     sign_in(client)
     client.post(code_path(client.post("/verify/challenge/")), {"code": last_code()})
-
-
-def device_login(client: Client, device, token: str = "", url: str = "/device-login/", **more: str):
-    values = {"username": "ann", "password": PASSWORD, "otp_device": device.persistent_id, "otp_token": token, **more}
-    return client.post(url, values)
 
 
 def test_what_passed_our_wall_is_verified(client, ann, device):
@@ -72,7 +64,7 @@ def test_the_device_that_was_used_is_the_one_that_is_named(client, ann, device):
 
 
 def test_a_recovery_code_verifies(client, ann, device):
-    code = recovery.issue(ann)[0]
+    code = recovery_codes.issue(ann)[0]
     sign_in(client)
     client.post("/verify/challenge/recovery/", {"code": code})
     assert account(client)["verified"] is True
@@ -81,7 +73,7 @@ def test_a_recovery_code_verifies(client, ann, device):
 def test_a_removed_factor_verifies_nobody(client, ann, device):
     pass_wall(client)
     make_factor(ann, "+15017122662")
-    devicefactors.remove(ann, device.factor_id)
+    devices.remove(ann, device.factor_id)
     found = account(client)
     assert (found["verified"], found["device"]) == (False, None)
     assert DEVICE_ID_SESSION_KEY not in client.session
@@ -93,7 +85,7 @@ def test_enrolling_while_signed_in_verifies(client):
     sign_in(client, "ben")
     words = agree(user=ben).disclosure.digest
     values = {"number": "+15017122661", "disclosure": words, "consent": "on"}
-    client.post(code_path(client.post("/verify/enrol/sms/", values)), {"code": last_code()})
+    client.post(code_path(client.post("/verify/enroll/sms/", values)), {"code": last_code()})
     found = account(client)
     assert found["verified"] and found["passed"] and VerifyDevice.objects.get().persistent_id == found["device"]
 
@@ -198,7 +190,7 @@ def test_a_device_that_was_not_asked_is_no_proof(client, ann, device, rf):
     request.user = ann
     ann.otp_device = VerifyDevice.objects.get()
     login(request, ann, backend="django.contrib.auth.backends.ModelBackend")
-    assert session.pending(request) is not None and session.settled(request) is None
+    assert session.pending_login(request) is not None and session.verified_session(request) is None
 
 
 def test_an_inactive_hint_of_django_otp_opens_nothing(client, ann, device):

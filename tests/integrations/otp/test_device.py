@@ -10,16 +10,17 @@ from django_otp import devices_for_user, match_token, user_has_device, verify_to
 from django_otp.models import Device, GenerateNotAllowed
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from django_twilio_verify import consent
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel
+from django_twilio_verify.consent import disclosures
 from django_twilio_verify.contrib.otp.models import VerifyDevice
 from django_twilio_verify.exceptions import BackendUnavailable, RateLimited
-from django_twilio_verify.flows import consent, devicefactors, disclosures
+from django_twilio_verify.factors import devices
 from django_twilio_verify.models import Factor, Verification, VerificationCheck
 from django_twilio_verify.testing import VerifyServer, outbox
-from tests.support import EMAIL, OTHER_PHONE, PHONE, last_code, make_client, make_factor, make_user, wrong_code
-
-from .conftest import app_of
+from tests.integrations.otp.helpers import app_of
+from tests.support.basics import EMAIL, OTHER_PHONE, PHONE, last_code, make_client, make_factor, make_user, wrong_code
 
 pytestmark = pytest.mark.django_db(transaction=True)
 on_sqlite = connection.vendor == "sqlite"
@@ -30,7 +31,7 @@ def test_each_factor_has_one_device_that_goes_with_it(ann, device):
     assert Device.from_persistent_id(device.persistent_id) == device
     assert device.persistent_id == f"twilio_verify_otp.verifydevice/{device.pk}"
     assert "••61" in device.name and PHONE not in f"{device} {device.name}"
-    assert devicefactors.remove(ann, device.factor_id)
+    assert devices.remove(ann, device.factor_id)
     assert not VerifyDevice.objects.exists() and not user_has_device(ann)
 
 
@@ -70,7 +71,7 @@ def test_a_code_is_sent_and_right_once(ann, device):
 
 
 def test_numbers_keep_their_leading_zeros(device, monkeypatch):
-    monkeypatch.setattr("django_twilio_verify.backends.simulator.secrets.randbelow", lambda bound: 7890)
+    monkeypatch.setattr("django_twilio_verify.backends.simulator.verifications.secrets.randbelow", lambda bound: 7890)
     device.generate_challenge()
     assert last_code() == "007890"
     assert device.verify_token(7890)

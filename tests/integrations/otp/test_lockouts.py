@@ -10,12 +10,10 @@ from django.test import Client
 from django.utils import timezone
 
 from django_twilio_verify.contrib.otp.models import VerifyDevice
-from django_twilio_verify.flows import claims
 from django_twilio_verify.testing import outbox
-from tests.support import last_code, make_client, wrong_code
-
-from .conftest import app_of
-from .test_agreement import account, device_login
+from django_twilio_verify.verifications import claimants
+from tests.integrations.otp.helpers import account, app_of, device_login
+from tests.support.basics import last_code, make_client, wrong_code
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -45,7 +43,7 @@ def test_nor_the_phone_of_an_owner_who_is_at_home(ann: Any, device: VerifyDevice
             clock.shift(2**number)
         device_login(thief, device, "1")
         owner, sent = Client(REMOTE_ADDR="198.51.100.3"), len(outbox)
-        claims.remember_user(ann.pk, make_client(ip="198.51.100.3"), timezone.now())
+        claimants.remember_user(ann.pk, make_client(ip="198.51.100.3"), timezone.now())
         device_login(owner, device, otp_challenge="1")
         assert len(outbox) == sent + 1
         assert device_login(owner, device, last_code()).status_code == 302

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from unittest import mock
-
 from django.test import override_settings
 from django_otp import test_utils
 
 from django_twilio_verify.contrib.otp.models import VerifyDevice
-from django_twilio_verify.flows import limits
-from tests.support import last_code, make_factor, make_user, wrong_code
+from tests.support.basics import last_code, make_factor, make_user, wrong_code
 
 
 class Sent:
@@ -52,7 +49,7 @@ class CooldownTests(Sent, test_utils.CooldownTestMixin, test_utils.TestCase):
 
     def setUp(self) -> None:
         # These tests want ten seconds, of which our own limits know nothing: 30 is what Twilio asks for.
-        spacing = mock.patch.object(limits, "RESEND_SPACING", (10, 40, 60, 90, 120))
-        spacing.start()
-        self.addCleanup(spacing.stop)
+        spacing = override_settings(TWILIO_VERIFY_RESEND_SPACING=[10, 40, 60, 90, 120])
+        spacing.enable()
+        self.addCleanup(spacing.disable)
         super().setUp()

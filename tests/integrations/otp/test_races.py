@@ -15,7 +15,7 @@ from django_otp.forms import OTPTokenForm
 from django_twilio_verify.contrib.otp.models import VerifyDevice
 from django_twilio_verify.models import Verification, VerificationCheck
 from django_twilio_verify.testing import VerifyServer, outbox
-from tests.support import last_code, race, wrong_code
+from tests.support.basics import last_code, race, wrong_code
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 on_sqlite = connection.vendor == "sqlite"

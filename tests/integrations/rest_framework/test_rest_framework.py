@@ -20,13 +20,12 @@ from rest_framework.test import APIClient
 from django_twilio_verify.backends.locmem import LocMemBackend
 from django_twilio_verify.contrib.rest_framework.models import ProvedToken, SpentLogin
 from django_twilio_verify.contrib.rest_framework.resets import end_tokens
-from django_twilio_verify.flows import devicefactors, recovery, resets
+from django_twilio_verify.factors import devices, recovery_codes, resets
+from django_twilio_verify.login import sign_out_everywhere
 from django_twilio_verify.models import ConsentEvent, Factor
 from django_twilio_verify.signals import second_factor_passed, verification_approved
 from django_twilio_verify.testing import outbox
-from django_twilio_verify.web import othersessions
-from tests.factorflows.conftest import World
-from tests.support import (
+from tests.support.basics import (
     EMAIL,
     PASSWORD,
     PHONE,
@@ -38,6 +37,7 @@ from tests.support import (
     sign_in,
     wrong_code,
 )
+from tests.support.devices import World
 
 pytestmark = pytest.mark.django_db
 OLD_KEY = "the old secret key of this site"
@@ -129,7 +129,7 @@ def test_a_factor_that_is_gone_gives_no_token(api: APIClient, channel: str, stat
         phone.approve(question["sid"])
     count = len(outbox)
     if state == "removed":
-        assert devicefactors.remove(ann, factor.pk)
+        assert devices.remove(ann, factor.pk)
     else:
         Factor.objects.filter(pk=factor.pk).update(lost_at=timezone.now())
     refused = post(api, "login/check/", login=waiting, verification=sent.data["verification"], **answer)
@@ -204,21 +204,21 @@ def test_without_a_factor(api: APIClient) -> None:
     assert not ProvedToken.objects.exists()
 
 
-def test_who_must_enrol(api: APIClient, settings: Any) -> None:
+def test_who_must_enroll(api: APIClient, settings: Any) -> None:
     settings.TWILIO_VERIFY_REQUIRED_FOR = "everyone"
     make_user()
     refused = password(api)
-    assert (refused.status_code, refused.data["code"]) == (403, "enrolment_required")
+    assert (refused.status_code, refused.data["code"]) == (403, "enrollment_required")
 
 
-def test_time_to_enrol_counts_for_programs_too(api: APIClient, settings: Any) -> None:
+def test_time_to_enroll_counts_for_programs_too(api: APIClient, settings: Any) -> None:
     settings.TWILIO_VERIFY_REQUIRED_FOR, settings.TWILIO_VERIFY_GRACE_DAYS = "everyone", 14
     make_user()
     header = {"authorization": f"Token {password(api).data['token']}"}
     assert api.get("/api/orders/", headers=header).status_code == 200
     with time_machine.travel(timezone.now() + timedelta(days=15)):
         assert api.get("/api/orders/", headers=header).data["code"] == "second_factor_required"
-        assert password(api).data["code"] == "enrolment_required"
+        assert password(api).data["code"] == "enrollment_required"
 
 
 def test_the_wrong_password_says_nothing(api: APIClient) -> None:
@@ -323,7 +323,7 @@ def test_a_resend_too_early(api: APIClient) -> None:
 def test_a_recovery_code(api: APIClient) -> None:
     ann = make_user()
     make_factor(ann)
-    code = recovery.issue(ann)[0]
+    code = recovery_codes.issue(ann)[0]
     login = password(api).data["login"]
     heard: list[str] = []
 
@@ -345,7 +345,7 @@ def test_a_login_leads_to_one_token(api: APIClient) -> None:
     """By whichever factor: a recovery code leaves no verification that would tell that the login is used."""
     ann = make_user()
     make_factor(ann)
-    first, second = recovery.issue(ann)[:2]
+    first, second = recovery_codes.issue(ann)[:2]
     login, verification = begun(api)
     assert post(api, "login/check/", login=login, recovery_code=first).status_code == 200
     for answer in (
@@ -376,7 +376,7 @@ def test_of_two_factors_at_one_instant_one_gets_the_token(api: APIClient, settin
     settings.TWILIO_VERIFY_BACKENDS = {"default": {"BACKEND": f"{__name__}.Rival"}}
     ann = make_user()
     make_factor(ann)
-    [code, *_] = recovery.issue(ann)
+    [code, *_] = recovery_codes.issue(ann)
     login, verification = begun(api)
     won: list[int] = []
     Rival.work = lambda: won.append(post(APIClient(), "login/check/", login=login, recovery_code=code).status_code)
@@ -552,7 +552,7 @@ def test_by_any_of_several_passkeys(api: APIClient) -> None:
 def test_wrong_codes_are_failed_logins(api: APIClient, failures: list[str]) -> None:
     ann = make_user()
     make_factor(ann)
-    recovery.issue(ann)
+    recovery_codes.issue(ann)
     login, verification = begun(api)
     right = last_code()
     check = {"login": login, "verification": verification}
@@ -579,7 +579,7 @@ def test_a_token_that_was_given_out_for_a_password_is_not_proved_any_more(api: A
     ann = make_user()
     factor = make_factor(ann)
     token = token_of(api)
-    devicefactors.remove(ann, factor.pk)
+    devices.remove(ann, factor.pk)
     thief = password(APIClient())
     assert thief.status_code == 200
     header = {"authorization": f"Token {thief.data['token']}"}
@@ -625,7 +625,7 @@ def test_a_token_that_a_reset_overtakes_is_given_to_nobody(api: APIClient) -> No
     login, verification = begun(api)
 
     def reset(**kwargs: Any) -> None:
-        othersessions.end_after_reset(None, user=ann)
+        sign_out_everywhere.end_after_reset(None, user=ann)
         end_tokens(None, user=ann)
 
     verification_approved.connect(reset)
@@ -641,7 +641,7 @@ def test_a_login_that_waits_ends_with_all_others(api: APIClient) -> None:
     ann = make_user()
     make_factor(ann)
     login, verification = begun(api)
-    othersessions.end_after_reset(None, user=ann)
+    sign_out_everywhere.end_after_reset(None, user=ann)
     answer = post(api, "login/check/", login=login, verification=verification, code=last_code())
     assert (answer.status_code, answer.data["code"]) == (401, "login_over")
     assert not Token.objects.exists()

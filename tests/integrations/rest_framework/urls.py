@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from django_twilio_verify.contrib.rest_framework.authentication import GuardedBasicAuthentication
 from django_twilio_verify.contrib.rest_framework.permissions import IsVerified
 from django_twilio_verify.contrib.rest_framework.views import LoginCheckView, LoginStartView, LoginView
-from tests.site.urls import urlpatterns as pages
+from tests.support.site.urls import urlpatterns as pages
 
 
 class Lately(IsVerified):

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from django_twilio_verify.login import decision_cache, sign_out_everywhere
 from django_twilio_verify.models import SessionCutoff
-from django_twilio_verify.web import othersessions, recent
-from tests.managing.test_everywhere import later
-from tests.support import PASSWORD, make_factor, make_user, sign_in
+from tests.support.basics import PASSWORD, make_factor, make_user, sign_in
+from tests.support.everywhere import later
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,7 @@ def by_knox(browser: Client, name: str) -> Any:
 def engine(request: Any, settings: Any, tmp_path: Any) -> str:
     settings.SESSION_FILE_PATH = str(tmp_path)
     settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{request.param}"
-    recent._noted.clear()
+    decision_cache._noted.clear()
     return str(request.param)
 
 
@@ -76,10 +76,10 @@ def test_a_session_of_before_the_factor_is_asked_in_time(engine: str, ask: Calla
 
 def test_an_ended_session_is_not_renewed(settings: Any, ask: Callable[[Client, str], Any]) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
-    recent._noted.clear()
+    decision_cache._noted.clear()
     ann, browser = make_user("ann"), Client()
     sign_in(browser, "ann")
-    othersessions.end_after_reset(None, user=ann)
+    sign_out_everywhere.end_after_reset(None, user=ann)
     assert ask(browser, "ann").status_code == 200
     assert browser.post("/knox/login/").status_code == 200  # for the session's user, without a password
     with later():

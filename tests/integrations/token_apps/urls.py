@@ -3,7 +3,7 @@
 from django.urls import include, path
 from knox.views import LoginView
 
-from tests.site.urls import urlpatterns as pages
+from tests.support.site.urls import urlpatterns as pages
 
 urlpatterns = [
     path("djoser/", include("djoser.urls.authtoken")),

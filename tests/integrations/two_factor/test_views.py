@@ -15,16 +15,17 @@ from django.test import Client, override_settings
 from django.utils import timezone
 from two_factor.plugins.registry import registry
 
+from django_twilio_verify import consent
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.contrib.otp.models import VerifyDevice
 from django_twilio_verify.contrib.two_factor import methods
 from django_twilio_verify.exceptions import BackendUnavailable
-from django_twilio_verify.flows import consent, devicefactors
+from django_twilio_verify.factors import devices
+from django_twilio_verify.login import sign_out_everywhere
 from django_twilio_verify.models import ConsentEvent, Factor, Verification, VerificationCheck
 from django_twilio_verify.signals import verification_approved
 from django_twilio_verify.testing import Authenticator, outbox
-from django_twilio_verify.web import othersessions
-from tests.support import (
+from tests.support.basics import (
     EMAIL,
     OTHER_PHONE,
     PASSWORD,
@@ -44,7 +45,7 @@ LOGIN, SETUP, OWN_SETUP = "/account/login/", "/account/two_factor/setup/", "/own
 
 @pytest.fixture
 def leading_zeros(monkeypatch):
-    monkeypatch.setattr("django_twilio_verify.backends.simulator.secrets.randbelow", lambda bound: 7890)
+    monkeypatch.setattr("django_twilio_verify.backends.simulator.verifications.secrets.randbelow", lambda bound: 7890)
 
 
 def text(response: Any) -> str:
@@ -113,7 +114,7 @@ def test_setup_by_text_message_from_end_to_end(wizard, client, leading_zeros):
     assert VerifyDevice.objects.get().name == "default"
     assert VerificationCheck.objects.count() == 1
     event = ConsentEvent.objects.get()
-    assert (event.event, event.purpose, event.medium, event.button_label) == ("granted", "enrol", "web", "Next")
+    assert (event.event, event.purpose, event.medium, event.button_label) == ("granted", "enroll", "web", "Next")
     assert "Primary method: Send a code to ••• ••61" in text(client.get("/account/two_factor/"))
     assert client.get("/account/two_factor/setup/complete/").status_code == 200
 
@@ -154,7 +155,7 @@ def test_nothing_is_sent_without_consent_or_to_what_is_no_number(wizard, values,
     assert outbox == [] and not ConsentEvent.objects.exists()
 
 
-def test_a_wrong_code_ends_nothing_and_enrols_nothing(wizard, client):
+def test_a_wrong_code_ends_nothing_and_enrolls_nothing(wizard, client):
     digest = wizard.choose("sms")
     wizard.post("sms_address", number=PHONE, disclosure=digest, consent="on")
     assert "You have 2 tries left." in text(wizard.post("validation", token=wrong_code()))
@@ -193,7 +194,7 @@ def test_the_stock_wizard_says_that_something_failed(client, settings):
     assert not Factor.objects.exists()
 
 
-def test_the_code_of_another_number_enrols_nothing(wizard):
+def test_the_code_of_another_number_enrolls_nothing(wizard):
     """SECURITY: a code is bound to the number of this wizard, not to the person."""
     digest = wizard.choose("sms")
     wizard.post("sms_address", number=PHONE, disclosure=digest, consent="on")
@@ -239,7 +240,7 @@ def test_setup_adds_nothing_in_a_session_that_ends_while_the_code_is_judged(clie
     wizard = Wizard(client, url)
     digest = wizard.choose("sms")
     wizard.post("sms_address", number=OTHER_PHONE, disclosure=digest, consent="on")
-    ends = lambda **kwargs: othersessions.end_after_reset(None, user=user)  # noqa: E731
+    ends = lambda **kwargs: sign_out_everywhere.end_after_reset(None, user=user)  # noqa: E731
     verification_approved.connect(ends)
     try:
         assert wizard.post("validation", token=last_code()).status_code == 400
@@ -311,10 +312,10 @@ def test_another_device_is_offered_and_works(client, ann):
 
 def test_an_authenticator_app_that_twilio_keeps(client):
     user, client_info = make_user(), make_client()
-    begun = devicefactors.begin_totp(user, client_info, name="ann@shop")
+    begun = devices.begin_totp(user, client_info, name="ann@shop")
     app = Authenticator.scan(begun.uri)
     with one_moment():
-        devicefactors.confirm(begun.verification, client=client_info, user=user, code=app.code(steps=-1))
+        devices.confirm(begun.verification, client=client_info, user=user, code=app.code(steps=-1))
     assert "Enter the code that your authenticator app shows." in text(login(client))
     token(client, app.code())
     assert account(client) == IN and outbox == []
@@ -428,7 +429,7 @@ def test_an_old_proof_adds_no_factor(client, url):
         assert [one.recipient_value for one in Factor.objects.all()] == [OTHER_PHONE], (step, answer.status_code)
 
 
-def test_nobody_enrols_for_a_user_as_whom_they_act(wizard, client):
+def test_nobody_enrolls_for_a_user_as_whom_they_act(wizard, client):
     """Staff would enroll their own phone, and the ledger would say that the user agreed."""
     digest = wizard.choose("sms")
     session = client.session

@@ -72,7 +72,7 @@ class Command(BaseCommand):
         rows = [
             ("shop", f"{site}/"),
             ("account", f"{site}/account/"),
-            ("add a phone", f"{site}/verify/enrol/"),
+            ("add a phone", f"{site}/verify/enroll/"),
             ("the phone", phone),
             ("admin", f"{site}/admin/"),
             ("sign in as", f"ann      password  {PEOPLE['ann']}"),

@@ -138,7 +138,7 @@ class _SiteApp:
         """Have the site ask whether the phone is there; the recovery codes that it made. Raises ``CommandError``."""
         answer = self._json(f"/verify/access-token/{verification}/", {})
         if answer.get("status") != "enrolled":
-            raise CommandError(f"The site did not enrol the phone: {answer.get('status')}.")
+            raise CommandError(f"The site did not enroll the phone: {answer.get('status')}.")
         return [str(code) for code in answer.get("recovery_codes") or ()]
 
     @property

@@ -1,0 +1,1 @@
+"""Twilio Verify's behavior in memory, behind the console and locmem backends and the loopback server."""

@@ -1,0 +1,1 @@
+"""The consent ledger: append-only records, fingerprints, keys, seals, integrity, retention."""

@@ -1,0 +1,1 @@
+"""Evidence for somebody outside: selecting it, and writing bundles, receipts and spreadsheets."""

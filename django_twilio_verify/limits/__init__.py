@@ -1,0 +1,1 @@
+"""Counting events in the database, and refusing those over a limit."""

@@ -1,0 +1,1 @@
+"""Pages on which users enroll, manage and are asked for their factors."""

@@ -1,0 +1,1 @@
+"""Pages of a login: the challenge, step-up, trusted browsers, the grace period."""

@@ -1,0 +1,1 @@
+"""Pages of one verification: send, enter the code, open the link."""

@@ -1,1 +1,0 @@
-"""What the provider calls by itself."""

@@ -1,0 +1,3 @@
+"""Sites that change their fingerprint keys."""
+
+from __future__ import annotations

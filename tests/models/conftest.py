@@ -1,0 +1,3 @@
+"""The ledger's triggers, tried."""
+
+from __future__ import annotations

@@ -1,0 +1,67 @@
+"""Whatever may wait for the provider can be awaited, by a twin that takes the same."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from django_twilio_verify import verifications
+from django_twilio_verify.factors import challenges, devices, passkey_login
+from django_twilio_verify.verifications import api, handover, routing
+
+MODULES = [api, handover, routing, challenges, devices, passkey_login]
+
+LOCAL = {
+    *(api.link, api.validate, api.get, api.describe, api.is_open),
+    *(handover.offer, handover.read),
+    *(routing.possible, routing.keeps),
+    *(challenges.describe, challenges.credential_digest, challenges.holder_of, challenges.factor_of),
+    *(challenges.typed_code, challenges.may_ask, challenges.refused, challenges.unanswered),
+    *(devices.phone_since, devices.rename, devices.removed),
+    passkey_login.are_kept,
+}
+"""What asks our own records alone. A new function belongs here, or needs a twin."""
+
+
+def returned(function: Callable[..., Any]) -> str:
+    return str(inspect.signature(function).return_annotation)
+
+
+def functions(module: ModuleType) -> Iterator[Callable[..., Any]]:
+    """The public functions of ``module``, but for steps, which are neither sync nor async."""
+    for name, value in vars(module).items():
+        own = inspect.isfunction(value) and value.__module__ == module.__name__
+        if own and not name.startswith("_") and not returned(value).startswith("Steps["):
+            yield value
+
+
+def verbs() -> list[Any]:
+    found = [(module, one) for module in MODULES for one in functions(module) if not inspect.iscoroutinefunction(one)]
+    return [pytest.param(module, one, id=f"{module.__name__}.{one.__name__}") for module, one in found]
+
+
+@pytest.mark.parametrize(("module", "verb"), verbs())
+def test_what_may_wait_has_a_twin_of_the_same_signature(module: ModuleType, verb: Callable[..., Any]) -> None:
+    if verb in LOCAL:
+        work = inspect.unwrap(verb)
+        assert not returned(work).startswith("Steps[") and "run" not in work.__code__.co_names, "it asks the provider"
+        return
+    twin = getattr(module, f"a{verb.__name__}", None)
+    assert inspect.iscoroutinefunction(twin), f"{verb.__name__} has no twin"
+    assert twin.__name__ == f"a{verb.__name__}" and twin.__doc__
+    assert inspect.signature(twin) == inspect.signature(verb)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_a_twin_is_a_twin_of_something(module: ModuleType) -> None:
+    twins = [one.__name__ for one in functions(module) if inspect.iscoroutinefunction(one)]
+    assert [name for name in twins if not hasattr(module, name.removeprefix("a"))] == []
+
+
+def test_the_package_exports_both() -> None:
+    twins = {f"a{name}" for name in verifications.__all__}
+    assert {name for name in twins if hasattr(api, name)} <= {*verifications.__all__}
