@@ -1,240 +1,101 @@
-"""Make ``.venv`` in the checkout and install this project into it, editable.
+"""Make ``.venv`` and install this project into it, editable, with dependency groups.
 
     python3 scripts/bootstrap.py [--exactly] [--group NAME]...
 
-Standard library only. The pip that comes with Python 3.11 and 3.13.0 cannot read dependency
-groups, so the environment gets a newer pip first. Where nothing changed since the last time,
-nothing is done and no network is needed. This file has to parse on interpreters that are too old to
-run the project (hence no annotations, and no syntax newer than 3.6), because it is the one that
-tells their owners so.
+Standard library only, and no syntax newer than Python 3.6: an interpreter that is too old still says so. Where nothing
+changed since the last run, nothing is done and no network is needed.
 """
 
 import argparse
-import collections
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import time
 
-OLDEST = (3, 11)
-NEWEST_TRIED = (3, 14)
+OLDEST, NEWEST = (3, 11), (3, 14)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 STAMP = os.path.join(VENV, "bootstrap.json")
-BIN = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin")
-PYTHON = os.path.join(BIN, "python.exe" if os.name == "nt" else "python")
-
-PROBE = (
-    "import importlib.util as u, json, sys;"
-    "print(json.dumps([list(sys.version_info[:3]),"
-    " bool(u.find_spec('venv') and u.find_spec('ensurepip'))]))"
-)
+PYTHON = os.path.join(VENV, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
 
 
-class Stop(Exception):
-    """Something the person at the keyboard has to mend; the text is one sentence that says what."""
+def answer(command, code):
+    """Return what ``code`` prints under an interpreter, or an empty string where it does not run.
 
-
-def say(text):
-    sys.stderr.write("==> " + text + "\n")
-    sys.stderr.flush()
-
-
-def dotted(version):
-    return ".".join(str(part) for part in version)
-
-
-# ------------------------------------------------------------------------------- which interpreter
-
-
-def probe(command):
-    """Return ``(version, can_make_environments)`` of an interpreter; None where it does not run.
-
-    It is started rather than looked up: the shims of version managers are on the PATH for
-    interpreters that are not there.
+    It is started rather than looked up: version managers put names on the PATH that lead nowhere.
     """
+    options = {"stderr": subprocess.DEVNULL, "universal_newlines": True}
     try:
-        output = subprocess.check_output([command, "-c", PROBE], stderr=subprocess.DEVNULL, universal_newlines=True)
-        version, complete = json.loads(output)
-    except (OSError, ValueError, subprocess.CalledProcessError):
-        return None
-    return tuple(version), complete
-
-
-def complaint(version, complete):
-    """Return why an interpreter will not do, in one sentence, or an empty string where it will."""
-    if version[:2] < OLDEST:
-        return "This needs Python {} or newer, and {} is Python {}.".format(
-            dotted(OLDEST), sys.executable, dotted(version)
-        )
-    if not complete:
-        return (
-            "Python {} is here, but without the venv and ensurepip modules; on Debian and Ubuntu "
-            "they are in the package python3-venv.".format(dotted(version))
-        )
-    return ""
-
-
-def choose_interpreter(exactly):
-    """Return ``(command, version)`` of the interpreter to build with: this one, if it will do.
-
-    Otherwise, unless ``exactly``, the newest ``python3.N`` on the PATH that does.
-    """
-    found = probe(sys.executable)
-    if found is None:
-        raise Stop("{} cannot start itself.".format(sys.executable))
-    wrong = complaint(*found)
-    if not wrong:
-        return sys.executable, found[0]
-    if not exactly:
-        for minor in range(NEWEST_TRIED[1], OLDEST[1] - 1, -1):
-            other = shutil.which("python3.{}".format(minor))
-            seen = probe(other) if other else None
-            if seen and not complaint(*seen):
-                say("{} Using Python {} instead.".format(wrong, dotted(seen[0])))
-                return other, seen[0]
-    raise Stop(wrong + " Another one is chosen with PYTHON=, as in: make test PYTHON=python3.13")
-
-
-# ------------------------------------------------------------------------------------- running pip
-
-
-def run(command, what):
-    """Run a command with its output kept back; show it whole where it fails.
-
-    On a terminal, one line shows what it is busy with.
-    """
-    kept = collections.deque(maxlen=200)
-    terminal = sys.stderr.isatty()
-    width = shutil.get_terminal_size().columns - 1
-    started = time.time()
-    environment = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1", PYTHONUNBUFFERED="1")
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        universal_newlines=True,
-    )
-    for line in process.stdout:
-        kept.append(line)
-        if terminal and line.strip():
-            text = "    {:3.0f} s  {}".format(time.time() - started, line.strip())
-            sys.stderr.write("\r\x1b[K" + text[:width])
-            sys.stderr.flush()
-    if terminal:
-        sys.stderr.write("\r\x1b[K")
-    if process.wait():
-        sys.stderr.writelines(kept)
-        raise Stop("Could not {}; the reason stands above. Installing needs the package index.".format(what))
-    return time.time() - started
-
-
-def pip(*arguments, **options):
-    return run([PYTHON, "-m", "pip", "--no-input", *arguments], **options)
-
-
-# --------------------------------------------------------------------------------- the environment
-
-
-def read_stamp():
-    """Return what the last run left in ``.venv``; an empty dict where that cannot be read."""
-    try:
-        with open(STAMP) as file:
-            stamp = json.load(file)
-    except (OSError, ValueError):
-        return {}
-    return stamp if isinstance(stamp, dict) else {}
-
-
-def fingerprint():
-    """Return a digest of all that decides what gets installed."""
-    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
-        return hashlib.sha256(ROOT.encode() + b"\0" + file.read()).hexdigest()
-
-
-def ensure_environment(exactly):
-    """Make ``.venv`` where there is none that works. Returns True where it was made now.
-
-    One that works is kept, whatever interpreter it has, unless another was asked for by name.
-    """
-    present = probe(PYTHON) if os.path.exists(PYTHON) else None
-    stamp = read_stamp()
-    works = present and present[0][:2] >= OLDEST and pip_version()
-    if works and stamp.get("root", ROOT) == ROOT:
-        if not exactly or present[0][:2] == sys.version_info[:2]:
-            return False
-        if not stamp:
-            raise Stop(
-                "There is a .venv of Python {} that this script did not finish; remove it first.".format(
-                    dotted(present[0])
-                )
-            )
-    command, version = choose_interpreter(exactly)
-    say("making .venv with Python {}".format(dotted(version)))
-    run([command, "-m", "venv", "--clear", VENV], what="make a virtual environment in .venv")
-    return True
-
-
-def pip_version():
-    """Return the version of the pip in ``.venv``, as in (25, 1); empty where there is none."""
-    try:
-        output = subprocess.check_output(
-            [PYTHON, "-c", "import pip; print(pip.__version__)"],
-            stderr=subprocess.DEVNULL,
-            universal_newlines=True,
-        )
+        return subprocess.check_output([command, "-c", code], **options).strip()
     except (OSError, subprocess.CalledProcessError):
-        return ()
-    return tuple(int(part) for part in output.strip().split(".")[:2] if part.isdigit())
+        return ""
 
 
-def ensure_pip():
-    """Have a pip that reads dependency groups."""
-    if pip_version() < (25, 1):
-        say("upgrading its pip")
-        pip("install", "--upgrade", "pip>=25.1", what="upgrade pip")
+def version_of(command, needs=""):
+    found = answer(command, "import sys{}; print('%d.%d' % sys.version_info[:2])".format(needs))
+    return tuple(int(part) for part in found.split(".")) if found else ()
 
 
-def install(groups):
-    arguments = ["install", "--editable", "."]
-    for group in groups:
-        arguments += ["--group", group]
-    extra = " with its dependencies for: {}".format(", ".join(groups)) if groups else ""
-    say("installing the project{} (up to a minute)".format(extra))
-    return pip(*arguments, what="install the project")
+def interpreter(exactly):
+    """Return this interpreter if it will do, else, unless ``exactly``, the newest on the PATH that will."""
+    others = ["python%d.%d" % (OLDEST[0], minor) for minor in range(NEWEST[1], OLDEST[1] - 1, -1)]
+    for command in [sys.executable] + ([] if exactly else others):
+        if shutil.which(command) and version_of(command, ", venv, ensurepip") >= OLDEST:
+            return command
+    sys.exit(
+        "error: this needs Python {}.{} or newer with venv and ensurepip (on Debian: python3-venv). Choose one with "
+        "PYTHON=, as in: make test PYTHON=python3.13".format(*OLDEST)
+    )
+
+
+def run(*command):
+    environment = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1")
+    if subprocess.call(command, cwd=ROOT, env=environment):
+        sys.exit("error: could not install. Installing needs a package index.")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--group", action="append", default=[], help="a group to install too")
+    parser.add_argument("--group", action="append", default=[], help="a dependency group to install too")
     parser.add_argument("--exactly", action="store_true", help="use this interpreter and no other")
     options = parser.parse_args()
 
-    made = ensure_environment(options.exactly)
-    stamp = {} if made else read_stamp()
-    wanted = sorted(set(options.group) | set(stamp.get("groups", [])))
-    new = {"root": ROOT, "pyproject": fingerprint(), "groups": wanted}
-    if stamp == new:
+    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
+        digest = hashlib.sha256(ROOT.encode() + file.read()).hexdigest()
+    try:
+        with open(STAMP) as file:
+            stamp = json.load(file)
+    except (OSError, ValueError):
+        stamp = {}
+    present = version_of(PYTHON, ", pip")
+    # One that was made by hand is kept, too; one that was moved here with its checkout would lead elsewhere.
+    keep = stamp.get("root", ROOT) == ROOT and present >= OLDEST
+    if keep and options.exactly and present != sys.version_info[:2]:
+        keep = False
+        if not stamp:
+            sys.exit("error: there is a .venv of Python {}.{} that this script did not make.".format(*present))
+    groups = sorted(set(options.group) | set(stamp.get("groups", []) if keep else []))
+    new = {"root": ROOT, "pyproject": digest, "groups": groups}
+    if keep and stamp == new:
         return
-    # Without its stamp, an environment that an interrupted install left half done is done again.
+
+    if not keep:
+        run(interpreter(options.exactly), "-m", "venv", "--clear", VENV)
+    if not keep or not stamp:
+        # The pip of Python 3.11 cannot read dependency groups.
+        run(PYTHON, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1")
+    # Without its stamp, an environment that an interrupted install left half done is made again.
     if os.path.exists(STAMP):
         os.remove(STAMP)
-    ensure_pip()
-    seconds = install(wanted)
+    sys.stderr.write("==> installing the project with: {} (up to a minute)\n".format(", ".join(groups) or "no group"))
+    quiet = [] if sys.stderr.isatty() else ["--quiet"]
+    arguments = [argument for group in groups for argument in ("--group", group)]
+    run(PYTHON, "-m", "pip", "install", *quiet, "--editable", ".", *arguments)
     with open(STAMP, "w") as file:
         json.dump(new, file)
-    say("installed in {:.0f} s".format(seconds))
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Stop as stop:
-        sys.exit("error: {}".format(stop))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    main()
