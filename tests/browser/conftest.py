@@ -1,7 +1,7 @@
 """The example shop, served for real, and a headless Chromium that visits it.
 
 ``CHROMIUM``: the browser's binary, else ``chromium`` on the PATH. ``SCREENSHOTS``: folder for pictures of every page,
-at the width of a phone and of a desk. axe-core is fetched from the npm registry once, where npm is there.
+at the width of a phone and of a desk.
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from .axe import axe_source
-from .visitor import Visitor
+from tests.browser.steps import ROOT, Manage
+from tests.browser.visitor import Visitor
 
-ROOT = Path(__file__).resolve().parents[2]
 MANAGE = [sys.executable, str(ROOT / "example_project" / "manage.py")]
-Manage = Callable[..., str]
 FLAGS = [
     "--disable-gpu",
     "--disable-background-networking",
@@ -51,9 +50,9 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The source of axe-core, ``""`` where it cannot be had: the checks of our own are made all the same."""
-    return axe_source(tmp_path_factory.mktemp("axe"))
+def axe() -> str:
+    """The source of axe-core, of a package that brings it."""
+    return (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

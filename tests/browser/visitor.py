@@ -9,7 +9,7 @@ from typing import Any
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
 
 from django_twilio_verify.testing import Authenticator
-from tests import qr
+from tests.support import qr
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
@@ -209,10 +209,10 @@ class Visitor:
         self.send("Continue")
 
     def add_app(self, name: str = "") -> Authenticator:
-        """Enrol an authenticator app, by its QR code; it has shown one code so far. Ends where recovery codes are, for
+        """Enroll an authenticator app, by its QR code; it has shown one code so far. Ends where recovery codes are, for
         the first one, or at the account.
         """
-        self.open("/verify/enrol/totp/?next=/account/")
+        self.open("/verify/enroll/totp/?next=/account/")
         if name:
             self.page.get_by_label("Name", exact=True).fill(name)
         self.send("Show the QR code")
@@ -220,8 +220,8 @@ class Visitor:
         self.enter(app.code())
         return app
 
-    def add_phone(self, path: str = "/verify/enrol/sms/?next=/account/") -> list[str]:
-        """Enrol a phone; returns the recovery codes."""
+    def add_phone(self, path: str = "/verify/enroll/sms/?next=/account/") -> list[str]:
+        """Enroll a phone; returns the recovery codes."""
         self.open(path)
         self.fill_number()
         self.agree()
@@ -249,7 +249,7 @@ class Visitor:
             self._take_pictures(name, self._pictures)
         self.page.emulate_media(color_scheme="dark")
         self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-        if self._scripts and self._axe:
+        if self._scripts:
             self._hold_against_axe(f"{name}, dark")
         self.page.emulate_media(color_scheme="light")
         wrong = self.page.evaluate(RULES)
@@ -258,7 +258,7 @@ class Visitor:
         too_wide = self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
         assert not too_wide, f"{name} does not fit 320 px"
         self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-        if self._scripts and self._axe:
+        if self._scripts:
             self._hold_against_axe(name)
 
     def _take_pictures(self, name: str, folder: Path) -> None:
