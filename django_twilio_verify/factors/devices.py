@@ -39,8 +39,8 @@ from ..verifications import answers, checking, routing
 from ..verifications.results import Checked, Enrolled, Enrolling
 from ..verifications.routing import RouteRequest
 from ..verifications.slots import slot_keys
-from . import api, challenge_rules, challenges, entities, replays, reset_holds
-from .challenges import ChallengeAnswer
+from . import api, challenge_rules, challenge_steps, entities, passkey, push, replays, reset_holds, totp
+from .challenge_steps import ChallengeAnswer
 
 CLOCKS_DIFFER = timedelta(minutes=1)
 _CHANNELS = {FactorKind.TOTP: Channel.TOTP, FactorKind.PASSKEY: Channel.PASSKEY, FactorKind.PUSH: Channel.PUSH}
@@ -322,22 +322,22 @@ def _confirm_steps(given: ChallengeAnswer) -> Steps[Enrolled]:
         return Enrolled(checking.checked_result(verification, CheckOutcome.NOT_THIS_WAY))
     if verification.channel == Channel.PUSH:
         return (yield from _registered(given, verification))
-    claimed = yield from challenges.claimed(given, partial(_claim, given))
+    claimed = yield from challenge_steps.claimed(given, partial(_claim, given))
     if isinstance(claimed, Checked):
         return _enrolled(answers.announced(claimed), given, first=False)
-    factor = challenges.factor_of(claimed)
+    factor = challenge_steps.factor_of(claimed)
     if factor is None or factor.entity is None or factor.confirmed_at is not None:
         # The provider never made it, or it was removed meanwhile.
         lost = checking.record_outcome(claimed, CheckOutcome.LOST, timezone.now())
         return Enrolled(answers.announced(lost))
     if _is_taken(given):
-        wrong = challenges.refused(claimed, CheckOutcome.WRONG, timezone.now())
+        wrong = challenge_steps.refused(claimed, CheckOutcome.WRONG, timezone.now())
         return Enrolled(answers.announced(wrong))
-    answer = given.credential if given.code is None else challenges.typed_code(given, claimed).digits
+    answer = given.credential if given.code is None else totp.typed_code(given, claimed).digits
     try:
         told = yield Call(claimed.backend, "confirm", (factor.entity.identity, factor.sid, answer))
     except BackendError as error:
-        return Enrolled(answers.announced(challenges.unanswered(claimed, error)))
+        return Enrolled(answers.announced(challenge_steps.unanswered(claimed, error)))
     return _settle(given, claimed, factor, told)
 
 
@@ -352,10 +352,10 @@ def _claim(given: ChallengeAnswer) -> Checked | Verification | None:
     if over := checking.ended_as(verification, now):
         return checking.checked_result(verification, over)
     if given.code is not None:
-        typed = challenges.typed_code(given, verification)
+        typed = totp.typed_code(given, verification)
         if typed.problem is not None:
             return checking.checked_result(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
-    elif not challenges.credential_digest(given.credential):
+    elif not passkey.credential_digest(given.credential):
         return checking.checked_result(verification, CheckOutcome.MALFORMED, problem="not_a_passkey")
     taken = checking.claim_answer(verification, given.client, now)
     return verification if taken is True else taken
@@ -365,7 +365,7 @@ def _is_taken(given: ChallengeAnswer) -> bool:
     """SECURITY: a credential's id is somebody's already. Without proof of origin anybody may claim any id, and would
     be found by it at a sign-in without a name (WebAuthn Level 3, section 7.1, step 26).
     """
-    digest = challenges.credential_digest(given.credential)
+    digest = passkey.credential_digest(given.credential)
     return bool(digest) and Factor.objects.filter(credential_digest=digest).exists()
 
 
@@ -375,20 +375,20 @@ def _settle(given: ChallengeAnswer, verification: Verification, factor: Factor, 
         ends = {FactorStatus.EXHAUSTED: CheckOutcome.USED_UP, FactorStatus.GONE: CheckOutcome.LOST}
         if end := ends.get(told.status):
             return Enrolled(answers.announced(checking.record_outcome(verification, end, now, told.provider_code)))
-        wrong = challenges.refused(verification, CheckOutcome.WRONG, now, told.provider_code)
+        wrong = challenge_steps.refused(verification, CheckOutcome.WRONG, now, told.provider_code)
         return Enrolled(answers.announced(wrong))
     first = not Factor.objects.confirmed_for(factor.user_id).exists()
-    code = challenges.typed_code(given, verification).digits if given.code is not None else ""
+    code = totp.typed_code(given, verification).digits if given.code is not None else ""
     try:
         checked = checking.approve(verification, now, partial(_confirmed, given, factor, code, now))
     except IntegrityError:  # the same credential, confirmed by somebody else at this instant
-        checked = challenges.refused(verification, CheckOutcome.WRONG, now)
+        checked = challenge_steps.refused(verification, CheckOutcome.WRONG, now)
     return _enrolled(answers.announced(checked), given, first=first)
 
 
 def _confirmed(given: ChallengeAnswer, factor: Factor, code: str, now: datetime) -> CheckOutcome | None:
     """In the transaction that approves."""
-    digest = challenges.credential_digest(given.credential) or None
+    digest = passkey.credential_digest(given.credential) or None
     # SECURITY: removed meanwhile is not enrolled.
     if not Factor.objects.filter(pk=factor.pk).confirm(now, credential_digest=digest):
         return CheckOutcome.LOST
@@ -405,7 +405,7 @@ def _registered(given: ChallengeAnswer, verification: Verification) -> Steps[Enr
     if over := checking.ended_as(verification, now):
         return _enrolled(checking.checked_result(verification, over), given, first=False)
     waiting = Enrolled(checking.checked_result(verification, CheckOutcome.WAITING))
-    if not challenges.may_ask(verification, now):
+    if not push.may_ask(verification, now):
         return waiting
     entity = entities.entity_for(given.user, verification.backend)
     told = yield Call(entity.backend, "factors", (entity.identity,))
@@ -443,13 +443,13 @@ def _phone_confirmed(verification: Verification, entity: Entity, made: ProviderF
 def _enrolled(checked: Checked, given: ChallengeAnswer, *, first: bool) -> Enrolled:
     """The answer for the person, once the receivers of signals have heard of it."""
     checked.verification.refresh_from_db(fields=["factor"])
-    factor = challenges.factor_of(checked.verification)
+    factor = challenge_steps.factor_of(checked.verification)
     if factor is None or (not checked.approved and factor.confirmed_at is None):
         return Enrolled(checked)
     if not checked.approved:
         return Enrolled(checked, factor if checked.outcome == CheckOutcome.ALREADY_VERIFIED else None)
     short_transaction(partial(api.choose_default, factor.user_id))
-    factor = challenges.factor_of(checked.verification) or factor
+    factor = challenge_steps.factor_of(checked.verification) or factor
     api.announce(factor, given.client)
     return Enrolled(checked, factor, first)
 

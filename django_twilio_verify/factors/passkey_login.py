@@ -21,9 +21,10 @@ from ..models import Verification
 from ..verifications import checking, routing
 from ..verifications.results import Challenged, Checked
 from ..verifications.routing import RouteRequest
-from . import challenges
+from . import passkey
 from .challenge_rules import ChallengeRequest
-from .challenges import ChallengeAnswer, check_steps, start_steps
+from .challenge_steps import ChallengeAnswer
+from .challenges import check_steps, start_steps
 
 NOT_UNLOCKED = "not_unlocked"
 """``Checked.problem`` of a passkey whose device asked for no finger, face or PIN."""
@@ -79,13 +80,13 @@ def finish_sign_in(
     that another session began, ``BackendUnavailable`` and ``BackendRejected``.
     """
     found = verification if isinstance(verification, uuid.UUID) else verification.pk
-    if challenges.credential_digest(credential) and not _was_unlocked(credential):
+    if passkey.credential_digest(credential) and not _was_unlocked(credential):
         # SECURITY: without that it is one factor, whoever holds the device. The Service may be set to do without.
         known = checking.load(found, client, None)
         return SignedIn(checking.checked_result(known, CheckOutcome.MALFORMED, problem=NOT_UNLOCKED))
     checked = yield from check_steps(ChallengeAnswer(found, client, None, credential=credential, anybody=True))
     if not checked.approved:
-        return SignedIn(checked, named=challenges.holder_of(credential, checked.verification))
+        return SignedIn(checked, named=passkey.holder_of(credential, checked.verification))
     return SignedIn(checked, checked.verification.user)
 
 

@@ -9,7 +9,7 @@ from ..choices import Channel, CheckOutcome
 from ..conf import settings
 from ..core.codes import CodeProblem
 from ..exceptions import FactorHeld, FactorNotFound, RateLimited
-from ..factors.challenges import TOTP_DIGITS
+from ..factors.totp import TOTP_DIGITS
 from ..verifications.results import Checked, RedeemProblem
 
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 from ..backends.factor_results import FactorEvent, FactorStatus
 from ..backends.handler import backends
 from ..choices import FACTOR_CHANNELS, Channel, Purpose, VerificationStatus
-from ..factors import challenge_rules, challenges
+from ..factors import challenge_rules, push
 from ..models import Entity, Factor, ProviderEvent, Verification
 from ..models.verification import GIVEN_UP
 
@@ -87,7 +87,7 @@ def _learn_of_no(event: FactorEvent, backend: str) -> bool:
         channel__in=(Channel.PUSH, Channel.SILENT),
         status__in=(VerificationStatus.PENDING, *GIVEN_UP),
     ).exclude(purpose=Purpose.ENROLL)
-    return sum(challenges.learn_of_no(one) for one in asked) > 0  # each of them, as above
+    return sum(push.learn_of_no(one) for one in asked) > 0  # each of them, as above
 
 
 def _hurry_enrollment(event: FactorEvent, backend: str) -> bool:

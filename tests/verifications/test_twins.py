@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from django_twilio_verify import verifications
-from django_twilio_verify.factors import challenges, devices, passkey_login
-from django_twilio_verify.verifications import api, handover, routing
+from django_twilio_verify.factors import challenge_steps, challenges, devices, passkey, passkey_login, push, totp
+from django_twilio_verify.verifications import handover, routing
 
-MODULES = [api, handover, routing, challenges, devices, passkey_login]
+MODULES = [verifications, handover, routing, challenges, devices, passkey_login]
 
 LOCAL = {
-    *(api.link, api.validate, api.get, api.describe, api.is_open),
+    *(verifications.link, verifications.validate, verifications.get, verifications.describe, verifications.is_open),
     *(handover.offer, handover.read),
     *(routing.possible, routing.keeps),
-    *(challenges.describe, challenges.credential_digest, challenges.holder_of, challenges.factor_of),
-    *(challenges.typed_code, challenges.may_ask, challenges.refused, challenges.unanswered),
+    *(challenges.describe, passkey.credential_digest, passkey.holder_of, challenge_steps.factor_of),
+    *(totp.typed_code, push.may_ask, challenge_steps.refused, challenge_steps.unanswered),
     *(devices.phone_since, devices.rename, devices.removed),
     passkey_login.are_kept,
 }
@@ -64,4 +64,4 @@ def test_a_twin_is_a_twin_of_something(module: ModuleType) -> None:
 
 def test_the_package_exports_both() -> None:
     twins = {f"a{name}" for name in verifications.__all__}
-    assert {name for name in twins if hasattr(api, name)} <= {*verifications.__all__}
+    assert {name for name in twins if hasattr(verifications, name)} <= {*verifications.__all__}

@@ -21,7 +21,7 @@ from ...choices import CODE_CHANNELS, Channel, CheckOutcome, FactorKind, Purpose
 from ...conf import settings
 from ...core.client import ClientInfo
 from ...exceptions import BackendRejected, RateLimited, TwilioVerifyError
-from ...factors import challenges
+from ...factors import challenges, totp
 from ...ledger.persons import session_fingerprints
 from ...login import failures, own_session
 from ...login.messages import sentence_for
@@ -161,7 +161,7 @@ def _must_be_own_session() -> None:
 def _text_of(token: Any, device: VerifyDevice) -> str:
     """``token`` as text: forms for numbers drop leading zeros, which are part of a code."""
     if isinstance(token, int) and not isinstance(token, bool) and token >= 0:
-        app = device.factor.digits or challenges.TOTP_DIGITS
+        app = device.factor.digits or totp.TOTP_DIGITS
         return str(token).zfill(app if device.factor.kind == FactorKind.TOTP else settings.code_length)
     return token if isinstance(token, str) else ""
 

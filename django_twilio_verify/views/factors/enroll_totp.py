@@ -20,7 +20,7 @@ from ...backends.factor_options import MAX_NAME
 from ...choices import Channel, CheckOutcome, FactorKind, Purpose
 from ...conf import settings
 from ...exceptions import BackendError, TwilioVerifyError, VerificationNotFound
-from ...factors import challenges, devices
+from ...factors import challenge_steps, devices, totp
 from ...factors.api import Confirmed
 from ...forms.names import NameForm
 from ...forms.verification import AppCodeForm
@@ -139,7 +139,7 @@ class TotpCodeView(ProofMixin, FormPage):
 
 def code_context(verification: Verification, **kwargs: Any) -> dict[str, Any]:
     """What the page of the first code shows, with a ``setup`` or without one."""
-    factor = challenges.factor_of(verification)
+    factor = challenge_steps.factor_of(verification)
     return {
         "verification": verification,
         "is_open": verifications.is_open(verification),
@@ -151,5 +151,5 @@ def code_context(verification: Verification, **kwargs: Any) -> dict[str, Any]:
 
 
 def _digits(verification: Verification) -> int:
-    factor = challenges.factor_of(verification)
-    return (factor.digits if factor is not None else 0) or challenges.TOTP_DIGITS
+    factor = challenge_steps.factor_of(verification)
+    return (factor.digits if factor is not None else 0) or totp.TOTP_DIGITS

@@ -22,7 +22,7 @@ from ...exceptions import FactorNotFound, TwilioVerifyError, VerificationNotFoun
 from ...factors import challenges
 from ...factors.api import ChallengeOption
 from ...factors.challenge_rules import NoSuchFactor
-from ...factors.challenges import TOTP_DIGITS
+from ...factors.totp import TOTP_DIGITS
 from ...forms.passkeys import CredentialForm
 from ...forms.verification import AppCodeForm
 from ...login import failures, hints, session

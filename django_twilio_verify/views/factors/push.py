@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from ... import verifications
 from ...choices import Channel, CheckOutcome, Purpose
 from ...exceptions import BackendError, BackendRejected, VerificationNotFound
-from ...factors import challenges
+from ...factors import challenge_steps, challenges
 from ...forms.verification import NumberForm
 from ...login import failures, session
 from ...login.messages import challenge_sentence_for
@@ -120,7 +120,7 @@ class PushView(PushMixin, FormPage):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(
             verification=self.verification,
-            factor=challenges.factor_of(self.verification),
+            factor=challenge_steps.factor_of(self.verification),
             started=self.started,
             progress=self.progress,
             is_open=verifications.is_open(self.verification),

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel, CheckOutcome, FactorKind
 from django_twilio_verify.exceptions import BackendUnavailable
-from django_twilio_verify.factors import challenges, devices
+from django_twilio_verify.factors import devices, push
 from django_twilio_verify.login.messages import challenge_sentence_for
 from django_twilio_verify.models import Factor, Verification
 from django_twilio_verify.signals import login_denied
@@ -234,7 +234,7 @@ def test_the_script_learns_of_the_yes_while_the_number_is_sent(
     ann.sign_in()
     page, number = ann.ask_phone(ann.path(factor)), ann.number()
     ann.say("yes")
-    original, script, heard = challenges.may_ask, Client(), list[str]()
+    original, script, heard = push.may_ask, Client(), list[str]()
     script.cookies.update(client.cookies)
 
     def asked_beside(verification: Verification, now: datetime) -> bool:
@@ -243,7 +243,7 @@ def test_the_script_learns_of_the_yes_while_the_number_is_sent(
             heard.append(script.get(page + "status/").json()["status"])
         return original(verification, now)
 
-    monkeypatch.setattr(challenges, "may_ask", asked_beside)
+    monkeypatch.setattr(push, "may_ask", asked_beside)
     assert client.post(page, {"number": number})["Location"] == "/account/"
     assert heard[1] == "approved" and ann.is_in()
 
