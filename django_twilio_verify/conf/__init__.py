@@ -8,12 +8,12 @@ raises ``ImproperlyConfigured``. The table of them is ``table.Settings``.
 from django.conf import settings as django_settings
 
 from ..core.recipients import Recipient
+from .channel_settings import ASSURANCE, PlanRule
 from .facts import EVENT_MAX_AGE, EVENT_RETRIES, REQUIRED_FACTS, Program, Webhook
-from .frequency import DEFAULT_LIMITS, LIMIT_RULES, MAX_CHECKS, MAX_SENDS, RESEND_SPACING, LimitRule
 from .keys import RETIRED, retired_key_ids
+from .limit_settings import DEFAULT_LIMITS, LIMIT_RULES, MAX_CHECKS, MAX_SENDS, RESEND_SPACING, LimitRule
 from .policy import POLICY_PREFIXES, POLICY_WORDS, is_exemption, policy_digest
 from .table import CONSOLE_BACKENDS, TABLE, Settings, settings
-from .ways import ASSURANCE, PlanRule
 
 __all__ = ["ASSURANCE", "CONSOLE_BACKENDS", "DEFAULT_LIMITS", "EVENT_MAX_AGE", "EVENT_RETRIES", "LIMIT_RULES"]
 __all__ += ["MAX_CHECKS", "MAX_SENDS", "POLICY_PREFIXES", "POLICY_WORDS", "REQUIRED_FACTS", "RESEND_SPACING"]

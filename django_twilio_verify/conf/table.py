@@ -9,7 +9,7 @@ from django.conf import settings as django_settings
 
 from ..choices import DEVICE_KINDS
 from ..core.codes import MAX_LENGTH, MIN_LENGTH
-from . import facts, frequency, keys, policy, readers, ways
+from . import channel_settings, facts, keys, limit_settings, policy, readers
 from .setting import Number, Problem, Setting
 
 CONSOLE_BACKENDS: Mapping[str, Mapping[str, Any]] = {
@@ -65,13 +65,21 @@ class Settings:
     tenant = _function(told="none", check="E030")
     """What names the tenant of a request: a callable ``(request) -> str``."""
 
-    channels = Setting(ways.channels, ways.OFFERED, "list of words", told='`["sms", "call", "email"]`', check="E008")
+    channels = Setting(
+        channel_settings.channels,
+        channel_settings.OFFERED,
+        "list of words",
+        told='`["sms", "call", "email"]`',
+        check="E008",
+    )
     """The ways offered, each once, in that order."""
 
-    channel_plan = Setting(ways.plan, (), "list of dicts", means="as `TWILIO_VERIFY_CHANNELS`", check="E040")
+    channel_plan = Setting(
+        channel_settings.plan, (), "list of dicts", means="as `TWILIO_VERIFY_CHANNELS`", check="E040"
+    )
     """Which ways come first for whom: the first rule that fits a send holds, without one ``channels`` does."""
 
-    send_options = Setting(ways.send_options, {}, "dict, callable or dotted path", check="E042")
+    send_options = Setting(channel_settings.send_options, {}, "dict, callable or dotted path", check="E042")
     """What every send is told: option names of ``SendOptions`` to values or callables ``(SendRequest) -> value``; or
     one callable that gives all of it.
     """
@@ -96,14 +104,18 @@ class Settings:
     """Whether ``user_logged_in`` is sent when the second factor has passed, instead of with the password."""
 
     minimum_assurance = Setting(
-        ways.minimum_assurance, "", "word, callable or dotted path", told="none: every way is good enough", check="E060"
+        channel_settings.minimum_assurance,
+        "",
+        "word, callable or dotted path",
+        told="none: every way is good enough",
+        check="E060",
     )
     """The weakest channel that is good enough to sign in by, ``""`` for no minimum; or a callable
     ``(AssuranceRequest) -> word or None``.
     """
 
     factors = Setting(
-        ways.factors,
+        channel_settings.factors,
         DEVICE_KINDS,
         "list of `totp`, `push`, `passkey`",
         told="`None`: all that the backend keeps",
@@ -123,19 +135,19 @@ class Settings:
     """The programme's facts."""
 
     limits = Setting(
-        frequency.limits,
+        limit_settings.limits,
         {},
         "dict, rule to number",
         told="see below",
         check="E004",
-        judge=frequency.problems_of_limits,
+        judge=limit_settings.problems_of_limits,
         security=True,
     )
     """How often, by rule: the defaults of ``LIMIT_RULES``, which says in what time, under the site's numbers."""
 
     resend_spacing = Setting(
-        frequency.spacing,
-        frequency.RESEND_SPACING,
+        limit_settings.spacing,
+        limit_settings.RESEND_SPACING,
         "list of seconds, 1 to 600",
         told="`[30, 40, 60, 90, 120]`",
         check="E024",
@@ -148,11 +160,13 @@ class Settings:
         "list of ISO 3166 alpha-2 codes",
         means="all",
         check="E017",
-        judge=ways.problems_of_countries,
+        judge=channel_settings.problems_of_countries,
     )
     """ISO 3166 alpha-2 codes of the countries that may be sent to; empty for all."""
 
-    default_region = Setting(ways.region, "", "ISO 3166 alpha-2 code", check="E017", judge=ways.problems_of_countries)
+    default_region = Setting(
+        channel_settings.region, "", "ISO 3166 alpha-2 code", check="E017", judge=channel_settings.problems_of_countries
+    )
     """ISO 3166 alpha-2 country of numbers written without ``+``, or ``""`` to ask every time."""
 
     code_length = _number(6, "digits", MIN_LENGTH, MAX_LENGTH)
@@ -250,7 +264,7 @@ class Settings:
     def raw_channels(self) -> tuple[str, ...]:
         """``TWILIO_VERIFY_CHANNELS`` as written."""
         name = "TWILIO_VERIFY_CHANNELS"
-        return readers.several(name, readers.written(name, ways.OFFERED))
+        return readers.several(name, readers.written(name, channel_settings.OFFERED))
 
 
 settings = Settings()
