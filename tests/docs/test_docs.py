@@ -174,15 +174,15 @@ def test_every_tag_and_filter_is_in_the_reference() -> None:
     assert [name for name in register.filters if f"\\|{name}`" not in text] == []
 
 
-FLOWS = [
+DOCUMENTED = [
     assurance,
     attempt_sync,
-    consent,
+    consent.api,
     service_declaration,
     opt_outs,
     disclosures,
     events,
-    factors,
+    factors.api,
     grace,
     handover,
     linter,
@@ -196,17 +196,18 @@ FLOWS = [
     routing,
     stale_factors,
     trusted_browsers,
-    verifications,
+    verifications.api,
     self_service,
     holder,
 ]
 
 
-@pytest.mark.parametrize("flow", FLOWS)
-def test_every_public_function_of_the_flows_is_in_the_reference(flow: ModuleType) -> None:
+@pytest.mark.parametrize("module", DOCUMENTED)
+def test_every_public_function_is_in_the_reference(module: ModuleType) -> None:
     text = page("reference/functions")
-    functions = [one for one in vars(flow).values() if inspect.isfunction(one) and one.__module__ == flow.__name__]
+    functions = [one for one in vars(module).values() if inspect.isfunction(one) and one.__module__ == module.__name__]
     names = [one.__name__ for one in functions if not one.__name__.startswith("_")]
+    assert names, "a package that only hands names on has none of its own"
     assert [name for name in names if f".. autofunction:: {name}\n" not in text and name not in INTERNAL] == []
 
 

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from django_twilio_verify import verifications
-from django_twilio_verify.factors import challenge_steps, challenges, devices, passkey, passkey_login, push, totp
+from django_twilio_verify.factors import challenges, devices, passkey, passkey_login, push, totp
 from django_twilio_verify.verifications import handover, routing
 
-MODULES = [verifications, handover, routing, challenges, devices, passkey_login]
+MODULES = [verifications.api, handover, routing, challenges, totp, push, passkey, devices, passkey_login]
 
 LOCAL = {
     *(verifications.link, verifications.validate, verifications.get, verifications.describe, verifications.is_open),
     *(handover.offer, handover.read),
     *(routing.possible, routing.keeps),
-    *(challenges.describe, passkey.credential_digest, passkey.holder_of, challenge_steps.factor_of),
-    *(totp.typed_code, push.may_ask, challenge_steps.refused, challenge_steps.unanswered),
+    *(challenges.describe, passkey.credential_digest, passkey.holder_of),
+    *(totp.typed_code, push.may_ask),
     *(devices.phone_since, devices.rename, devices.removed),
     passkey_login.are_kept,
 }
@@ -54,6 +54,11 @@ def test_what_may_wait_has_a_twin_of_the_same_signature(module: ModuleType, verb
     assert inspect.iscoroutinefunction(twin), f"{verb.__name__} has no twin"
     assert twin.__name__ == f"a{verb.__name__}" and twin.__doc__
     assert inspect.signature(twin) == inspect.signature(verb)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_every_module_has_functions(module: ModuleType) -> None:
+    assert [*functions(module)], "a package that only hands names on has none of its own"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
