@@ -11,8 +11,7 @@ import pytest
 
 from django_twilio_verify.backends.handler import backends
 from tests.attacks.states import FACTOR_STATES, PERSON_STATES, STATES, Stage, effects, gained
-from tests.attacks.test_page_states import clock, site
-from tests.support.page_states import ACTING, CASES, begun, request
+from tests.support.page_states import ACTING, CASES, begun, clock, request, site
 
 __all__ = ["clock", "site"]
 

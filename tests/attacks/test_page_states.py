@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import time_machine
 from django.db import transaction
 
 from django_twilio_verify.backends.handler import backends
-from django_twilio_verify.testing.factor_contract import PARTY
 from django_twilio_verify.urls import urlpatterns
-from tests.attacks.states import AFTER, FACTOR_STATES, NOON, PERSON_STATES, STATES, Stage, effects, gained
-from tests.support.page_states import ACTING, CASES, Case, begun, request
+from tests.attacks.states import AFTER, FACTOR_STATES, PERSON_STATES, STATES, Stage, effects, gained
+from tests.support.page_states import ACTING, CASES, Case, begun, clock, request, site
+
+__all__ = ["clock", "site"]
 
 pytestmark = pytest.mark.django_db
 
@@ -31,23 +31,6 @@ ROWS = [
 def test_every_url_has_a_case():
     assert {pattern.name for pattern in urlpatterns} == {*CASES}
     assert all(CASES.values())
-
-
-@pytest.fixture(autouse=True)
-def site(settings: Any) -> Iterator[None]:
-    settings.ROOT_URLCONF = "tests.factors.changes.urls"
-    settings.TWILIO_VERIFY_CHANNELS = ["sms", "call", "whatsapp", "email", "sna"]
-    settings.TWILIO_VERIFY_PUSH_APP = "Acme Go"
-    simulator = backends["default"].factor_simulator  # type: ignore[attr-defined]
-    before, simulator.passkeys = simulator.passkeys, PARTY
-    yield
-    simulator.passkeys = before
-
-
-@pytest.fixture
-def clock() -> Iterator[Any]:
-    with time_machine.travel(NOON, tick=False) as traveller:
-        yield traveller
 
 
 @pytest.fixture

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import time_machine
 from django.urls import reverse
 
+from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.core.client import ClientInfo
 from django_twilio_verify.models import ConsentEvent, Verification
+from django_twilio_verify.testing.factor_contract import PARTY
 from django_twilio_verify.verifications import handover
 from tests.attacks.states import (
     NEW_PHONE,
+    NOON,
     Stage,
     ticked,
 )
@@ -257,3 +261,20 @@ def request(stage: Stage, case: Case, name: str, method: str) -> Any:
         return stage.browser.get(path)
     more = {"content_type": "application/json"} if case.json else {}
     return stage.browser.post(path, case.values(stage), **more)
+
+
+@pytest.fixture(autouse=True)
+def site(settings: Any) -> Iterator[None]:
+    settings.ROOT_URLCONF = "tests.factors.changes.urls"
+    settings.TWILIO_VERIFY_CHANNELS = ["sms", "call", "whatsapp", "email", "sna"]
+    settings.TWILIO_VERIFY_PUSH_APP = "Acme Go"
+    simulator = backends["default"].factor_simulator  # type: ignore[attr-defined]
+    before, simulator.passkeys = simulator.passkeys, PARTY
+    yield
+    simulator.passkeys = before
+
+
+@pytest.fixture
+def clock() -> Iterator[Any]:
+    with time_machine.travel(NOON, tick=False) as traveller:
+        yield traveller

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
+import pytest
 from django.core.management import CommandError, call_command
 
+from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.testing import VerifyServer
 from django_twilio_verify.testing.verify_server_services import AccountServices
 
@@ -128,3 +130,14 @@ class Site:
 
     def writes(self) -> int:
         return sum(request.method != "GET" for request in self.server.requests)
+
+
+@pytest.fixture
+def site(settings: Any) -> Iterator[Site]:
+    settings.TWILIO_VERIFY_CHANNELS = ["sms", "email"]
+    with VerifyServer() as server:
+        made = Site(settings, server, server.options())
+        made.declare(FULL)
+        yield made
+        made.declare(FULL)
+        backends["default"].close()  # type: ignore[attr-defined]

@@ -26,10 +26,9 @@ from twilio.rest.verify.v2.service.entity.challenge import notification
 
 from django_twilio_verify.backends.twilio.backend import TwilioBackend
 from django_twilio_verify.testing import VerifyServer
-from tests.provider.service.conftest import site
 from tests.support.factor_backends import ANN, use_everything
 from tests.support.openapi_plugin import description
-from tests.support.service import FULL, Site
+from tests.support.service import FULL, Site, site
 
 __all__ = ["site"]
 
