@@ -98,7 +98,9 @@ def _statement(
     build: Callable[[Values], Any], values: Values, using: str, shape: object, compile_it: Callable[..., Any]
 ) -> _Statement:
     key = (build, using, tuple(values), shape)
-    if key not in _statements:
+    # Looked up once: another thread may empty the memory at any moment.
+    statement = _statements.get(key)
+    if statement is None:
         placeholders = {name: _placeholder(value, number) for number, (name, value) in enumerate(values.items())}
         queryset, compiler = compile_it(build(placeholders), using)
         sql, params = compiler.as_sql()
@@ -110,8 +112,8 @@ def _statement(
             raise ValueError(f"Not parameters of the statement: {sorted(missing)}.")
         if len(_statements) >= _KEPT:
             _statements.clear()
-        _statements[key] = _Statement(sql, params, places, compiler, queryset)
-    return _statements[key]
+        statement = _statements[key] = _Statement(sql, params, places, compiler, queryset)
+    return statement
 
 
 def _placeholder(value: object, number: int) -> Any:
