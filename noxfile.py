@@ -96,6 +96,8 @@ def types(session: nox.Session) -> None:
     """Types: mypy reads the settings of the tests, so what those import is installed too."""
     install(session, "lint", "test")
     session.run("python", "-m", "mypy")
+    # A site's code under mypy and pyright, and how much of the public modules is typed.
+    session.run("python", "-m", "pytest", "tests/typing", *session.posargs)
 
 
 @nox.session

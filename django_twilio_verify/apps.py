@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.contrib.auth.signals import user_logged_in
 from django.utils.translation import gettext_lazy as _
 
-from .signals import factors_reset, second_factor_passed
+from .signals import login_completed
 
 
 class TwilioVerifyConfig(AppConfig):
@@ -19,17 +19,17 @@ class TwilioVerifyConfig(AppConfig):
         """Listen for sign-ins, whichever door they come by, and register the system checks."""
         # Here and not above: Django imports this file before models may be imported.
         from . import checks  # noqa: PLC0415
-        from .factors import notices  # noqa: PLC0415
+        from .factors import notices, resets  # noqa: PLC0415
         from .login import trusted_browsers  # noqa: PLC0415
+        from .login.ended_sessions import end_after_reset  # noqa: PLC0415
         from .login.enforcement import on_login  # noqa: PLC0415
         from .login.login_signal import LoginSignal  # noqa: PLC0415
         from .login.reset_notice import on_passed  # noqa: PLC0415
-        from .login.sign_out_everywhere import end_after_reset  # noqa: PLC0415
         from .provider import removals  # noqa: PLC0415
 
         user_logged_in.connect(on_login, dispatch_uid="twilio_verify.on_login")
-        second_factor_passed.connect(on_passed, dispatch_uid="twilio_verify.reset_under_way")
-        factors_reset.connect(end_after_reset, dispatch_uid="twilio_verify.sessions_after_reset")
+        login_completed.connect(on_passed, dispatch_uid="twilio_verify.reset_under_way")
+        resets.carried_out.connect(end_after_reset, dispatch_uid="twilio_verify.sessions_after_reset")
         LoginSignal.take_over(user_logged_in)
         removals.connect()
         notices.connect()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -72,6 +72,13 @@ _SPELLINGS = {"voice": "call", "rcs": "sms"}
 _ONE_MESSAGE = _("One message.")
 
 
+ChannelName = (
+    Channel
+    | Literal["sms", "call", "whatsapp", "email", "sna", "auto", "totp", "push", "silent", "passkey", "recovery"]
+)
+"""A channel, or its value as text, for type checkers."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisclosureWords:
     """The sentences of a channel's disclosure (``consent.disclosures``). ``%(name)s``: the programme.
@@ -125,7 +132,7 @@ class ChannelRow:
         has_code: Whether it brings a code to type.
         has_link: Whether it brings a link to open, or may.
         reaches_landlines: Whether a landline can take it.
-        may_differ: Whether the message may come by another channel than was asked for.
+        channel_may_differ: Whether the message may come by another channel than was asked for.
         is_factor: Whether it asks a factor that the provider keeps. Nothing is sent, so it needs no consent.
         disclosure: What is shown before consent to it, where there is such consent.
     """
@@ -144,7 +151,7 @@ class ChannelRow:
     has_code: bool = False
     has_link: bool = False
     reaches_landlines: bool = True
-    may_differ: bool = False
+    channel_may_differ: bool = False
     is_factor: bool = False
     disclosure: DisclosureWords | None = None
 
@@ -160,7 +167,7 @@ CHANNELS: Mapping[Channel, ChannelRow] = {
         recipient=RecipientKind.PHONE,
         has_code=True,
         reaches_landlines=False,
-        may_differ=True,
+        channel_may_differ=True,
         disclosure=DisclosureWords(
             purpose=_(
                 "%(name)s will send a one-time security code by text message (SMS) to this number when you sign in "
@@ -209,7 +216,7 @@ CHANNELS: Mapping[Channel, ChannelRow] = {
         recipient=RecipientKind.PHONE,
         fallbacks=(Channel.SMS,),
         has_code=True,
-        may_differ=True,
+        channel_may_differ=True,
         disclosure=DisclosureWords(
             purpose=_(
                 "%(name)s will send a one-time security code by WhatsApp to this number when you sign in or ask for "
@@ -282,7 +289,7 @@ CHANNELS: Mapping[Channel, ChannelRow] = {
         fallbacks=(Channel.SNA, Channel.SMS),
         has_link=True,
         reaches_landlines=False,
-        may_differ=True,
+        channel_may_differ=True,
     ),
     Channel.TOTP: ChannelRow(
         name=_("Authenticator app"), assurance=4, named=_("Authenticator app, %(name)s"), is_factor=True

@@ -5,6 +5,9 @@ Every value is stored in the database or sent to a site's code, so a value never
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Literal
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -16,6 +19,7 @@ from .channels import (
     LINK_CHANNELS,
     VERIFICATION_CHANNELS,
     Channel,
+    ChannelName,
     RecipientKind,
 )
 
@@ -34,6 +38,7 @@ __all__ = [
     "AttemptStatus",
     "AuditKind",
     "Channel",
+    "ChannelName",
     "CheckOutcome",
     "ConsentEventType",
     "ConsentMedium",
@@ -43,7 +48,9 @@ __all__ = [
     "PersonKind",
     "Precedence",
     "Purpose",
+    "PurposeName",
     "RecipientKind",
+    "RedeemProblem",
     "VerificationStatus",
 ]
 
@@ -78,6 +85,10 @@ class Purpose(models.TextChoices):
     STEP_UP = "step_up", _("confirm it is you")
     VERIFY = "verify", _("prove an address without an account")
     PAYMENT = "payment", _("approve a payment")
+
+
+PurposeName = Purpose | Literal["enroll", "login", "step_up", "verify", "payment"]
+"""A purpose, or its value as text, for type checkers."""
 
 
 class Precedence(models.IntegerChoices):
@@ -138,22 +149,36 @@ class CheckOutcome(models.TextChoices):
     APPROVED = "approved", _("approved")
     WRONG = "wrong", _("wrong code")
     MALFORMED = "malformed", _("not a code")  # never reached the provider, never counted
-    ALREADY_VERIFIED = "already_verified", _("already verified")
+    ALREADY_APPROVED = "already_approved", _("already approved")
     EXPIRED = "expired", _("expired")
-    USED_UP = "used_up", _("too many tries")
+    NO_CHECKS_LEFT = "no_checks_left", _("too many tries")
     CLOSED = "closed", _("no longer open")  # canceled, denied or never sent
-    BUSY = "busy", _("another answer is being checked")
+    IN_PROGRESS = "in_progress", _("another answer is being checked")
     UNANSWERED = "unanswered", _("provider did not answer")
     NOT_OPENED = "not_opened", _("link not opened yet")
     LINK_FAILED = "link_failed", _("link confirmed nothing")  # another way goes on from here
-    NOT_THIS_WAY = "not_this_way", _("answered another way than it was sent")  # a code to a link, or the reverse
-    CHANGED = "changed", _("payment has changed")  # amount or payee are not those of the start
+    WRONG_ANSWER_TYPE = (
+        "wrong_answer_type",
+        _("answered another way than it was sent"),
+    )  # a code to a link, or the reverse
+    PAYMENT_CHANGED = "payment_changed", _("payment has changed")  # amount or payee are not those of the start
     REPLAYED = "replayed", _("code used before")  # right, but it was accepted once already
     WAITING = "waiting", _("not answered yet")  # of a push: nobody has answered, or the number is still to be typed
     DENIED = "denied", _("denied")  # the person said no, on the phone
-    LOST = "lost", _("device not known any more")  # removed, here or at the provider
+    FACTOR_GONE = "factor_gone", _("device not known any more")  # removed, here or at the provider
     HELD = "held", _("blocked after too many wrong codes")  # not judged; another factor or a recovery code releases it
     TOO_SOON = "too_soon", _("asked to wait after wrong codes")  # not judged; Checked.retry_at says until when
+
+
+class RedeemProblem(StrEnum):
+    """Why an approval could not be redeemed."""
+
+    NOT_APPROVED = "not_approved"
+    OTHER_PURPOSE = "other_purpose"  # it was made for something else
+    PAYMENT_CHANGED = "payment_changed"  # amount or payee are not those that were approved
+    TOO_LATE = "too_late"
+    USED = "used"
+    FACTOR_GONE = "factor_gone"  # the factor that it verified was removed, replaced or lost since
 
 
 class ConsentEventType(models.TextChoices):
@@ -224,6 +249,7 @@ class AuditKind(models.TextChoices):
     RESET_LINK = "reset_link", _("enrollment link sent again")
     RESET_OPENED = "reset_opened", _("enrollment link opened")
     ACTED_AS = "acted_as", _("acted as another user")
+    EXTERNAL = "external", _("factor verified by another app")
     ACTING_OVER = "acting_over", _("stopped acting as another user")
 
 

@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
-from .login import enforcement, foreign_logins, redirects, session, sign_out_everywhere, trust_cookie
-from .login.access import Access
+from .login import ended_sessions, enforcement, foreign_logins, redirects, session, trust_cookie
+from .login.state import LoginState
 
 HINT = "twilio_verify_pending"
 """Name of a cookie that says "this session may be waiting, or there is something to tell", so that public pages need
@@ -73,7 +73,7 @@ class TwoFactorMiddleware:
 
 def _prepare(request: HttpRequest) -> bool:
     """Put the guard before ``request.user``. Returns whether the browser says that there is something to tell."""
-    request.twilio_verify = Access(request)  # type: ignore[attr-defined]
+    request.twilio_verify = LoginState(request)  # type: ignore[attr-defined]
     # Not the cookie: a site's own SessionMiddleware may find the session by something else.
     if request.session.session_key is None:
         return False  # nobody can be signed in by a session; a sign-in in this request comes by user_logged_in
@@ -87,7 +87,7 @@ def _user(request: HttpRequest, user: Any) -> Any:
     """``user``, unless the session it comes from turns out to owe a factor, never decided or no longer so, or to have
     been ended elsewhere.
     """
-    is_through = not user.is_authenticated or (session.has_passed(request) and sign_out_everywhere.is_listed(request))
+    is_through = not user.is_authenticated or (session.has_passed(request) and ended_sessions.is_listed(request))
     # What Django's lazy object stands for, now that it is known: a proxy of a proxy would slow down every attribute.
     known = user._wrapped if type(user) is SimpleLazyObject else user
     if is_through or not session.is_signed_in(request, known) or enforcement.holds(request, known):
@@ -135,8 +135,8 @@ def _finish(request: HttpRequest, response: Response, hinted: bool, before: str 
     Called only when the session is in memory. ``before``: the session key that the request came with.
     """
     trust_cookie.set_cookie(request, response)
-    if request.session.modified and sign_out_everywhere.began(request, before):
-        sign_out_everywhere.watch(request)
+    if request.session.modified and ended_sessions.began(request, before):
+        ended_sessions.watch(request)
     if hinted or _is_own(request):
         # A second press of a button, or a script that asks how a sign-in stands, while that sign-in is completed.
         session.leave_cookie(request)

@@ -77,9 +77,9 @@ def the_sites_language() -> None:
 @pytest.fixture(autouse=True)
 def nothing_was_sent() -> Iterator[None]:
     """Each test begins with an empty outbox and nothing pending at the fake provider."""
-    testing.reset()
+    testing.clear_outbox(factors=True)
     yield
-    testing.reset()
+    testing.clear_outbox(factors=True)
 
 
 @pytest.fixture

@@ -126,7 +126,9 @@ MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend
 
 TWILIO_VERIFY_BACKENDS = {"default": {"BACKEND": "django_twilio_verify.backends.locmem.LocMemBackend"}}
 TWILIO_VERIFY_CHANNELS = ["sms", "call", "whatsapp", "email"]
-TWILIO_VERIFY_OFFER_STRONGER = False  # but for the tests of it: what comes after a sign-in is then where one was going
+TWILIO_VERIFY_SUGGEST_STRONGER_FACTOR = (
+    False  # but for the tests of it: what comes after a sign-in is then where one was going
+)
 TWILIO_VERIFY_PROGRAM = {
     "name": "Acme",
     "terms_url": "https://acme.example/terms",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -11,9 +12,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from ..login import trusted_browsers
-from ..models import EnrollmentGrace, Entity, OfferRefusal, SessionCutoff, TrustedBrowser
-from .base import PersonAdmin, name_of_user
+from ..login import grace, trusted_browsers
+from ..models import Entity, TrustedBrowser, UserState
+from .base import EMPTY, PersonAdmin, name_of_user
 
 
 @admin.register(Entity)
@@ -71,43 +72,20 @@ class TrustedBrowserAdmin(PersonAdmin):
         self.message_user(request, said % {"count": count}, messages.SUCCESS if count else messages.WARNING)
 
 
-@admin.register(EnrollmentGrace)
-class EnrollmentGraceAdmin(PersonAdmin):
-    """Since when people have been asked to add a factor."""
+@admin.register(UserState)
+class UserStateAdmin(PersonAdmin):
+    """Grace periods, session cutoffs and dismissed suggestions, one row per user."""
 
-    list_display = ("user", "started_at")
+    list_display = ("user", "grace_period_ends", "sessions_ended_at", "suggestion_dismissed_at")
     list_select_related = ("user",)
-    ordering = ("-started_at",)
+    ordering = ("-pk",)
     fields = list_display
     readonly_fields = fields
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         return (name_of_user(),)
 
-
-@admin.register(SessionCutoff)
-class SessionCutoffAdmin(PersonAdmin):
-    """When people's sessions were last ended, where they cannot be listed."""
-
-    list_display = ("user", "ended_at")
-    list_select_related = ("user",)
-    ordering = ("-ended_at",)
-    fields = list_display
-    readonly_fields = fields
-
-    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        return (name_of_user(),)
-
-
-@admin.register(OfferRefusal)
-class OfferRefusalAdmin(PersonAdmin):
-    """Who does not want to be offered a stronger factor, for 30 days from then."""
-
-    list_display = ("user", "refused_at")
-    list_select_related = ("user",)
-    ordering = ("-refused_at",)
-    fields = list_display
-    readonly_fields = fields
-
-    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        return (name_of_user(),)
+    @admin.display(description=_("grace period ends"), ordering="grace_started_at", empty_value=EMPTY)
+    def grace_period_ends(self, state: UserState) -> datetime | None:
+        """By the setting of today, also where it is over."""
+        return grace.end_of(state.grace_started_at)

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..choices import AuditKind
+from ..client import client_from
 from ..conf import settings
 from ..consent import opt_outs
 from ..exceptions import KeysDoNotFit
@@ -28,7 +29,6 @@ from ..ledger import audit, key_register
 from ..ledger.addressees import Addressee
 from ..ledger.export import bundle, evidence
 from ..login import impersonation, step_up
-from ..login.client import client_from
 from ..login.step_up import Proof
 from ..models import ConsentEvent
 from .evidence_content import EvidenceContent, compile_dossier
@@ -97,7 +97,9 @@ class EvidencePages(_Base):
         if not form.is_valid():
             return self._form_page(request, addressee, form, "erase", _("Erase the personal half"))
         # SECURITY: as for a reset: a session that was left open must not take anybody's factors.
-        if form.cleaned_data["factors"] and (elsewhere := step_up.demand(request, Proof(settings.step_up_age))):
+        if form.cleaned_data["factors"] and (
+            elsewhere := step_up.demand(request, Proof(settings.step_up_max_age_seconds))
+        ):
             return elsewhere
         try:
             erased = erasure.erase(

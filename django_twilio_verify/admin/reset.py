@@ -20,7 +20,7 @@ from ..conf import settings
 from ..factors import resets
 from ..factors.resets import Requested, ResetRefused
 from ..forms.resets import ResetForm
-from ..login import impersonation, sign_out_everywhere, step_up
+from ..login import ended_sessions, impersonation, step_up
 from ..login.step_up import Proof
 from ..models import FactorReset
 from .base import PersonAdmin, name_of_user
@@ -161,7 +161,7 @@ class FactorResetAdmin(PersonAdmin):
     def _tell(self, request: HttpRequest, requested: Requested) -> None:
         said = _("The factors are removed.") if requested.done else _("The factors will be removed when it is due.")
         self.message_user(request, said, messages.SUCCESS)
-        minutes = sign_out_everywhere.minutes_to_end()
+        minutes = ended_sessions.minutes_to_end()
         if minutes:
             said = ngettext(
                 "Open sessions of the person end with the factors, within %(count)d minute.",

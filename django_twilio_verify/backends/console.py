@@ -32,15 +32,11 @@ class ConsoleBackend(LocMemBackend):
         alias: str,
         *,
         timeout: float = 10.0,
-        code_length: int | None = None,
-        ttl: float | None = None,
         channels: tuple[str, ...] | list[str] = KNOWN,
         link_base: str = LINK_BASE,
         stream: TextIO | None = None,
     ) -> None:
-        super().__init__(
-            alias, timeout=timeout, code_length=code_length, ttl=ttl, channels=channels, link_base=link_base
-        )
+        super().__init__(alias, timeout=timeout, channels=channels, link_base=link_base)
         self._stream = stream
         self.sent: deque[Message] = deque(maxlen=KEPT)
 

@@ -39,6 +39,8 @@ class FactorBackend:
 
     factor_kinds: ClassVar[frozenset[FactorKind]] = frozenset()
     """Which factors can it keep?"""
+    max_challenge_checks: ClassVar[int] = 5
+    """How many answers does one challenge take?"""
 
     def enroll(
         self, identity: str, kind: FactorKind, *, name: str, options: FactorOptions | None = None

@@ -80,7 +80,8 @@ class ProviderChallenge:
     """A challenge as the provider has it.
 
     ``sid``: ``YC…``, ``""`` if none was made. ``factor_sid`` and ``identity``: of whom, ``""`` where the provider does
-    not say (a passkey that the browser chose). ``provider_code``: 0, or why an answer was not accepted (60324: it was
+    not say (a passkey that the browser chose). ``challenge_missing``: with ``GONE``, the challenge itself is not there,
+    which says nothing of its factor. ``provider_code``: 0, or why an answer was not accepted (60324: it was
     wrong). ``options``: of a passkey, for ``PublicKeyCredential.parseRequestOptionsFromJSON``, once. ``details`` (shown
     on the phone: ``message``, ``fields``) and ``hidden`` (not shown) are as they were given.
     """
@@ -93,6 +94,7 @@ class ProviderChallenge:
     expires_at: datetime | None = None
     responded_at: datetime | None = None
     created_at: datetime | None = None
+    challenge_missing: bool = False
     provider_code: int = 0
     options: Mapping[str, Any] = field(default_factory=nothing, repr=False)
     details: Mapping[str, Any] = field(default_factory=nothing, repr=False)

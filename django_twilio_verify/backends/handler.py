@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from ..conf import settings
+from ..conf import BACKEND_KEYS, SERVICE_KEYS, settings
 from .base import BaseBackend
 
 
@@ -43,22 +44,45 @@ class BackendHandler:
             ) from None
         with self._lock:
             known, backend = self._made.get(alias, (None, None))
-            if backend is None or known != config:
+            if backend is None or known != _made_of(config):
                 backend = make_backend(alias, config)
-                self._made[alias] = (dict(config), backend)
+                self._made[alias] = (_made_of(config), backend)
         return backend
 
     def __iter__(self) -> Iterator[str]:
         return iter(settings.backends)
 
+    @contextmanager
+    def replaced(self, backend: BaseBackend) -> Iterator[None]:
+        """Have ``backend`` answer for its alias, in the whole process, while the block runs. For tests."""
+        alias = backend.alias
+        with self._lock:
+            before = self._made.pop(alias, None)
+            self._made[alias] = (dict(settings.backends[alias]), backend)
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._made[alias]
+                if before is not None:
+                    self._made[alias] = before
+
+
+def _made_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part that an instance depends on: facts of the Service are read when they are needed."""
+    return {key: value for key, value in config.items() if key not in SERVICE_KEYS}
+
 
 def make_backend(alias: str, config: Mapping[str, Any]) -> BaseBackend:
     """A new backend from its part of the setting. Raises ``ImproperlyConfigured``, naming the alias."""
     where = f"TWILIO_VERIFY_BACKENDS[{alias!r}]"
-    # SERVICE is what manage.py twilio_service sets up at the provider; no backend reads it.
-    unknown = set(config) - {"BACKEND", "OPTIONS", "SERVICE"}
+    unknown = set(config) - set(BACKEND_KEYS)
     if unknown or "BACKEND" not in config:
-        problem = f"unknown keys {sorted(unknown)}" if unknown else "BACKEND is missing"
+        problem = (
+            f"unknown keys {sorted(map(str, unknown))}. Keys: {', '.join(BACKEND_KEYS)}"
+            if unknown
+            else "BACKEND is missing"
+        )
         raise ImproperlyConfigured(f"{where}: {problem}.")
     try:
         backend_class = import_string(config["BACKEND"])

@@ -26,16 +26,14 @@ from .locmem_factors import LocMemFactors
 from .options import NO_OPTIONS, SendOptions
 from .results import AttemptsPage, ProviderAttempt, ProviderCheck, ProviderSend
 from .simulator.verifications import KNOWN, LINK_BASE, PRICE, Attempt, Message, Snapshot, VerifySimulator
-from .twilio.errors import VerifyError, called, in_some_language, judged, status_of
+from .twilio.errors import VerifyError, called, check_of, in_some_language, judged, status_of
 
-__all__ = ["LocMemBackend", "Message", "outbox", "reset"]
+__all__ = ["LocMemBackend", "Message", "clear_outbox", "outbox"]
 
 T = TypeVar("T")
 
 outbox: list[Message] = []
-"""What every ``LocMemBackend`` of this process has sent, oldest first. Empty it with
-``outbox.clear()``.
-"""
+"""What every ``LocMemBackend`` of this process has sent, oldest first. ``clear_outbox()`` empties it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +45,9 @@ class _Fault:
 class LocMemBackend(LocMemFactors, BaseBackend):
     """Verify in this process's memory.
 
-    ``code_length`` (digits) and ``ttl`` (seconds that a code lives) follow
-    ``TWILIO_VERIFY_CODE_LENGTH`` and ``TWILIO_VERIFY_CODE_LIFETIME`` unless given. ``channels``:
-    those that the pretended Service has switched on; all six by default. ``link_base``: what the links of silent
-    network authentication begin with. ``simulator`` is the Service itself: its sets make landlines, fraud blocks and
+    Its codes have the ``CODE_LENGTH`` and ``CODE_LIFETIME_SECONDS`` of the alias. ``channels``: those that the
+    pretended Service has switched on; all six by default. ``link_base``: what the links of silent network
+    authentication begin with. ``simulator`` is the Service itself: its sets make landlines, fraud blocks and
     closed countries, and its ``open_link`` plays the phone.
     """
 
@@ -64,15 +61,18 @@ class LocMemBackend(LocMemFactors, BaseBackend):
         alias: str,
         *,
         timeout: float = 10.0,
-        code_length: int | None = None,
-        ttl: float | None = None,
         channels: Iterable[str] = KNOWN,
         link_base: str = LINK_BASE,
     ) -> None:
         super().__init__(alias, timeout=timeout)
-        self._code_length = code_length
-        self._ttl = ttl
-        self.simulator = VerifySimulator(alias, channels=channels, deliver=self.deliver, link_base=link_base)
+        self.simulator = VerifySimulator(
+            alias,
+            channels=channels,
+            deliver=self.deliver,
+            link_base=link_base,
+            max_sends=self.max_sends,
+            max_checks=self.max_checks,
+        )
         self._faults: deque[_Fault] = deque()
         self.begin_factors()
         _made.add(self)
@@ -98,18 +98,23 @@ class LocMemBackend(LocMemFactors, BaseBackend):
 
         ``carried_out``: the call does its work first, as when only the answer is lost::
 
-            backend.fail_next(BackendUnavailable(perhaps_done=False))  # never reached
-            backend.fail_next(BackendUnavailable(perhaps_done=True), carried_out=True)  # sent, no
+            backend.fail_next(BackendUnavailable(may_have_been_done=False))  # never reached
+            backend.fail_next(BackendUnavailable(may_have_been_done=True), carried_out=True)  # sent, no
             answer backend.fail_next(code=60410)  # blocked by Fraud Guard
         """
         fault = _Fault(error or VerifyError(status, code), carried_out)
         self._faults.extend([fault] * times)
 
     def reset(self) -> None:
-        """Forget all verifications, sends and failures to come. Leaves ``outbox``."""
+        """Forget all verifications, sends, factors and failures to come. Leaves ``outbox``."""
+        self.forget_pending()
+        self.reset_factors()
+
+    def forget_pending(self) -> None:
+        """Forget all verifications, sends and failures to come. What is enrolled stays."""
         self._faults.clear()
         self.simulator.reset()
-        self.reset_factors()
+        self.factor_simulator.forget_usage()
 
     @sensitive_variables()
     def start(
@@ -165,7 +170,7 @@ class LocMemBackend(LocMemFactors, BaseBackend):
         def asked() -> ProviderCheck:
             snapshot = self._served(question)
             errors = tuple(code for _, code in snapshot.link_errors)
-            return ProviderCheck(status_of(snapshot.status), snapshot.sid, link_errors=errors)
+            return check_of(snapshot.status, snapshot.sid, errors)
 
         return judged(asked, sid)
 
@@ -174,8 +179,8 @@ class LocMemBackend(LocMemFactors, BaseBackend):
         ``BackendError``.
         """
         # Read late, as every setting is: a test may change them while the backend lives.
-        self.simulator.code_length = self._code_length or settings.code_length
-        self.simulator.ttl = self._ttl or settings.code_lifetime
+        service = settings.service(self.alias)
+        self.simulator.code_length, self.simulator.ttl = service.code_length, service.code_lifetime_seconds
         fault = self._next_fault()
         if fault is None:
             return work()
@@ -214,10 +219,18 @@ def _attempt(one: Attempt) -> ProviderAttempt:
 _made: WeakSet[LocMemBackend] = WeakSet()
 
 
-def reset() -> None:
-    """Empty ``outbox`` and ``reset`` every ``LocMemBackend`` of this process: for between two
-    tests.
+def clear_outbox(*, factors: bool = False) -> None:
+    """Empty ``outbox``, and have every ``LocMemBackend`` of this process forget what is pending.
+
+    Call it between two tests. What ``fail_next`` has planned is forgotten too. Authenticator apps, passkeys and phones
+    stay, so that those which a class enrolls in ``setUpTestData`` work in each of its tests.
+
+    Args:
+        factors: Forget those as well.
     """
     outbox.clear()
     for backend in [*_made]:
-        backend.reset()
+        if factors:
+            backend.reset()
+        else:
+            backend.forget_pending()

@@ -37,7 +37,7 @@ from .simulator import es256
 from .simulator.factor_records import Notification
 from .simulator.factors import FactorSimulator
 from .simulator.passkey_judge import installed_judge
-from .twilio.errors import TYPES, VerifyError, called, found, judged_challenge, judged_factor
+from .twilio.errors import ALREADY_THERE, TYPES, VerifyError, called, found, judged_challenge, judged_factor
 from .twilio.factor_responses import (
     challenge_of,
     entity_of,
@@ -225,7 +225,7 @@ class LocMemFactors(FactorBackend):
             try:
                 return self.factor_simulator.create_entity(identity)
             except VerifyError as error:
-                if error.code != 60301:  # there is one already, which is what was wanted
+                if error.code not in ALREADY_THERE:  # there is one already, which is what was wanted
                     raise
             return self.factor_simulator.entity(identity)
 

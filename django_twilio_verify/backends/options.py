@@ -235,17 +235,17 @@ _TALKED = frozenset({Channel.SMS, Channel.CALL, Channel.AUTO})
 _LINKED = frozenset({Channel.SNA, Channel.AUTO})
 _CODED = frozenset({Channel.SMS, Channel.CALL, Channel.WHATSAPP, Channel.EMAIL, Channel.AUTO})
 
-# Name, the channels that it goes with, and why not with others. The numbers are Twilio's errors for the same.
+# Name, the channels that it goes with, and why not with others: Twilio's errors 60602, 60408, 60214 and 60329.
 _ONLY: tuple[tuple[str, frozenset[Channel], str], ...] = (
     ("send_digits", frozenset({Channel.CALL}), "only a call can be sent keys."),
-    ("app_hash", _TEXT, "only a text message can end in an app hash (60602)."),
+    ("app_hash", _TEXT, "only a text message can end in an app hash."),
     ("channel_configuration", frozenset({Channel.EMAIL}), "it is documented for email only."),
-    ("template_sid", _TALKED, "templates are for text messages and calls (60408)."),
-    ("template_custom_substitutions", _TALKED, "templates are for text messages and calls (60408)."),
-    ("templates", _TALKED, "templates are for text messages and calls (60408)."),
+    ("template_sid", _TALKED, "templates are for text messages and calls."),
+    ("template_custom_substitutions", _TALKED, "templates are for text messages and calls."),
+    ("templates", _TALKED, "templates are for text messages and calls."),
     ("risk_check", _TEXT, "Fraud Guard covers text messages only."),
-    ("amount", frozenset({Channel.SMS}), "PSD2 allows no calls (60214), no silent check (60329) and no WhatsApp."),
-    ("payee", frozenset({Channel.SMS}), "PSD2 allows no calls (60214), no silent check (60329) and no WhatsApp."),
+    ("amount", frozenset({Channel.SMS}), "PSD2 allows no calls, no silent check and no WhatsApp."),
+    ("payee", frozenset({Channel.SMS}), "PSD2 allows no calls, no silent check and no WhatsApp."),
     ("enable_sna_client_token", _LINKED, "only the silent check answers with a token."),
     ("custom_code", _CODED, "the silent check has no code."),
     ("custom_message", _TALKED, "it is for text messages and calls."),

@@ -22,10 +22,14 @@ class ProviderStatus(Enum):
 class ProviderSend:
     """The provider took a send.
 
-    ``sid``: the verification's (``VE…``), the same for every resend; ``attempt_sid``: this send's (``VL…``) or
-    ``""``; ``channel``: the way that the provider says it used, as it spells it, lower case. ``link``: for silent
-    network authentication, the address that the phone has to open over its mobile network, once, within ten minutes;
-    ``line_type``: what the provider's look-up says of the number (``mobile``, ``landline``, ``fixedVoip`` …) or ``""``.
+    Args:
+        sid: The provider's id of the verification, up to 128 characters, the same for every resend (Twilio: ``VE…``).
+        status: ``PENDING``. Any other one is recorded as sent all the same.
+        channel: The channel that the provider says it used, as it spells it, lower case.
+        attempt_sid: The provider's id of this send, up to 128 characters (Twilio: ``VL…``), or ``""``.
+        link: For silent network authentication, the address that the phone has to open over its mobile network, once,
+            within ten minutes.
+        line_type: What a look-up says of the number (``mobile``, ``landline``, ``fixedVoip`` …), or ``""``.
     """
 
     sid: str
@@ -38,14 +42,21 @@ class ProviderSend:
 
 @dataclass(frozen=True, slots=True)
 class ProviderCheck:
-    """The provider's judgement of an answer, or where a verification stands. ``provider_code``: 0 if none.
+    """The provider's judgement of an answer, or where a verification stands.
 
-    ``link_errors``: of silent network authentication, the codes of the openings that failed (605xx), latest last.
+    Args:
+        status: The judgement.
+        sid: The provider's id of the verification.
+        provider_code: For the record, the provider's number for the reason, 0 if there is none.
+        link_errors: For the record, the provider's numbers of the openings that failed, latest last.
+        link_failed: Of silent network authentication, the link was opened and confirmed nothing; false while it was not
+            opened.
     """
 
     status: ProviderStatus
     sid: str = ""
     provider_code: int = 0
+    link_failed: bool = False
     link_errors: tuple[int, ...] = ()
 
 

@@ -85,7 +85,18 @@ def run(steps: Steps[T]) -> T:
 
 async def arun(steps: Steps[T]) -> T:
     """As ``run``; neither a slow provider nor waiting holds up another request."""
-    wish = await sync_to_async(_advanced)(steps, next)
+    return await _arun(lambda: steps)
+
+
+async def _arun(begin: Callable[[], Steps[T]]) -> T:
+    """Run the steps that ``begin`` makes. It is called in the thread where Django allows queries: it may make some."""
+
+    @sensitive_variables()
+    def begun() -> tuple[Steps[T], _Wish | _Done[T]]:
+        steps = begin()
+        return steps, _advanced(steps, next)
+
+    steps, wish = await sync_to_async(begun)()
     while not isinstance(wish, _Done):
         wish = await sync_to_async(_advanced)(steps, await _aperformed(wish))
     value: T = wish.value
@@ -115,7 +126,7 @@ def verb_twin_of(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]
     @wraps(function)
     @sensitive_variables()
     async def twin(*args: P.args, **kwargs: P.kwargs) -> T:
-        return await arun(steps(*args, **kwargs))
+        return await _arun(sensitive_variables()(lambda: steps(*args, **kwargs)))
 
     twin.__annotations__ = function.__annotations__
     return named_twin(twin, f"As ``{function.__name__}``; a slow provider holds up no other request.")

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections
+from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
 from ..backends.handler import backends
 from ..backends.options import IncompatibleOptions, SendOptions, features_of
-from ..choices import CODE_CHANNELS, VERIFICATION_CHANNELS, Channel, FactorKind, Feature
-from ..conf import REQUIRED_FACTS, TABLE, settings
+from ..choices import CODE_CHANNELS, VERIFICATION_CHANNELS, Channel, CheckOutcome, FactorKind, Feature, RedeemProblem
+from ..conf import REQUIRED_FACTS, TABLE, problems_of_numbers, settings
 from ..consent import linter
+from ..exceptions import TwilioVerifyError
 from ..ledger import key_register, key_usage, seal_records
 from ..provider import service_declaration
 from ..verifications import routing
+from ..verifications.messages import OUTCOME_PARAMS
 
 MIDDLEWARE = "django_twilio_verify.middleware.TwoFactorMiddleware"
 _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
@@ -32,9 +36,17 @@ def register_all() -> None:
         register(check, Tags.security)
     register(check_ledger_keys, Tags.database)
     register(check_key_register, "twilio_verify_keys")
-    for check in (check_settings, check_plan, check_send_options, check_claimants, check_backends, check_channels):
+    for check in (check_settings, check_plan, check_send_options, check_claimants, check_backends, check_alias_keys):
         register(check, "twilio_verify")
-    for check in (check_program, check_disclosures, check_code, check_services, check_enrollment):
+    for check in (
+        check_channels,
+        check_program,
+        check_disclosures,
+        check_code,
+        check_services,
+        check_enrollment,
+        check_error_messages,
+    ):
         register(check, "twilio_verify")
 
 
@@ -184,10 +196,42 @@ def _can_be_made() -> bool:
 
 def check_services(**kwargs: Any) -> list[CheckMessage]:
     """E031 to E034: what is wrong with a declared Verify Service. W030: it gets in the way of other settings."""
-    if not _are_readable("backends", "code_length"):
+    return [message for alias in _readable_aliases() for message in _check_service(alias)]
+
+
+def _readable_aliases() -> list[str]:
+    """The aliases whose own keys can be read. The others are told of by ``check_backends`` and ``check_alias_keys``."""
+    return [alias for alias in _aliases() if not _check_alias_keys(alias)]
+
+
+def _aliases() -> list[str]:
+    """The aliases that are dicts."""
+    if not _are_readable("backends"):
         return []
-    aliases = [alias for alias, config in settings.backends.items() if isinstance(config, Mapping)]
-    return [message for alias in aliases for message in _check_service(alias)]
+    return [alias for alias, config in settings.backends.items() if isinstance(config, Mapping)]
+
+
+def check_alias_keys(**kwargs: Any) -> list[CheckMessage]:
+    """E018: ``CODE_LENGTH`` or ``CODE_LIFETIME_SECONDS`` of an alias is no number, or out of bounds. E044: its ``PSD2``
+    is neither true nor false, or its backend takes no amount and payee.
+    """
+    return [message for alias in _aliases() for message in (*_check_alias_keys(alias), *_check_payments(alias))]
+
+
+def _check_alias_keys(alias: str) -> list[CheckMessage]:
+    config = settings.backends[alias]
+    messages = [_error("E018", problem.text) for problem in problems_of_numbers(alias, config)]
+    if not isinstance(config.get("PSD2"), bool | None):
+        messages.append(_error("E044", f"{_DELIVERS}[{alias!r}]['PSD2'] must be True or False."))
+    return messages
+
+
+def _check_payments(alias: str) -> list[CheckMessage]:
+    if settings.backends[alias].get("PSD2") is not True or not _can_be_made():
+        return []
+    if Feature.PSD2 in backends[alias].features:
+        return []
+    return [_error("E044", f"{_DELIVERS}[{alias!r}]: its backend takes no amount and payee, so PSD2 must be off.")]
 
 
 def _check_service(alias: str) -> list[CheckMessage]:
@@ -196,10 +240,10 @@ def _check_service(alias: str) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         return [_error("E032", str(error))]
     place = service_declaration.place(alias)
-    problems = service_declaration.problems(declared or {})
-    if problems or declared is None or not _are_readable("channels", "router", "psd2"):
+    problems = service_declaration.problems(alias, declared or {})
+    if problems or declared is None or not _are_readable("channels", "router"):
         return [_error(one.check, f"{place}: {one.where}: {one.what}") for one in problems]
-    values = service_declaration.resources(declared)[0].values
+    values = service_declaration.resources(alias, declared)[0].values
     return [_warning("W030", f"{place}: {text}") for text in service_declaration.warnings(alias, values)]
 
 
@@ -225,24 +269,28 @@ def _check_backend(alias: str) -> list[CheckMessage]:
 
 def check_enrollment(**kwargs: Any) -> list[CheckMessage]:
     """W065: there is an app for phones, and no backend for them."""
-    if not _are_readable("push_app", "offer_stronger", "factors", "router") or not settings.push_app:
+    if (
+        not _are_readable("push_app_name", "suggest_stronger_factor", "device_factors", "router")
+        or not settings.push_app_name
+    ):
         return []
     if not _can_be_made() or routing.keeps(routing.possible(), FactorKind.PUSH):
         return []  # the first: there is none to ask
     hint = "Nobody is offered the app: use TwilioBackend, or take the setting out."
-    text = "TWILIO_VERIFY_PUSH_APP is set, and no backend that people are led to keeps phones."
+    text = "TWILIO_VERIFY_PUSH_APP_NAME is set, and no backend that people are led to keeps phones."
     return [_warning("W065", text, hint)]
 
 
 def check_channels(**kwargs: Any) -> list[CheckMessage]:
-    """E008: an unknown way, or none. E009: a way that cannot be offered. W002: only text messages (Twilio: 30553)."""
+    """E008: an unknown way, or none. E009: a way that cannot be offered. W002: only text messages."""
     if not _are_readable("channels"):
         return []
     if not settings.raw_channels:
         return [_error("E008", "TWILIO_VERIFY_CHANNELS is empty.", _OFFERABLE)]
     messages = [message for word in settings.raw_channels for message in _check_channel(word)]
     if not messages and {channel.consent_channel for channel in settings.channels} <= {Channel.SMS}:
-        hint = "Carriers refuse programmes that force SMS (Twilio error 30553): offer another way too."
+        refused = linter.reference("sms_only")
+        hint = f"Carriers refuse programmes that force SMS ({refused}): offer another way too."
         messages.append(_warning("W002", "TWILIO_VERIFY_CHANNELS offers text messages and nothing else.", hint))
     return messages
 
@@ -251,14 +299,14 @@ def check_plan(**kwargs: Any) -> list[CheckMessage]:
     """E041: a rule of the plan names a way that is not offered. W040: nothing to fall back to where the mobile network
     confirms nothing.
     """
-    if not _are_readable("channel_plan", "channels"):
+    if not _are_readable("channel_rules", "channels"):
         return []
     hint = "A plan orders what is offered: add it there, or take it out here."
     messages = [
         _error(
-            "E041", f"TWILIO_VERIFY_CHANNEL_PLAN, rule {number}: {way.value!r} is not in TWILIO_VERIFY_CHANNELS.", hint
+            "E041", f"TWILIO_VERIFY_CHANNEL_RULES, rule {number}: {way.value!r} is not in TWILIO_VERIFY_CHANNELS.", hint
         )
-        for number, rule in enumerate(settings.channel_plan, 1)
+        for number, rule in enumerate(settings.channel_rules, 1)
         for way in rule.channels
         if way not in settings.channels
     ]
@@ -270,10 +318,8 @@ def check_plan(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_send_options(**kwargs: Any) -> list[CheckMessage]:
-    """E042: ``TWILIO_VERIFY_SEND_OPTIONS`` holds no options. E043: a backend does not take one of them. E044:
-    ``TWILIO_VERIFY_PSD2`` names no alias, or one whose backend knows no payments.
-    """
-    if not _are_readable("send_options", "psd2"):
+    """E042: ``TWILIO_VERIFY_SEND_OPTIONS`` holds no options. E043: a backend does not take one of them."""
+    if not _are_readable("send_options"):
         return []
     given = settings.send_options
     named = given if isinstance(given, Mapping) else {}
@@ -282,15 +328,10 @@ def check_send_options(**kwargs: Any) -> list[CheckMessage]:
     if not _can_be_made():
         return []  # there is none to ask
     where, hint = "TWILIO_VERIFY_SEND_OPTIONS", "Take it out, or give it where you send."
-    messages = [
+    return [
         _error("E043", f"{where}: the backend {alias!r} does not take {feature.label}.", hint)
         for alias in backends
         for feature in sorted(features_of(named) - backends[alias].features)
-    ]
-    return messages + [
-        _error("E044", f"TWILIO_VERIFY_PSD2: {alias!r} is no alias of a backend that takes amount and payee.")
-        for alias in settings.psd2
-        if alias not in settings.backends or Feature.PSD2 not in backends[alias].features
     ]
 
 
@@ -341,7 +382,7 @@ def check_disclosures(**kwargs: Any) -> list[CheckMessage]:
     if not _are_readable("program", "channels") or check_program() or check_channels():
         return []
     return [
-        _warning("W005", f"{_place(finding)}: {finding.problem} (Twilio error {finding.code})", finding.remedy)
+        _warning("W005", f"{_place(finding)}: {finding.problem} ({finding.reference})", finding.remedy)
         for finding in linter.findings(languages=linter.chosen_languages())
     ]
 
@@ -351,17 +392,68 @@ def _place(finding: linter.Finding) -> str:
     return finding.where if is_setting else f"TWILIO_VERIFY_PROGRAM and its pages ({finding.where})"
 
 
+def check_error_messages(**kwargs: Any) -> list[CheckMessage]:
+    """E067: ``TWILIO_VERIFY_ERROR_MESSAGES`` names no code, or has a text that is none, or that cannot be filled."""
+    if not _are_readable("error_messages"):
+        return []
+    known = _placeholders()
+    where = "TWILIO_VERIFY_ERROR_MESSAGES"
+    messages = []
+    for code, text in settings.error_messages.items():
+        if code not in known:
+            hint = "Codes: see the reference of exceptions, and CheckOutcome."
+            messages.append(_error("E067", f"{where}: {code!r} is no code of an error or an outcome.", hint))
+        elif not isinstance(text, str | Promise) or not str(text):
+            messages.append(_error("E067", f"{where}[{code!r}] must be a text."))
+        elif not _can_be_filled(str(text), known[code]):
+            allowed = ", ".join(f"%({name})s" for name in sorted(known[code])) or "none"
+            hint = f"Placeholders: {allowed}. Beside one, a percent sign is written %%."
+            messages.append(_error("E067", f"{where}[{code!r}] has a placeholder that is not known there.", hint))
+    return messages
+
+
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+
+
+def _placeholders() -> dict[str, frozenset[str]]:
+    """Every code that may have a text, with the placeholders that our own sentence knows."""
+    known: dict[str, frozenset[str]] = {}
+    for error in _error_classes(TwilioVerifyError):
+        for code, sentence in error.user_messages.items():
+            known[code] = known.get(code, frozenset()) | {*_PLACEHOLDER.findall(str(sentence))}
+    outcomes = {one.value: frozenset(OUTCOME_PARAMS.get(one.value, ())) for one in CheckOutcome}
+    del outcomes[CheckOutcome.APPROVED.value]  # nothing is said of it
+    known |= {problem.value: frozenset() for problem in RedeemProblem} | outcomes
+    return known | {f"{channel}.{code}": names for channel in Channel for code, names in outcomes.items()}
+
+
+def _error_classes(base: type[TwilioVerifyError]) -> Iterator[type[TwilioVerifyError]]:
+    for error in base.__subclasses__():
+        yield error
+        yield from _error_classes(error)
+
+
+def _can_be_filled(text: str, names: frozenset[str]) -> bool:
+    if not names:  # such a text is shown as it is
+        return not _PLACEHOLDER.search(text)
+    try:
+        _ = text % dict.fromkeys(names, "")
+    except (KeyError, TypeError, ValueError):
+        return False
+    return True
+
+
 SAFE_LENGTH = 6
 
 
 def check_code(**kwargs: Any) -> list[CheckMessage]:
-    """W006: codes of fewer than six digits. Silent where a number of the table is out of range."""
-    numbers = (name for name, one in TABLE.items() if one.check == "E018")
-    if _errors_in(*numbers) or settings.code_length >= SAFE_LENGTH:
-        return []
+    """W006: codes of fewer than six digits."""
     hint = "NIST SP 800-63B-4 asks for at least six digits (section 3.1.3.2)."
+    lengths = {alias: settings.service(alias).code_length for alias in _readable_aliases()}
     return [
-        _warning("W006", f"TWILIO_VERIFY_CODE_LENGTH is {settings.code_length}: such codes are easily guessed.", hint)
+        _warning("W006", f"{_DELIVERS}[{alias!r}]['CODE_LENGTH'] is {length}: such codes are easily guessed.", hint)
+        for alias, length in lengths.items()
+        if length < SAFE_LENGTH
     ]
 
 

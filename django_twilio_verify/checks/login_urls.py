@@ -107,7 +107,7 @@ def check_exemptions(**kwargs: Any) -> list[CheckMessage]:
     namespace exempts urls of several.
     """
     try:
-        always, *entries = settings.exempt_url_names
+        always, *entries = settings.exempt_urls
     except ImproperlyConfigured:
         return []  # E019 speaks
     if not all(is_exemption(entry) for entry in entries):
@@ -125,7 +125,7 @@ def _check_entry(entry: str, every: list[ResolverMatch]) -> list[CheckMessage]:
     if not found:
         return [
             Warning(
-                f"TWILIO_VERIFY_EXEMPT_URL_NAMES: {entry!r} fits no url.",
+                f"TWILIO_VERIFY_EXEMPT_URLS: {entry!r} fits no url.",
                 hint='Write a name, "namespace:name" or the beginning of a route, as "/help/".',
                 id="twilio_verify.W070",
             )
@@ -135,7 +135,7 @@ def _check_entry(entry: str, every: list[ResolverMatch]) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"TWILIO_VERIFY_EXEMPT_URL_NAMES: {entry!r} exempts {_list(names)}.",
+            f"TWILIO_VERIFY_EXEMPT_URLS: {entry!r} exempts {_list(names)}.",
             hint="Write the one that you mean with its namespace.",
             id="twilio_verify.W072",
         )
@@ -152,7 +152,7 @@ def _check_admin(every: list[ResolverMatch]) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"TWILIO_VERIFY_EXEMPT_URL_NAMES or verification_exempt opens the admin: {_list(exempt)}.",
+            f"TWILIO_VERIFY_EXEMPT_URLS or verification_exempt opens the admin: {_list(exempt)}.",
             hint="Nobody needs these before the second factor.",
             id="twilio_verify.W071",
         )

@@ -8,17 +8,18 @@ raises ``ImproperlyConfigured``. The table of them is ``table.Settings``.
 from django.conf import settings as django_settings
 
 from ..core.recipients import Recipient
-from .channel_settings import ASSURANCE, PlanRule
+from .channel_settings import ASSURANCE, ChannelRule
 from .facts import EVENT_MAX_AGE, EVENT_RETRIES, REQUIRED_FACTS, Program, Webhook
 from .keys import RETIRED, retired_key_ids
-from .limit_settings import DEFAULT_LIMITS, LIMIT_RULES, MAX_CHECKS, MAX_SENDS, RESEND_SPACING, LimitRule
+from .limit_settings import DEFAULT_LIMITS, LIMIT_RULES, RESEND_COOLDOWN_SECONDS, LimitRule
 from .policy import POLICY_PREFIXES, POLICY_WORDS, is_exemption, policy_digest
+from .service_settings import BACKEND_KEYS, SERVICE_KEYS, ServiceSettings, problems_of_numbers
 from .table import CONSOLE_BACKENDS, TABLE, Settings, settings
 
 __all__ = ["ASSURANCE", "CONSOLE_BACKENDS", "DEFAULT_LIMITS", "EVENT_MAX_AGE", "EVENT_RETRIES", "LIMIT_RULES"]
-__all__ += ["MAX_CHECKS", "MAX_SENDS", "POLICY_PREFIXES", "POLICY_WORDS", "REQUIRED_FACTS", "RESEND_SPACING"]
-__all__ += ["RETIRED", "TABLE"]
-__all__ += ["LimitRule", "PlanRule", "Program", "Settings", "Webhook", "django_settings", "is_exemption"]
+__all__ += ["POLICY_PREFIXES", "POLICY_WORDS", "REQUIRED_FACTS", "RESEND_COOLDOWN_SECONDS"]
+__all__ += ["BACKEND_KEYS", "RETIRED", "SERVICE_KEYS", "TABLE", "ServiceSettings", "problems_of_numbers"]
+__all__ += ["ChannelRule", "LimitRule", "Program", "Settings", "Webhook", "django_settings", "is_exemption"]
 __all__ += ["policy_digest", "retired_key_ids", "settings"]
 __all__ += ["fingerprint", "fingerprints", "person_fingerprint", "person_fingerprints"]
 

@@ -26,8 +26,8 @@ there is nothing behind it.
 
 
 @dataclass(frozen=True, slots=True)
-class PlanRule:
-    """One rule of ``TWILIO_VERIFY_CHANNEL_PLAN``: which ways, and in which order, for sends that it fits.
+class ChannelRule:
+    """One rule of ``TWILIO_VERIFY_CHANNEL_RULES``: which ways, and in which order, for sends that it fits.
 
     ``countries`` (ISO 3166 alpha-2), ``purposes`` and ``line_types`` (lower case, as ``mobile``, ``landline``,
     ``voip``): a send has to be one of each; an empty one fits every send.
@@ -55,17 +55,17 @@ def channels(name: str, value: Any) -> tuple[Channel, ...]:
     return tuple(channel for channel in offered if channel in VERIFICATION_CHANNELS)
 
 
-def plan(name: str, value: Any) -> tuple[PlanRule, ...]:
+def channel_rules(name: str, value: Any) -> tuple[ChannelRule, ...]:
     """Read the rules. An error names the place of the one that is none, from 1."""
     return tuple(
-        _plan_rule(f"{name}, rule {number}", rule) for number, rule in enumerate(readers.several(name, value), 1)
+        _channel_rule(f"{name}, rule {number}", rule) for number, rule in enumerate(readers.several(name, value), 1)
     )
 
 
 _RULE = ("channels", "countries", "purposes", "line_types")
 
 
-def _plan_rule(where: str, rule: Any) -> PlanRule:
+def _channel_rule(where: str, rule: Any) -> ChannelRule:
     if not isinstance(rule, Mapping):
         raise ImproperlyConfigured(f"{where}: a rule is a dict of {', '.join(_RULE)}.")
     if unknown := [name for name in rule if name not in _RULE]:
@@ -78,7 +78,7 @@ def _plan_rule(where: str, rule: Any) -> PlanRule:
         raise ImproperlyConfigured(f"{where}: {error}.") from None
     if not channels or any(channel not in VERIFICATION_CHANNELS for channel in channels):
         raise ImproperlyConfigured(f"{where}: channels must name some of {', '.join(VERIFICATION_CHANNELS)}.")
-    return PlanRule(
+    return ChannelRule(
         channels=channels,
         countries=frozenset(word.upper() for word in words["countries"]),
         purposes=purposes,

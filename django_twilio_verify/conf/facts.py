@@ -64,7 +64,7 @@ def program(name: str, value: Any) -> Program:
 def webhook(name: str, value: Any) -> Webhook:
     """Read how events come in: an error for what is none of its keys, and for credentials that are not text."""
     given = _known(f"{name} has no {{!r}}. It takes {{}}.", _without_none(readers.mapping(name, value)), Webhook)
-    max_age = readers.whole(f"{name}['max_age']", given.get("max_age", EVENT_MAX_AGE))
+    max_age = readers.seconds(f"{name}['max_age']", given.get("max_age", EVENT_MAX_AGE))
     username, password = (_credentials(f"{name}[{key!r}]", given.get(key, "")) for key in ("username", "password"))
     url, factors_url = (str(given.get(key, "")) for key in ("url", "factors_url"))
     return Webhook(url, factors_url, username, password, max_age)

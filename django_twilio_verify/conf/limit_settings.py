@@ -30,7 +30,7 @@ _TEN_MINUTES, _HOUR, _DAY = 600, 3600, 86400
 
 LIMIT_RULES: Mapping[str, LimitRule] = {
     # Sends: of an account or a visitor's session, and of an address. Owners and claimants have counters of their own.
-    "person_hour": LimitRule(10, _HOUR),
+    "user_hour": LimitRule(10, _HOUR),
     "ip_hour": LimitRule(60, _HOUR),
     # Sends to a number or inbox for the account that has confirmed it.
     "owner_hour": LimitRule(10, _HOUR),
@@ -53,18 +53,15 @@ LIMIT_RULES: Mapping[str, LimitRule] = {
     "push_unanswered_day": LimitRule(10, _DAY, exact=True),
     "passkey_ip_hour": LimitRule(300, _HOUR),
     # Consents recorded, whether anything is sent or not.
-    "consent_person_day": LimitRule(30, _DAY),
+    "consent_user_day": LimitRule(30, _DAY),
     "consent_ip_day": LimitRule(300, _DAY),
     "consent_recipient_day": LimitRule(30, _DAY),
     # Codes to a number that opted out, counted for all its users together: it may have a new holder.
     "reopen_day": LimitRule(2, _DAY, exact=True),
 }
 DEFAULT_LIMITS: Mapping[str, int] = {name: rule.default for name, rule in LIMIT_RULES.items()}
-RESEND_SPACING = (30, 40, 60, 90, 120)
+RESEND_COOLDOWN_SECONDS = (30, 40, 60, 90, 120)
 """Seconds to wait after the first, second … send, unless the site says otherwise: as in Twilio's own retry sample."""
-MAX_SENDS = 5
-MAX_CHECKS = 5
-"""Verify's own bounds for one verification (errors 60203 and 60202)."""
 LONGEST_SPACING = 600
 """Seconds that may be waited between two sends: a code lives no longer."""
 
@@ -86,7 +83,7 @@ def problems_of_limits(name: str, given: Mapping[str, int]) -> Iterator[Problem]
 def spacing(name: str, value: Any) -> tuple[int, ...]:
     """Read the seconds between sends: at least one, in bounds, none shorter than the one before."""
     given = readers.several(name, value)
-    seconds = tuple(readers.whole(f"{name}[{place}]", one) for place, one in enumerate(given))
+    seconds = tuple(readers.seconds(f"{name}[{place}]", one) for place, one in enumerate(given))
     in_bounds = all(1 <= one <= LONGEST_SPACING for one in seconds)
     if not seconds or not in_bounds or any(later < sooner for sooner, later in pairwise(seconds)):
         raise ImproperlyConfigured(

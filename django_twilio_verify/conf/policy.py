@@ -76,11 +76,11 @@ def _name_of(rule: Any) -> str:
     return f"{getattr(rule, '__module__', '')}.{getattr(rule, '__qualname__', type(rule).__qualname__)}"
 
 
-def trust_days(name: str, value: Any) -> int | Callable[..., object]:
+def trusted_browser_days(name: str, value: Any) -> int | Callable[..., object]:
     """Read a number of days, or a callable that gives one."""
     if callable(value) or (isinstance(value, str) and "." in value):
         return readers.function(name, value) or 0
-    return readers.whole(name, value)
+    return readers.days(name, value)
 
 
 def exemptions(name: str, value: Any) -> tuple[str, ...]:
@@ -92,13 +92,16 @@ def problems_of_exemptions(name: str, given: Iterable[object]) -> Iterable[Probl
     """Find out whether each is one."""
     if all(is_exemption(one) for one in given):
         return ()
-    hint = 'As in "status", "shop:status" or "/status/"; not "/", which is every page.'
-    return (Problem(f"{name} must be a list of URL names.", hint),)
+    hint = 'As in "status", "shop:status" or "/status"; not "/", which is every page.'
+    return (Problem(f"{name} must be a list of URL names and of prefixes of routes.", hint),)
 
 
 def is_exemption(name: object) -> bool:
-    """Whether ``name`` can stand in ``TWILIO_VERIFY_EXEMPT_URL_NAMES``."""
+    """Whether ``name`` can stand in ``TWILIO_VERIFY_EXEMPT_URLS``."""
     if not isinstance(name, str) or not name:
         return False
-    # SECURITY: "/help" would open "/helpdesk/" too.
-    return not name.startswith("/") or (name.endswith("/") and len(name) > 1)
+    if not name.startswith("/"):
+        return True
+    # SECURITY: "/" is every page. An empty segment, and what a route never holds, opens something else than was meant.
+    segments = name.removesuffix("/").split("/")[1:]
+    return bool(segments) and all(segments) and not {".", ".."} & {*segments} and not {*"?#%\\"} & {*name}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -43,14 +44,9 @@ def words(name: str, value: Any) -> tuple[str, ...]:
     return given
 
 
-def aliases(name: str, value: Any) -> tuple[str, ...]:
-    """Read a list of what is a text or is made one."""
-    return tuple(str(one) for one in several(name, value))
-
-
 def capitals(name: str, value: Any) -> tuple[str, ...]:
     """Read a list of codes, which are kept in capitals."""
-    return tuple(one.upper() for one in aliases(name, value))
+    return tuple(str(one).upper() for one in several(name, value))
 
 
 def whole(name: str, value: Any) -> int:
@@ -62,6 +58,36 @@ def whole(name: str, value: Any) -> int:
     except ValueError:
         pass
     raise ImproperlyConfigured(f"{name} must be a whole number.")
+
+
+def seconds(name: str, value: Any) -> int:
+    """Read whole seconds, or a ``timedelta`` of such."""
+    if type(value) is int:  # read in every request: no call more than it takes
+        return value
+    return _duration(name, value, timedelta(seconds=1), "seconds")
+
+
+def hours(name: str, value: Any) -> int:
+    """Read whole hours, or a ``timedelta`` of such."""
+    return _duration(name, value, timedelta(hours=1), "hours")
+
+
+def days(name: str, value: Any) -> int:
+    """Read whole days, or a ``timedelta`` of such."""
+    return _duration(name, value, timedelta(days=1), "days")
+
+
+def _duration(name: str, value: Any, unit: timedelta, plural: str) -> int:
+    try:
+        if not isinstance(value, timedelta):
+            return whole(name, value)
+        count, rest = divmod(value, unit)
+        if not rest:
+            return count
+    except ImproperlyConfigured:
+        pass
+    # Half a day is refused, not rounded: a limit that is shorter than written surprises.
+    raise ImproperlyConfigured(f"{name} must be a whole number of {plural}, or a timedelta of whole {plural}.")
 
 
 def text(name: str, value: Any) -> str:

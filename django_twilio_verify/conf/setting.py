@@ -81,11 +81,15 @@ class Setting(property, Generic[T]):
 
 @dataclass(frozen=True, eq=False)
 class Number(Setting[T]):
-    """A whole number from ``low`` to ``high``: out of these bounds it is read as it is, and a check tells."""
+    """A whole number from ``low`` to ``high``: out of these bounds it is read as it is, and a check tells.
+
+    ``unit``: of a duration, in the plural; ``""`` for a plain number.
+    """
 
     _: KW_ONLY
     low: int
     high: int
+    unit: str = ""
 
     def problems(self) -> list[Problem]:
         """Find what is wrong: one sentence, whether it is no number or out of bounds."""
@@ -95,4 +99,10 @@ class Number(Setting[T]):
             fits = not isinstance(value, int) or self.low <= value <= self.high
         except ImproperlyConfigured:
             fits = False
-        return [] if fits else [Problem(f"{self.name} must be a whole number from {self.low} to {self.high}.")]
+        return [] if fits else [Problem(f"{self.name} must be {self._expected}.")]
+
+    @property
+    def _expected(self) -> str:
+        if not self.unit:
+            return f"a whole number from {self.low} to {self.high}"
+        return f"whole {self.unit}, or a timedelta of such, from {self.low} to {self.high} {self.unit}"

@@ -8,8 +8,7 @@ from typing import Any
 from django.conf import settings as django_settings
 
 from ..choices import DEVICE_KINDS
-from ..core.codes import MAX_LENGTH, MIN_LENGTH
-from . import channel_settings, facts, keys, limit_settings, policy, readers
+from . import channel_settings, facts, keys, limit_settings, policy, readers, service_settings
 from .setting import Number, Problem, Setting
 
 CONSOLE_BACKENDS: Mapping[str, Mapping[str, Any]] = {
@@ -35,12 +34,18 @@ def _text(default: str, kind: str, **rest: Any) -> Setting[str]:
 
 
 def _number(default: int, unit: str, low: int, high: int, means: str = "") -> Number[int]:
-    kind = f"{unit}, {low} to {high}"
-    return Number(readers.whole, default, kind, low=low, high=high, means=means, check="E018")
+    kind, read = f"{unit}, {low} to {high}", _DURATIONS.get(unit)
+    unit = unit if read else ""
+    return Number(read or readers.whole, default, kind, low=low, high=high, unit=unit, means=means, check="E018")
+
+
+_DURATIONS = {"seconds": readers.seconds, "hours": readers.hours, "days": readers.days}
 
 
 class Settings:
     """Read-only view of the site's settings."""
+
+    __slots__ = ()
 
     backends: Setting[Mapping[str, Mapping[str, Any]]] = Setting(
         readers.mapping,
@@ -50,7 +55,7 @@ class Settings:
         check="E006",
         judge=_problems_of_backends,
     )
-    """Alias to ``{"BACKEND": dotted path, "OPTIONS": {...}}``."""
+    """Alias to ``{"BACKEND": dotted path, "OPTIONS": {...}}`` and the facts of its Service (``service``)."""
 
     claimant_backend = _text("", "alias", means="`default`")
     """Alias of the backend for verifications that nobody owns yet, ``""`` where they share ``default``.
@@ -74,8 +79,8 @@ class Settings:
     )
     """The ways offered, each once, in that order."""
 
-    channel_plan = Setting(
-        channel_settings.plan, (), "list of dicts", means="as `TWILIO_VERIFY_CHANNELS`", check="E040"
+    channel_rules = Setting(
+        channel_settings.channel_rules, (), "list of dicts", means="as `TWILIO_VERIFY_CHANNELS`", check="E040"
     )
     """Which ways come first for whom: the first rule that fits a send holds, without one ``channels`` does."""
 
@@ -83,9 +88,6 @@ class Settings:
     """What every send is told: option names of ``SendOptions`` to values or callables ``(SendRequest) -> value``; or
     one callable that gives all of it.
     """
-
-    psd2 = Setting(readers.aliases, (), "list of aliases", check="E042")
-    """The aliases of Services that are set to PSD2: amount and payee of a payment are told to them too."""
 
     required_for = Setting(
         policy.required_for, "enrolled", "word, callable, dotted path or a list of them", check="E003", security=True
@@ -97,7 +99,7 @@ class Settings:
     grace_days = _number(0, "days", 0, 365, "no time to enroll")
     """Days for which people who must enroll may put it off, from when they were first asked. 0: not at all."""
 
-    decision_age = _number(300, "seconds", 0, 86_400)
+    policy_recheck_seconds = _number(300, "seconds", 0, 86_400)
     """Seconds after which it is decided anew, in an open session, that somebody owes no factor."""
 
     defer_login_signal = Setting(readers.truth, False, "`True` or `False`")
@@ -114,7 +116,7 @@ class Settings:
     ``(AssuranceRequest) -> word or None``.
     """
 
-    factors = Setting(
+    device_factors = Setting(
         channel_settings.factors,
         DEVICE_KINDS,
         "list of `totp`, `push`, `passkey`",
@@ -123,12 +125,12 @@ class Settings:
     )
     """The factors kept by the provider that people are offered to enroll, as far as the backend keeps them."""
 
-    push_app = Setting(readers.app_name, "", "text", means="no app", check="E065")
+    push_app_name = Setting(readers.app_name, "", "text", means="no app", check="E065")
     """The name of the site's app on phones, by which people approve a sign-in; ``""``: there is none, and the pages and
     the access tokens for it are not there.
     """
 
-    offer_stronger = Setting(readers.flag, True, "bool", check="E065")
+    suggest_stronger_factor = Setting(readers.flag, True, "bool", check="E065")
     """Whether a person who has just signed in by a code is offered a stronger factor."""
 
     program = Setting(facts.program, {}, "dict of texts", told="`{}`; outside `DEBUG` an error", check="E015")
@@ -145,9 +147,9 @@ class Settings:
     )
     """How often, by rule: the defaults of ``LIMIT_RULES``, which says in what time, under the site's numbers."""
 
-    resend_spacing = Setting(
+    resend_cooldown_seconds = Setting(
         limit_settings.spacing,
-        limit_settings.RESEND_SPACING,
+        limit_settings.RESEND_COOLDOWN_SECONDS,
         "list of seconds, 1 to 600",
         told="`[30, 40, 60, 90, 120]`",
         check="E024",
@@ -169,17 +171,17 @@ class Settings:
     )
     """ISO 3166 alpha-2 country of numbers written without ``+``, or ``""`` to ask every time."""
 
-    code_length = _number(6, "digits", MIN_LENGTH, MAX_LENGTH)
-    """Digits in a code: the Verify Service's ``CodeLength``."""
-
-    code_lifetime = _number(600, "seconds", 120, 86_400)
-    """Seconds that a code lives: 600 unless Twilio Support changed it for the Service."""
-
-    pending_lifetime = _number(1800, "seconds", 60, 86_400)
+    pending_login_seconds = _number(1800, "seconds", 60, 86_400)
     """Seconds that a sign-in may wait for its second factor."""
 
-    trust_days = Number(
-        policy.trust_days, 0, "days, 0 to 365; callable or dotted path", means="never", check="E018", low=0, high=365
+    trusted_browser_days = Number(
+        policy.trusted_browser_days,
+        0,
+        "days, 0 to 365; callable or dotted path",
+        means="never",
+        check="E018",
+        low=0,
+        high=365,
     )
     """Days for which a browser may be excused from the second factor, 0 for never, and then it is not offered; or a
     callable ``(user, request) -> days``.
@@ -224,13 +226,13 @@ class Settings:
     may_reset = _function("callable `(staff, user) -> bool`, or its dotted path", check="E072", security=True)
     """Who may reset whom, beyond the built-in rule."""
 
-    retention_days = _number(1826, "days", 1, 36_525)
+    evidence_retention_days = _number(1826, "days", 1, 36_525)
     """Days that the personal half of evidence is kept after the consent ended: five years.
 
     16 CFR 310.5 asks for five years, 28 USC 1658 allows suits for four.
     """
 
-    step_up_age = _number(600, "seconds", 60, 86_400)
+    step_up_max_age_seconds = _number(600, "seconds", 60, 86_400)
     """Seconds for which a proof counts where the person is about to change what protects the account."""
 
     reverify_days = _number(0, "days", 0, 3650, "never")
@@ -241,10 +243,10 @@ class Settings:
     webhook = Setting(facts.webhook, {}, "dict", check="E050", judge=facts.problems_of_webhook, security=True)
     """How events come in."""
 
-    trusted_proxies = _number(0, "number", 0, 10)
+    proxy_count = _number(0, "number", 0, 10)
     """How many proxies of the site's own append to ``X-Forwarded-For``. 0 ignores the header."""
 
-    exempt_url_names = Setting(
+    exempt_urls = Setting(
         policy.exemptions,
         (),
         "list of URL names and prefixes",
@@ -255,10 +257,19 @@ class Settings:
     )
     """What a pending sign-in may open: URL names, ``"namespace:name"`` and ``"/prefix/"`` of routes."""
 
-    success_url = Setting(
+    error_messages: Setting[Mapping[str, Any]] = Setting(
+        readers.mapping, {}, "dict, code to text", means="our own sentences", check="E067"
+    )
+    """Texts for users instead of ours, by the code of an error or of an outcome (``exceptions.site_message``)."""
+
+    redirect_url = Setting(
         readers.text, lambda: django_settings.LOGIN_REDIRECT_URL, "path, URL or URL name", told="`LOGIN_REDIRECT_URL`"
     )
     """Where a person goes without a ``next``: a path, URL or URL name."""
+
+    def service(self, alias: str) -> service_settings.ServiceSettings:
+        """Return the facts of the Service behind ``alias`` in ``TWILIO_VERIFY_BACKENDS``."""
+        return service_settings.service(alias, self.backends)
 
     @property
     def raw_channels(self) -> tuple[str, ...]:

@@ -1,189 +1,367 @@
-"""Consent: the only code that decides what is written of it, and the gate that every send passes.
+"""The public functions of consent: grant it, find it, end it, and list what a user agreed to.
 
-State is what the latest event that bears on person, recipient and channel says. Nothing on record means opted out.
+State is what the latest event that bears on user, recipient and channel says. Nothing on record means opted out.
+
+SECURITY: what takes a recipient hides its frames, and all below, from error reports: it may be a text, typed in full.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from typing import Literal
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import IntegrityError
+from django.views.decorators.debug import sensitive_variables
 
-from ..choices import Actor, Channel, ConsentEventType, ConsentMedium, PersonKind, Purpose, RecipientKind
-from ..conf import fingerprints, settings
+from ..backends.threads import query_twin_of
+from ..choices import Actor, Channel, ChannelName, ConsentEventType, Purpose
+from ..client import Client
+from ..core.arguments import AnyUser, as_client
 from ..core.client import ClientInfo
 from ..core.recipients import Recipient
 from ..exceptions import ConsentRequired
-from ..ledger import fingerprint_aliases
-from ..ledger.disclosure_text import DisclosureText
-from ..ledger.positions import Position
-from ..models import ConsentEvent, ConsentEvidence, Disclosure, locks
-from . import recall
+from ..ledger.disclosure_text import Disclosure
+from ..ledger.persons import Person
+from ..models import ConsentEvent
+from . import arguments, disclosures, endings, opt_outs, self_service
+from .context import ConsentContext, by_staff
 from .gate import Gate, NewConsent
-from .recording import Act, Entry, KnownPerson, Subject, database, decided, read_disclosure, write
+from .recording import Entry, Subject, decided, read_disclosure, write
+from .self_service import ConsentState
 
 __all__ = [
-    "Act",
-    "NewConsent",
-    "carry_over",
+    "ConsentContext",
+    "ConsentState",
+    "Disclosure",
+    "aexpire",
+    "afind",
+    "aget_disclosure",
+    "agrant",
+    "ainvalidate",
+    "alist_consents",
+    "aopt_out",
+    "arecord",
+    "arelease_opt_out",
+    "arequire",
+    "awithdraw",
     "expire",
+    "find",
+    "get_disclosure",
     "grant",
     "invalidate",
-    "live",
+    "list_consents",
     "opt_out",
     "record",
-    "release",
+    "release_opt_out",
     "require",
     "withdraw",
 ]
 
 
+def get_disclosure(channel: ChannelName, *, one_time: bool = False) -> Disclosure:
+    """Return the words to show above the box, in the active language, from ``TWILIO_VERIFY_PROGRAM``.
+
+    Args:
+        channel: What the code will come by. For ``auto``, the words are those of the text message it may end in.
+        one_time: Words for one single code instead of all future ones.
+
+    Returns:
+        The disclosure. Post its ``digest`` back with the form and give it to ``grant``.
+
+    Raises:
+        TypeError: ``channel`` is no text.
+        ValueError: ``channel`` is not one that is agreed to.
+    """
+    agreed = arguments.as_channel(channel)
+    return disclosures.compose_once(agreed) if one_time else disclosures.compose(agreed)
+
+
+@sensitive_variables()
 def grant(
     *,
     recipient: str | Recipient,
-    channel: str,
-    client: ClientInfo,
-    disclosure: DisclosureText | str,
-    user: AbstractBaseUser | None = None,
-    purpose: str = Purpose.VERIFY,
-    act: Act | None = None,
+    channel: ChannelName,
+    client: Client,
+    disclosure: Disclosure | str,
+    user: AnyUser = None,
+    context: ConsentContext | None = None,
     region: str | None = None,
-    once: bool = False,
 ) -> ConsentEvent:
-    """Record that a person agreed to get codes at ``recipient`` by ``channel``, after reading ``disclosure``.
+    """Record that a user agreed to get codes at ``recipient`` by ``channel``, after reading ``disclosure``.
 
-    A page that goes on to send gives ``verifications.start`` a ``NewConsent`` instead: then a refused send leaves no
-    event. ``disclosure``: what was shown, or the digest that its page posted back. ``user``: the account, ``None`` for
-    the visitor behind ``client``. ``once``: for one message of ``purpose`` alone, which the first send uses up.
+    The same words agreed to again add no event, nor do other words while a code is pending: the event that stands is
+    returned. Other words add a ``renewed`` event.
 
-    Asked again with the same words, or with others while a code is pending, the event that stands is returned and none
-    is added; with other words a ``renewed`` one is. Raises ``InvalidRecipient``, ``RateLimited`` for too many events in
-    a day, and ``ConsentRequired``: ``disclosure_changed`` for a digest that is not today's wording,
-    ``consent_opted_out`` where the holder has opted out and nobody has released that (``release``).
+    Args:
+        recipient: A phone number or an email address, as typed or parsed.
+        channel: The channel agreed to. Each is agreed to by itself.
+        client: Who is asking (``client_from(request)``).
+        disclosure: What was shown, or the digest that its page posted back.
+        user: Whose consent it is: a user or ``request.user``. A visitor's belongs to the session of ``client``.
+        context: How consent was collected, such as ``ConsentContext.checkbox(button_label="Text me a code")``.
+        region: ISO 3166 country of a number that is written without ``+``. ``TWILIO_VERIFY_DEFAULT_REGION`` if it is
+            not given.
+
+    Returns:
+        The event that makes the consent live.
+
+    Raises:
+        InvalidRecipient: ``recipient`` is no recipient, or ``channel`` does not lead there.
+        ConsentRequired: ``disclosure_changed`` for a digest that is not today's wording, ``opted_out`` where the holder
+            of the recipient has opted out.
+        RateLimited: Too many events today, of this user, network or recipient.
+        TypeError: A parameter has another type.
+        ValueError: ``channel`` or ``disclosure`` is about no such channel, or ``client`` has no session and there is
+            no user.
     """
-    new = NewConsent(disclosure, act or Act(), once=once)
-    return Gate.of(recipient, channel, client=client, user=user, purpose=purpose, new=new, region=region).agree()
+    agreed, person = arguments.as_channel(channel), arguments.as_saved_user(user)
+    new = NewConsent(arguments.as_words(disclosure, agreed), arguments.as_context(context))
+    gate = Gate.of(
+        arguments.as_recipient(recipient, agreed, region), agreed, client=as_client(client), user=person, new=new
+    )
+    return gate.agree()
 
 
+@sensitive_variables()
+def find(
+    *,
+    recipient: str | Recipient,
+    channel: ChannelName,
+    client: Client,
+    user: AnyUser = None,
+    region: str | None = None,
+) -> ConsentEvent | None:
+    """Return the live consent by which ``channel`` may carry to ``recipient`` for this user now. One query.
+
+    Args:
+        recipient: A phone number or an email address.
+        channel: The channel that would carry the code.
+        client: Who is asking.
+        user: A user or ``request.user``.
+        region: As for ``grant``.
+
+    Returns:
+        The event, or ``None`` if there is no live consent.
+
+    Raises:
+        InvalidRecipient: ``recipient`` is no recipient, or ``channel`` does not lead there.
+        TypeError: A parameter has another type.
+        ValueError: ``channel`` is not one that is agreed to, or there is neither a session nor a user.
+    """
+    return _subject(recipient, channel, client, user, region).position().live
+
+
+@sensitive_variables()
+def require(
+    *,
+    recipient: str | Recipient,
+    channel: ChannelName,
+    client: Client,
+    user: AnyUser = None,
+    region: str | None = None,
+) -> ConsentEvent:
+    """Return the consent that a send would rely on, or raise ``ConsentRequired``.
+
+    A look before a send is prepared, which considers channels that this one may fall back to as well.
+    ``verifications.start`` asks again when it reserves the send.
+
+    Args:
+        recipient: A phone number or an email address.
+        channel: The channel that would carry the code.
+        client: Who is asking.
+        user: A user or ``request.user``.
+        region: As for ``grant``.
+
+    Returns:
+        The event.
+
+    Raises:
+        ConsentRequired: ``consent_required``, with the ``disclosure`` to show; ``opted_out`` where the holder has
+            opted out of this channel or of one that it may fall back to.
+        InvalidRecipient: As ``find``.
+        TypeError: As ``find``.
+        ValueError: As ``find``.
+    """
+    agreed, person = arguments.as_channel(channel), arguments.as_saved_user(user)
+    parsed = arguments.as_recipient(recipient, agreed, region)
+    return Gate.of(parsed, agreed, client=as_client(client), user=person).settle(counted=False)
+
+
+@sensitive_variables()
 def withdraw(
     *,
     recipient: str | Recipient,
-    channel: str,
-    client: ClientInfo,
-    user: AbstractBaseUser | None = None,
-    act: Act | None = None,
-    region: str | None = None,
+    channel: ChannelName,
+    client: Client,
+    user: AnyUser = None,
+    context: ConsentContext | None = None,
 ) -> ConsentEvent | None:
-    """Record that a person takes consent back. Sending for that person stops with the return of this call.
+    """Record that a user takes consent back. Nothing is sent for that user once this has returned.
 
-    Returns the event; ``None`` if there was no live consent to take back. Raises ``InvalidRecipient``.
+    Args:
+        recipient: A phone number or an email address.
+        channel: The channel to stop.
+        client: Who is asking.
+        user: Whose consent ends: a user or ``request.user``. Other users of the same number keep theirs.
+        context: How it was withdrawn.
+
+    Returns:
+        The event, or ``None`` if there was no live consent.
+
+    Raises:
+        InvalidRecipient: As ``find``.
+        TypeError: As ``find``.
+        ValueError: As ``find``.
     """
-    subject = Subject.of(recipient, channel, user, client, region)
-    return _end(subject, ConsentEventType.WITHDRAWN, client, act, _is_open)
+    subject = _subject(recipient, channel, client, user)
+    return endings.withdraw(subject, client, arguments.as_context(context))
 
 
+@sensitive_variables()
 def opt_out(
     *,
     recipient: str | Recipient,
-    channel: str,
-    client: ClientInfo | None = None,
-    act: Act | None = None,
-    region: str | None = None,
+    channel: ChannelName,
+    client: Client | None = None,
+    context: ConsentContext | None = None,
 ) -> ConsentEvent | None:
-    """Record that the holder of ``recipient`` wants no more messages by ``channel``: stops every person's sends to it.
+    """Record that the holder of ``recipient`` wants no more messages by ``channel``: stops every user's sends to it.
 
-    Recorded also where no consent was on record. Returns the event; ``None`` if the holder has opted out already.
-    Raises ``InvalidRecipient``.
+    It is recorded even if no consent was on record, and holds until the holder verifies the recipient again or staff
+    release it.
+
+    Args:
+        recipient: A phone number or an email address.
+        channel: The channel to stop.
+        client: Who is asking, if a browser was.
+        context: How the request came in. ``received_at`` is when.
+
+    Returns:
+        The event, or ``None`` if the holder has opted out already.
+
+    Raises:
+        InvalidRecipient: As ``find``.
+        TypeError: As ``find``.
+        ValueError: ``channel`` is not one that is agreed to.
     """
-    subject = Subject.of_holder(recipient, channel, region)
-    return _end(subject, ConsentEventType.OPTED_OUT, client or ClientInfo(), act, _is_not_opted_out)
+    asking = ClientInfo() if client is None else as_client(client)
+    return endings.opt_out(_holder(recipient, channel), asking, arguments.as_context(context))
 
 
-def release(*, recipient: str | Recipient, channel: str, act: Act, region: str | None = None) -> ConsentEvent | None:
-    """Record that the opt-out of ``recipient`` by ``channel`` is over: its holder verified it again, or staff say so.
+@sensitive_variables()
+def release_opt_out(
+    *, recipient: str | Recipient, channel: ChannelName, staff: AbstractBaseUser, reason: str
+) -> ConsentEvent | None:
+    """Record that the opt-out of ``recipient`` is over, as its holder has asked staff, and write an audit event.
 
-    It opens nothing by itself: each user has to agree again. Returns the event; ``None`` if no opt-out stands. Raises
-    ``InvalidRecipient``.
+    It opens nothing by itself: each user has to agree again. Check the permission ``release_opt_out`` of ``staff``
+    first.
+
+    Args:
+        recipient: A phone number or an email address.
+        channel: The channel to release.
+        staff: Who releases it.
+        reason: Who asked for it, and how that was checked.
+
+    Returns:
+        The event, or ``None`` if no opt-out stands.
+
+    Raises:
+        InvalidRecipient: As ``find``.
+        TypeError: As ``find``; ``staff`` is no saved user.
+        ValueError: ``reason`` is empty, or ``channel`` is not one that is agreed to.
     """
-    subject = Subject.of_holder(recipient, channel, region)
-
-    def decide() -> ConsentEvent | None:
-        position = subject.position()
-        if position.opt_out is None:
-            return None
-        purpose = Purpose(position.opt_out.purpose)
-        return write(
-            Entry(subject, ConsentEventType.RELEASED, purpose, act, ClientInfo(), None, position.newest), None, None
-        )
-
-    return locks.holding(fingerprints(subject.recipient), lambda: decided(decide))
+    agreed = arguments.as_channel(channel)
+    parsed, said = arguments.as_recipient(recipient, agreed), arguments.as_reason(reason)
+    made = opt_outs.release(recipient=parsed, channels=[agreed.consent_channel], staff=staff, reason=said)
+    return made[0] if made else None
 
 
-def invalidate(*, recipient: str | Recipient, channel: str, act: Act, region: str | None = None) -> ConsentEvent | None:
-    """Record that consent for ``recipient`` by ``channel`` is void for everybody: the number has changed hands, the
-    form was broken. ``act.note`` says why and must not be empty (``ValueError``). Returns as ``opt_out``.
+@sensitive_variables()
+def invalidate(
+    *, recipient: str | Recipient, channel: ChannelName, reason: str, staff: AbstractBaseUser | None = None
+) -> ConsentEvent | None:
+    """Record that consent for ``recipient`` by ``channel`` is void for everybody.
+
+    For a number that has changed hands, or a form that did not show what it should have.
+
+    Args:
+        recipient: A phone number or an email address.
+        channel: The channel whose consent is void.
+        reason: Why.
+        staff: Who decided it. The site itself, if it is not given.
+
+    Returns:
+        The event, or ``None`` if the latest event says so already.
+
+    Raises:
+        InvalidRecipient: As ``find``.
+        TypeError: As ``find``; ``staff`` is no saved user.
+        ValueError: ``reason`` is empty, or ``channel`` is not one that is agreed to.
     """
-    if not act.note:
-        raise ValueError("Say in act.note why the consent is void.")
-    subject = Subject.of_holder(recipient, channel, region)
-    return _end(subject, ConsentEventType.INVALIDATED, ClientInfo(), act, _anything)
+    said = arguments.as_reason(reason)
+    context = ConsentContext(actor=Actor.SYSTEM, note=said) if staff is None else by_staff(staff, note=said)
+    return endings.invalidate(_holder(recipient, channel), context)
 
 
-def expire(event: ConsentEvent, *, act: Act | None = None) -> ConsentEvent | None:
-    """Record that the live consent ``event`` has run out, by the site's own policy. ``None`` if it no longer stands.
+def expire(event: ConsentEvent) -> ConsentEvent | None:
+    """Record that the live consent ``event`` has run out, by the site's own policy.
 
-    Raises ``LookupError`` where its personal half was erased: its recipient is not known any more.
+    Args:
+        event: What ``find`` returned, or a row of ``ConsentEvent``.
+
+    Returns:
+        The new event, or ``None`` if ``event`` is no longer live: the user did something since, or its evidence was
+        erased.
+
+    Raises:
+        TypeError: ``event`` is no ``ConsentEvent``.
     """
-    evidence = ConsentEvidence.objects.using(database()).filter(event_id=event.pk).first()
-    if evidence is None:
-        raise LookupError("The personal half of this event was erased.")
-    recipient = Recipient(RecipientKind(event.recipient_kind), evidence.recipient)
-    # Under the newest key, and every older one: what the person did since may stand under another than this event.
-    newest = fingerprint_aliases.under_the_newest([event.person_fingerprint])[event.person_fingerprint]
-    prints = tuple(fingerprint_aliases.known([*dict.fromkeys([newest, event.person_fingerprint])]))
-    person = KnownPerson(PersonKind(event.person_kind), "", evidence.person_label, prints)
-    subject = Subject(recipient, Channel(event.channel), person)
-    act = act or Act(actor=Actor.SYSTEM)
-    return _end(
-        subject,
-        ConsentEventType.EXPIRED,
-        ClientInfo(),
-        act,
-        lambda position: _is_open(position) and position.newest == event,
-    )
+    return endings.expire(arguments.as_event(event))
 
 
+@sensitive_variables()
 def record(
     *,
-    event: str,
+    event: Literal["granted", "imported"],
     recipient: str | Recipient,
-    channel: str,
-    act: Act,
-    user: AbstractBaseUser | None = None,
-    client: ClientInfo | None = None,
-    disclosure: DisclosureText | None = None,
-    purpose: str = Purpose.VERIFY,
-    region: str | None = None,
+    channel: ChannelName,
+    context: ConsentContext,
+    user: AnyUser = None,
+    disclosure: Disclosure | None = None,
 ) -> ConsentEvent:
-    """Record consent that was not given on a page of the site: ``imported`` from elsewhere, or ``granted`` on paper.
+    """Record consent that was not given on a page of the site.
 
-    ``imported`` needs ``act.origin``; ``granted`` is for ``ConsentMedium.ADMIN`` and needs ``act.note`` (the reason)
-    and ``act.document_digest``. ``user``: whose consent it is; without one, that of whoever holds the address. The
-    same consent recorded again returns the event that stands, and so does an import where that one is a stop.
-    Raises ``InvalidRecipient``, ``ValueError``, and ``ConsentRequired`` for consent on paper where the holder has opted
-    out: staff release that first, with a reason of its own (``opt_outs.release``).
+    Args:
+        event: ``imported`` from elsewhere, or ``granted`` on paper.
+        recipient: A phone number or an email address.
+        channel: The channel agreed to.
+        context: ``ConsentContext.imported(…)`` or ``ConsentContext.paper(…)``.
+        user: Whose consent it is. Without one, that of whoever holds the recipient.
+        disclosure: The words that were agreed to, if they are known.
+
+    Returns:
+        The new event, or the one that stands: the same consent recorded again adds none. An import never overrides an
+        opt-out or a withdrawal, and returns that event.
+
+    Raises:
+        ConsentRequired: ``opted_out``, for consent on paper whose holder has opted out (``release_opt_out``).
+        InvalidRecipient: As ``find``.
+        TypeError: As ``find``.
+        ValueError: ``event`` is another one, ``context`` lacks what it needs, or ``channel`` is not one that is agreed
+            to.
     """
-    kind = ConsentEventType(event)
-    _check_record(kind, act)
-    visitor = client or ClientInfo()
-    is_known = user is not None or bool(visitor.session)
-    subject = (
-        Subject.of(recipient, channel, user, visitor, region)
-        if is_known
-        else Subject.of_holder(recipient, channel, region)
+    kind, agreed, person = (
+        arguments.as_recorded(event, context),
+        arguments.as_channel(channel),
+        arguments.as_saved_user(user),
     )
+    parsed = arguments.as_recipient(recipient, agreed)
+    shown = None if disclosure is None else arguments.as_disclosure(disclosure, agreed)
+    visitor = ClientInfo()
+    if person is None:
+        subject = Subject.of_holder(parsed, agreed, None)
+    else:
+        subject = Subject.of(parsed, agreed, person, visitor, None)
 
     def decide() -> ConsentEvent:
         position = subject.position()
@@ -193,159 +371,60 @@ def record(
                 return position.opt_out
             raise ConsentRequired("consent_opted_out")
         same_words = (standing.disclosure.digest if standing and standing.disclosure else "") == (
-            disclosure.digest if disclosure else ""
+            shown.digest if shown else ""
         )
         if standing is not None and standing.is_live and same_words:
             return standing
         if standing is not None and not standing.is_live and kind == ConsentEventType.IMPORTED:
-            return standing  # SECURITY: what a file says of the past never undoes a stop
-        now, known = read_disclosure(disclosure.digest) if disclosure else (None, None)
-        return write(Entry(subject, kind, Purpose(purpose), act, visitor, disclosure, standing), now, known)
+            return standing  # SECURITY: an import never overrides a withdrawal
+        now, known = read_disclosure(shown.digest) if shown else (None, None)
+        return write(Entry(subject, kind, Purpose.VERIFY, context, visitor, shown, standing), now, known)
 
     return decided(decide)
 
 
-def _check_record(kind: ConsentEventType, act: Act) -> None:
-    if kind == ConsentEventType.IMPORTED and not act.origin:
-        raise ValueError("Name the import in act.origin.")
-    if kind == ConsentEventType.GRANTED and not (act.note and act.document_digest):
-        raise ValueError(
-            "Consent on paper needs a reason (act.note) and the SHA-256 of the paper (act.document_digest)."
-        )
-    if kind not in (ConsentEventType.IMPORTED, ConsentEventType.GRANTED):
-        raise ValueError(f"{kind.value!r} is not recorded this way.")
+def list_consents(user: AnyUser, *, client: Client | None = None) -> list[ConsentState]:
+    """Return everything that a user ever agreed to, one entry for each recipient and channel, the newest first.
 
+    Consent whose evidence was erased is left out. At most six queries, however long the list.
 
-def live(
-    *,
-    recipient: str | Recipient,
-    channel: str,
-    client: ClientInfo,
-    user: AbstractBaseUser | None = None,
-    region: str | None = None,
-) -> ConsentEvent | None:
-    """The event by which ``channel`` may carry to ``recipient`` for this person now, or ``None``. One SELECT."""
-    return Subject.of(recipient, channel, user, client, region).position().live
+    Args:
+        user: A user or ``request.user``.
+        client: The visitor, if there is no user.
 
+    Returns:
+        Live consents and ended ones (``ConsentState.is_live``).
 
-def require(
-    *,
-    recipient: Recipient,
-    channel: Channel,
-    client: ClientInfo,
-    user: AbstractBaseUser | None,
-    purpose: str = Purpose.VERIFY,
-) -> ConsentEvent:
-    """As ``live``, but raises ``ConsentRequired`` where nothing may be sent: a look before a send is prepared.
-
-    The gate itself is asked again behind the recipient's lock, by ``verifications.start``.
+    Raises:
+        TypeError: ``user`` or ``client`` has another type.
+        ValueError: There is neither a user nor a client with a session.
     """
-    return Gate.of(recipient, channel, client=client, user=user, purpose=purpose).settle(counted=False)
+    person = arguments.as_saved_user(user)
+    return self_service.list_consents(Person.of(person, ClientInfo() if client is None else as_client(client)))
 
 
-def carry_over(
-    *, recipient: Recipient, visitor: ClientInfo, user: AbstractBaseUser, purpose: str
-) -> list[ConsentEvent]:
-    """Renew, for ``user``, what the visitor behind ``visitor`` agreed to before the account existed.
-
-    Every way by which the visitor's consent is live becomes a ``renewed`` event of the account that names the
-    visitor's as the one it follows from. Returns the new events.
-    """
-    # Locked as withdrawal is: what is taken back meanwhile is seen, or takes back what is carried over.
-    return locks.holding(fingerprints(recipient), lambda: _carry_over(recipient, visitor, user, purpose))
+@sensitive_variables()
+def _subject(
+    recipient: str | Recipient, channel: ChannelName, client: Client, user: AnyUser, region: str | None = None
+) -> Subject:
+    agreed, person = arguments.as_channel(channel), arguments.as_saved_user(user)
+    return Subject.of(arguments.as_recipient(recipient, agreed, region), agreed, person, as_client(client), None)
 
 
-def _carry_over(recipient: Recipient, visitor: ClientInfo, user: AbstractBaseUser, purpose: str) -> list[ConsentEvent]:
-    made = []
-    for channel in dict.fromkeys(channel.consent_channel for channel in settings.channels):
-        if channel.recipient_kind != recipient.kind:
-            continue
-        # SECURITY: agreed to one message only is no consent to more, and is never live.
-        theirs = Subject.of(recipient, channel, None, visitor, None).position().live
-        if theirs is None or theirs.disclosure is None:
-            continue
-        subject = Subject.of(recipient, channel, user, visitor, None)
-        own = subject.position().newest
-        # SECURITY: the account has taken it back since: an older consent is not brought to life again.
-        if own is not None and own.pk > theirs.pk and not own.is_live:
-            continue
-        now, known = read_disclosure(theirs.disclosure.digest)
-        act = Act(
-            ConsentMedium(theirs.medium),
-            theirs.control,
-            theirs.control_default,
-            theirs.control_final,
-            theirs.button_label,
-        )
-        entry = Entry(
-            subject,
-            ConsentEventType.RENEWED,
-            Purpose(purpose),
-            act,
-            visitor,
-            None,
-            theirs,
-            theirs.language,
-        )
-        made += _carried(entry, now, known)
-    return made
+@sensitive_variables()
+def _holder(recipient: str | Recipient, channel: ChannelName) -> Subject:
+    agreed: Channel = arguments.as_channel(channel)
+    return Subject.of_holder(arguments.as_recipient(recipient, agreed), agreed, None)
 
 
-def _carried(entry: Entry, now: datetime | None, known: Disclosure | None) -> list[ConsentEvent]:
-    """The event, or none where this very consent of the visitor's was carried over to this account before."""
-    try:
-        return [write(entry, now, known)]
-    except IntegrityError:
-        # SECURITY: and the account may have taken it back since: an old consent is not brought to life again.
-        return []
-
-
-def _end(
-    subject: Subject,
-    event: ConsentEventType,
-    client: ClientInfo,
-    act: Act | None,
-    ends: Callable[[Position], bool],
-) -> ConsentEvent | None:
-    """Write ``event``, unless it stands already or there is nothing that it ``ends``; nothing is sent after that.
-
-    A send that is reserved and not yet with the provider is recalled.
-    """
-    prints = fingerprints(subject.recipient)
-    everybodys = subject.person.kind == PersonKind.HOLDER
-
-    def decide() -> ConsentEvent | None:
-        position = subject.position()
-        standing = position.newest
-        if standing is not None and standing.event == event:
-            subject.learn_from(standing)
-            return None
-        if not ends(position):
-            return None
-        purpose = Purpose(standing.purpose) if standing else Purpose.VERIFY
-        return write(Entry(subject, event, purpose, act or Act(), client, None, standing), None, None)
-
-    def work() -> ConsentEvent | None:
-        made = decided(decide)
-        # SECURITY: also where nothing was left to end: another call's event is not announced as over before its sends
-        # are.
-        recall.recall(prints, subject.channel, None if everybodys else subject.person.fingerprints)
-        return made
-
-    return locks.holding(prints, work)
-
-
-def _is_open(position: Position) -> bool:
-    """Return whether the user has agreed to something that can be taken back."""
-    newest = position.newest
-    return newest is not None and (newest.is_live or newest.event == ConsentEventType.GRANTED_ONCE)
-
-
-def _is_not_opted_out(position: Position) -> bool:
-    """Return whether the holder may opt out, which takes no consent on record."""
-    return position.opt_out is None
-
-
-def _anything(position: Position) -> bool:
-    """Also the silence of a recipient of whom nothing is on record."""
-    return True
+aget_disclosure = query_twin_of(get_disclosure)
+agrant = query_twin_of(grant)
+afind = query_twin_of(find)
+arequire = query_twin_of(require)
+awithdraw = query_twin_of(withdraw)
+aopt_out = query_twin_of(opt_out)
+arelease_opt_out = query_twin_of(release_opt_out)
+ainvalidate = query_twin_of(invalidate)
+aexpire = query_twin_of(expire)
+arecord = query_twin_of(record)
+alist_consents = query_twin_of(list_consents)

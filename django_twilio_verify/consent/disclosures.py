@@ -1,8 +1,7 @@
 """The words that ask for consent, composed from the programme's facts.
 
 Sources: Twilio's Verify consent and opt-in policy (2026-07), CTIA Short Code Monitoring Handbook 1.9, and Twilio's
-rejection reasons 30544 (purpose), 30545 (frequency), 30551 (names the way), 30556 (one box a way), 30569 (rates),
-30570 (help), 30841 (apart from the terms).
+rejection reasons (``backends.twilio.rejections``).
 """
 
 from __future__ import annotations
@@ -13,40 +12,42 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from ..channels import RATES, DisclosureWords
-from ..choices import Channel
+from ..choices import Channel, ChannelName
 from ..conf import Program, settings
-from ..ledger.disclosure_text import DisclosureText
+from ..ledger.disclosure_text import Disclosure
 
 
-def compose(channel: Channel) -> DisclosureText:
+def compose(channel: ChannelName) -> Disclosure:
     """The disclosure for ``channel`` in the active language, from ``TWILIO_VERIFY_PROGRAM``; for ``auto``, that of the
     text message which it may end in.
     """
-    words, program = _words(channel), settings.program
-    return _composed(channel, words.purpose, _frequency(words, program), words.label)
+    parsed, program = Channel.parse(channel), settings.program
+    words = _words(parsed)
+    return _composed(parsed, words.purpose, _frequency(words, program), words.label)
 
 
-def compose_once(channel: Channel) -> DisclosureText:
+def compose_once(channel: ChannelName) -> Disclosure:
     """The disclosure for the one code that proves whose an address is before messages to it are stopped.
 
     Not ``compose``: whoever wants no more messages must not be made to agree to more of them.
     """
-    words = _words(channel)
-    return _composed(channel, words.once, str(words.once_frequency), words.once_label)
+    parsed = Channel.parse(channel)
+    words = _words(parsed)
+    return _composed(parsed, words.once, str(words.once_frequency), words.once_label)
 
 
 def _words(channel: Channel) -> DisclosureWords:
     words = channel.consent_channel.row.disclosure
     if words is None:
-        raise ValueError(f"Nobody agrees to {channel.value!r}.")
+        raise ValueError(f"{channel.value!r} needs no consent.")
     return words
 
 
-def _composed(channel: Channel, purpose: Any, frequency: str, label: Any) -> DisclosureText:
+def _composed(channel: Channel, purpose: Any, frequency: str, label: Any) -> Disclosure:
     words, program = _words(channel), settings.program
     name = {"name": program.name or _("This site")}
     lines = (str(purpose) % name, frequency, _cost(words), _help(words, program))
-    return DisclosureText(
+    return Disclosure(
         channel=channel.consent_channel,
         language=get_language() or "en",
         lines=tuple(line for line in lines if line),

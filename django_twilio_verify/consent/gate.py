@@ -20,13 +20,15 @@ from ..core.client import ClientInfo
 from ..core.recipients import Recipient
 from ..exceptions import ConsentRequired
 from ..ledger import fingerprint_aliases
-from ..ledger.disclosure_text import DisclosureText
+from ..ledger.disclosure_text import Disclosure
 from ..ledger.persons import session_fingerprints
 from ..ledger.positions import Position
 from ..limits import counters
+from ..limits.lockouts import Refused
 from ..models import ConsentEvent, Factor, OptOutAttempt, Verification, VerificationAttempt, locks
 from . import disclosures
-from .recording import Act, Entry, Subject, decided, read_disclosure, write
+from .context import ConsentContext
+from .recording import Entry, Subject, decided, read_disclosure, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +37,15 @@ class NewConsent:
 
     Args:
         disclosure: What was shown, or the digest that its page posted back.
-        act: What the user did.
+        context: What the user did.
         purpose: What the consent is for, if not for what the send is.
         once: For one message of that purpose alone (``disclosures.compose_once``). The first send uses it up.
         reopens: Let that one message out although the recipient has opted out, for a user of whom the recipient is a
-            confirmed factor: it proves the recipient again (``self_service.release``).
+            confirmed factor: it proves the recipient again (``holder.reopen``).
     """
 
-    disclosure: DisclosureText | str
-    act: Act = field(default_factory=Act)
+    disclosure: Disclosure | str
+    context: ConsentContext = field(default_factory=ConsentContext)
     purpose: str = ""
     once: bool = False
     reopens: bool = False
@@ -89,13 +91,17 @@ class Gate:
         """Return for whom an event counts, by the rule that counts it."""
         person, recipient = self.subject.person.fingerprint, fingerprint(self.subject.recipient)
         return {
-            "consent_person_day": person,
+            "consent_user_day": person,
             "consent_ip_day": self.client.network,
             # SECURITY: strangers who tick the box for a number use up nothing of the account that has confirmed it.
             "consent_recipient_day": f"{person}|{recipient}" if self._is_holder() else recipient,
             # SECURITY: each such code goes to somebody who asked for no more messages.
             "reopen_day": recipient if self.new is not None and self.new.reopens else "",
         }
+
+    def refused(self) -> Refused:
+        """Return who is locked out where the budget is used up."""
+        return Refused(self.user, self.client, self.subject.recipient.country)
 
     def foresee(self) -> ConsentEvent | None:
         """Return the event that the send would rely on, ``None`` if one would have to be written.
@@ -160,10 +166,10 @@ class Gate:
         # Part of the caller's transaction, if there is one: no provider is called here.
         now = timezone.now()
         try:
-            return counters.within(self.budget(), now, work, durable=False)
+            return counters.within(self.budget(), now, work, refused=self.refused, durable=False)
         except locks.Unlocked:
             locks.make(self.prints)
-        return counters.within(self.budget(), now, work, durable=False)
+        return counters.within(self.budget(), now, work, refused=self.refused, durable=False)
 
     def still_stands(self, event: ConsentEvent) -> bool:
         """Return whether a send that was reserved on ``event`` may go out now."""
@@ -191,7 +197,7 @@ class Gate:
             subject=self.subject,
             event=ConsentEventType.GRANTED_ONCE if self.new.once else event,
             purpose=self._purpose,
-            act=self.new.act,
+            context=self.new.context,
             client=self.client,
             shown=shown,
             previous=standing.newest,
@@ -202,17 +208,23 @@ class Gate:
     def _purpose(self) -> Purpose:
         return Purpose(self.new.purpose) if self.new is not None and self.new.purpose else self.purpose
 
-    def _shown(self) -> DisclosureText:
+    def _shown(self) -> Disclosure:
         assert self.new is not None
         disclosure, channel = self.new.disclosure, self.subject.channel
-        if isinstance(disclosure, DisclosureText):
+        if isinstance(disclosure, Disclosure):
             if disclosure.channel != channel:
                 raise ValueError("The disclosure is of another channel than the consent.")
             return disclosure
-        current = (disclosures.compose_once if self.new.once else disclosures.compose)(channel)
-        if not secrets.compare_digest(disclosure.encode(), current.digest.encode()):
-            raise ConsentRequired("disclosure_changed")
+        current = self._current()
+        # A client may send a lone surrogate, which has no UTF-8.
+        if not secrets.compare_digest(disclosure.encode(errors="surrogatepass"), current.digest.encode()):
+            raise ConsentRequired("disclosure_changed", disclosure=current)
         return current
+
+    def _current(self) -> Disclosure:
+        """Return today's words for what is to be agreed to."""
+        is_once = self.new is not None and self.new.once
+        return (disclosures.compose_once if is_once else disclosures.compose)(self.subject.channel)
 
     def _must_write(self, position: Position) -> bool:
         if self.new is None:
@@ -234,7 +246,11 @@ class Gate:
         if newest is not None and self._is_unused(newest):
             return newest
         is_once = newest is not None and newest.event == ConsentEventType.GRANTED_ONCE
-        raise ConsentRequired("consent_used_up" if is_once else None)
+        raise self.missing("consent_used_up" if is_once else None)
+
+    def missing(self, code: str | None = None) -> ConsentRequired:
+        """Return the error that asks for consent, with the words to show."""
+        return ConsentRequired(code, disclosure=self._current())
 
     def _is_unused(self, event: ConsentEvent | None) -> bool:
         """Return whether ``event`` is consent to one message of this purpose, and none was reserved on it."""

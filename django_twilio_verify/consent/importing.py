@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext as _
 
-from ..choices import CONSENT_CHANNELS, FOR_EVERYBODY, Actor, Channel, ConsentEventType, ConsentMedium, PersonKind
+from ..choices import CONSENT_CHANNELS, FOR_EVERYBODY, Actor, Channel, ConsentMedium, PersonKind
 from ..conf import fingerprints, settings
 from ..core.recipients import Recipient
 from ..exceptions import InvalidRecipient
@@ -32,7 +31,9 @@ from ..ledger import fingerprint_aliases, key_register
 from ..ledger.addressees import ledger_database
 from ..ledger.persons import Person
 from ..models import ConsentEvent
+from ..models.transactions import joined_transaction
 from . import api
+from .context import ConsentContext
 
 BATCH = 500
 NOTE_LIMIT = 900
@@ -111,6 +112,15 @@ class Report:
         self.bad += 1
         if len(self.errors) < self.ERRORS_KEPT:
             self.errors.append(LineError(line, sentence))
+
+    def add(self, part: Report) -> None:
+        """Count what was done with the rows of ``part`` too."""
+        self.new += part.new
+        self.known += part.known
+        self.stopped += part.stopped
+        self.without_user += part.without_user
+        self.bad += part.bad
+        self.errors += part.errors[: self.ERRORS_KEPT - len(self.errors)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,15 +320,20 @@ def _granted_at(text: str) -> datetime:
 def _take(rows: list[Row], source: Source, report: Report) -> None:
     """Sort the rows of one batch, and write those that are new. Two SELECTs, whatever its length."""
     users = _users(rows)
-    standing = _Standing.of(rows, users)
-    with transaction.atomic(using=ledger_database()):
+
+    def work() -> Report:
+        # Counted apart: a batch that a deadlock with another import undid is taken again.
+        part, standing = Report(report.dry_run), _Standing.of(rows, users)
         for row in rows:
             user = users.get(row.username) if row.username else None
             if row.username and user is None:
-                report.refuse(row.line, str(_("There is no account with that user name.")))
+                part.refuse(row.line, str(_("There is no account with that user name.")))
                 continue
-            report.without_user += user is None
-            _take_row(row, user, standing, source, report)
+            part.without_user += user is None
+            _take_row(row, user, standing, source, part)
+        return part
+
+    report.add(joined_transaction(work, using=ledger_database()))
 
 
 def _take_row(row: Row, user: Any, standing: _Standing, source: Source, report: Report) -> None:
@@ -333,11 +348,11 @@ def _take_row(row: Row, user: Any, standing: _Standing, source: Source, report: 
     if report.dry_run:
         return
     api.record(
-        event=ConsentEventType.IMPORTED,
+        event="imported",
         recipient=row.recipient,
-        channel=row.channel.value,
+        channel=row.channel,
         user=user,
-        act=api.Act(
+        context=ConsentContext(
             medium=ConsentMedium.IMPORT,
             actor=Actor.STAFF if source.actor else Actor.SYSTEM,
             actor_label=source.actor,

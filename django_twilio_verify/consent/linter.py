@@ -1,14 +1,14 @@
 """What reviewers of Twilio's and the carriers' reject in words that ask for consent, found before they do.
 
-The codes are those of Twilio's error dictionary (https://www.twilio.com/docs/api/errors) for toll-free verification and
-A2P 10DLC registration; their meanings are in ``REMEDIES``. A finding is what a program can see: no finding is no
-promise that a reviewer is content.
+Every finding has a code of one or more words, listed in ``REMEDIES``, and a reference: the number under which Twilio
+reports such a rejection (toll-free verification, A2P 10DLC registration). A finding is what a program can see: no
+finding is no promise that a reviewer is content.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -17,29 +17,31 @@ from django.conf import settings as django_settings
 from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 
+from ..backends.twilio.rejections import REJECTIONS
 from ..channels import CHANNELS, RATES
 from ..choices import Channel
 from ..conf import Program, settings
-from ..ledger.disclosure_text import DisclosureText
+from ..ledger.disclosure_text import Disclosure
 from . import disclosures
 
 REMEDIES: Mapping[str, str] = {
-    "30513": "Let the label of the box say that the person agrees, to what and from whom: "
+    "consent_unclear": "Let the label of the box say that the person agrees, to what and from whom: "
     "“I agree to get one-time security codes from … by text message (SMS).”",
-    "30544": "Say in the first line who sends and what: “… will send a one-time security code …”.",
-    "30545": "Set message_frequency in TWILIO_VERIFY_PROGRAM to how often: “One message per request”.",
-    "30551": "Name SMS, in the text and in the label of the box.",
-    "30553": "Offer another way beside sms in TWILIO_VERIFY_CHANNELS.",
-    "30555": "Include django_twilio_verify.urls, so that a reviewer can open the page “opt_in” without an account, and "
-    "give its address when you register.",
-    "30556": "One box for one way: name no other way in this label.",
-    "30560": "Set support and terms_url in TWILIO_VERIFY_PROGRAM, and say on the page of the terms where to get help.",
-    "30562": "Say on the page of the terms: “Message and data rates may apply.”",
-    "30569": f"Show this sentence as it is, in English, whatever the language of the page: “{RATES}”",
-    "30570": "Say how to get help: “Reply HELP for help”. Keep the word HELP in every language.",
-    "30841": "Keep the box apart from the terms: its label must not speak of terms or privacy policy.",
-    "30932": "Say in the privacy policy that mobile numbers and the consent to text messages are not shared with third "
-    "parties, or sold to them, for their marketing.",
+    "purpose_missing": "Say in the first line who sends and what: “… will send a one-time security code …”.",
+    "frequency_missing": "Set message_frequency in TWILIO_VERIFY_PROGRAM to how often: “One message per request”.",
+    "sms_not_named": "Name SMS, in the text and in the label of the box.",
+    "sms_only": "Offer another way beside sms in TWILIO_VERIFY_CHANNELS.",
+    "opt_in_page_missing": "Include django_twilio_verify.urls, so that a reviewer can open the page “opt_in” without "
+    "an account, and give its address when you register.",
+    "channels_bundled": "One box for one way: name no other way in this label.",
+    "contact_missing": "Set support and terms_url in TWILIO_VERIFY_PROGRAM, and say on the page of the terms where to "
+    "get help.",
+    "terms_without_rates": "Say on the page of the terms: “Message and data rates may apply.”",
+    "rates_missing": f"Show this sentence as it is, in English, whatever the language of the page: “{RATES}”",
+    "help_missing": "Say how to get help: “Reply HELP for help”. Keep the word HELP in every language.",
+    "terms_bundled": "Keep the box apart from the terms: its label must not speak of terms or privacy policy.",
+    "privacy_policy_incomplete": "Say in the privacy policy that mobile numbers and the consent to text messages are "
+    "not shared with third parties, or sold to them, for their marketing.",
 }
 """Every code that is looked for, and how to mend it."""
 
@@ -68,7 +70,10 @@ _TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.IGNOR
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a reviewer would reject. ``where``: channel and language, a setting or a page."""
+    """One thing that a reviewer would reject.
+
+    ``code``: a key of ``REMEDIES``. ``where``: channel and language, a setting or a page.
+    """
 
     code: str
     where: str
@@ -79,20 +84,36 @@ class Finding:
         """How to mend it."""
         return REMEDIES[self.code]
 
+    @property
+    def reference(self) -> str:
+        """Twilio's name for such a rejection, as "Twilio error 30545"."""
+        return reference(self.code)
+
+
+def reference(code: str) -> str:
+    """Twilio's name for what the finding ``code`` is about, as "Twilio error 30545"."""
+    return f"Twilio error {REJECTIONS[code]}"
+
 
 def findings(
-    *, languages: Iterable[str] | None = None, terms: str | None = None, privacy: str | None = None
+    *,
+    languages: Iterable[str] | None = None,
+    terms: str | None = None,
+    privacy: str | None = None,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> list[Finding]:
     """All that is wrong with this site's disclosures and programme facts.
 
     ``languages``: tags to compose the disclosures in, those of ``LANGUAGES`` by default. ``terms`` and ``privacy``: the
-    text or HTML of the two pages, in English, where it is at hand; nothing is fetched.
+    text or HTML of the two pages, in English, where it is at hand; nothing is fetched. ``progress``: called with the
+    number of languages done.
     """
     found = [*of_site(), *of_program(settings.program)]
-    for language in every_language() if languages is None else languages:
+    for done, language in enumerate(every_language() if languages is None else languages, 1):
         with translation.override(language):
             for channel in settings.channels:
                 found += of_disclosure(disclosures.compose(channel))
+        progress(done)
     if terms is not None:
         found += of_terms(terms, settings.program)
     if privacy is not None:
@@ -116,7 +137,7 @@ def chosen_languages() -> list[str]:
     )
 
 
-def of_disclosure(shown: DisclosureText) -> list[Finding]:
+def of_disclosure(shown: Disclosure) -> list[Finding]:
     """What is wrong with one disclosure: of the app's making, or of a site's own."""
     where = f"{shown.channel.value}, {shown.language}"
     is_english = shown.language.partition("-")[0] == "en"
@@ -124,33 +145,33 @@ def of_disclosure(shown: DisclosureText) -> list[Finding]:
     return [Finding(code, where, problem) for code, problem in problems]
 
 
-def _label_problems(shown: DisclosureText, is_english: bool) -> Iterable[tuple[str, str]]:
+def _label_problems(shown: Disclosure, is_english: bool) -> Iterable[tuple[str, str]]:
     label = shown.checkbox_label
     if not label.strip() or (is_english and not _AGREES.search(label)):
-        yield "30513", "The label of the box does not say that the person agrees."
+        yield "consent_unclear", "The label of the box does not say that the person agrees."
     if _OF_TERMS.search(label):
-        yield "30841", "The label of the box speaks of the terms or the privacy policy."
+        yield "terms_bundled", "The label of the box speaks of the terms or the privacy policy."
     # The name of the programme may hold such a word: "Call Me Maybe Inc."
     if _OTHER_CHANNELS[shown.channel].search(label.replace(str(settings.program.name) or "\0", "")):
-        yield "30556", "The label of the box names another way too."
+        yield "channels_bundled", "The label of the box names another way too."
     if shown.channel == Channel.SMS and "SMS" not in label:
-        yield "30551", "The label of the box does not name SMS."
+        yield "sms_not_named", "The label of the box does not name SMS."
 
 
-def _text_problems(shown: DisclosureText, is_english: bool) -> Iterable[tuple[str, str]]:
+def _text_problems(shown: Disclosure, is_english: bool) -> Iterable[tuple[str, str]]:
     lines, text = [line for line in shown.lines if line.strip()], shown.text
     if not lines or (is_english and not _CODE.search(lines[0])):
-        yield "30544", "The first line does not say what the messages are for."
+        yield "purpose_missing", "The first line does not say what the messages are for."
     if is_english and not _OFTEN.search(" ".join(lines[1:])):
-        yield "30545", "The text does not say how often messages come."
+        yield "frequency_missing", "The text does not say how often messages come."
     if shown.channel == Channel.SMS and "SMS" not in text:
-        yield "30551", "The text does not name SMS."
+        yield "sms_not_named", "The text does not name SMS."
     words = shown.channel.row.disclosure
     has_keywords = words is not None and words.has_keywords
     if has_keywords and RATES not in text:
-        yield "30569", "The sentence on message and data rates is missing, or not as it has to be."
+        yield "rates_missing", "The sentence on message and data rates is missing, or not as it has to be."
     if has_keywords and not re.search(r"\bHELP\b", text):
-        yield "30570", "The text does not say how to get help."
+        yield "help_missing", "The text does not say how to get help."
 
 
 def of_program(program: Program) -> list[Finding]:
@@ -158,14 +179,18 @@ def of_program(program: Program) -> list[Finding]:
     where = "TWILIO_VERIFY_PROGRAM"
     found = []
     if not str(program.message_frequency).strip():
-        found.append(Finding("30545", where, "message_frequency is missing."))
+        found.append(Finding("frequency_missing", where, "message_frequency is missing."))
     if not str(program.support).strip():
-        found.append(Finding("30560", where, "support is missing."))
-    for code, name in (("30560", "terms_url"), ("30562", "terms_url"), ("30932", "privacy_url")):
+        found.append(Finding("contact_missing", where, "support is missing."))
+    for code, name in (
+        ("contact_missing", "terms_url"),
+        ("terms_without_rates", "terms_url"),
+        ("privacy_policy_incomplete", "privacy_url"),
+    ):
         if problem := _address_problem(str(getattr(program, name))):
             found.append(Finding(code, where, f"{name} {problem}: a reviewer cannot read that page."))
     if settings.channels and {channel.consent_channel for channel in settings.channels} <= {Channel.SMS}:
-        found.append(Finding("30553", "TWILIO_VERIFY_CHANNELS", "Text messages are the only way."))
+        found.append(Finding("sms_only", "TWILIO_VERIFY_CHANNELS", "Text messages are the only way."))
     return found
 
 
@@ -188,7 +213,7 @@ def of_site() -> list[Finding]:
         reverse("twilio_verify:opt_in")
     except NoReverseMatch:
         problem = "The page that shows how consent is asked is not there."
-        return [Finding("30555", "the site's URLs", problem)]
+        return [Finding("opt_in_page_missing", "the site's URLs", problem)]
     return []
 
 
@@ -197,9 +222,11 @@ def of_terms(page: str, program: Program) -> list[Finding]:
     text, found = plain(page), []
     support = str(program.support).strip()
     if not (support and support in text) and not _CONTACT.search(text):
-        found.append(Finding("30560", "the terms", "They do not say whom to ask for help."))
+        found.append(Finding("contact_missing", "the terms", "They do not say whom to ask for help."))
     if not _RATES.search(text):
-        found.append(Finding("30562", "the terms", "They do not say that message and data rates may apply."))
+        found.append(
+            Finding("terms_without_rates", "the terms", "They do not say that message and data rates may apply.")
+        )
     return found
 
 
@@ -208,7 +235,13 @@ def of_privacy(page: str) -> list[Finding]:
     for sentence in re.split(r"(?<=[.!?])\s+|\n{2,}", plain(page)):
         if _SHARED.search(sentence) and _NOT.search(sentence) and _MOBILE.search(sentence):
             return []
-    return [Finding("30932", "the privacy policy", "It does not say that mobile data and consent are not shared.")]
+    return [
+        Finding(
+            "privacy_policy_incomplete",
+            "the privacy policy",
+            "It does not say that mobile data and consent are not shared.",
+        )
+    ]
 
 
 def plain(page: str) -> str:
@@ -220,15 +253,15 @@ def table(found: Sequence[Finding]) -> str:
     """``found`` as lines of text, one finding each, columns aligned, with the remedy of each code once below."""
     if not found:
         return ""
-    width = max(len(finding.where) for finding in found)
-    lines = [f"{finding.code}  {finding.where:<{width}}  {finding.problem}" for finding in found]
     codes = sorted({finding.code for finding in found})
+    wide, width = max(map(len, codes)), max(len(finding.where) for finding in found)
+    lines = [f"{finding.code:<{wide}}  {finding.where:<{width}}  {finding.problem}" for finding in found]
     return "\n".join(
         [
-            f"{'Code':<5}  {'Where':<{width}}  Problem",
+            f"{'Code':<{wide}}  {'Where':<{width}}  Problem",
             *lines,
             "",
             "How to mend it",
-            *(f"{code}  {REMEDIES[code]}" for code in codes),
+            *(f"{code:<{wide}}  {REMEDIES[code]} ({reference(code)})" for code in codes),
         ]
     )

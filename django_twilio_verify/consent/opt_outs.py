@@ -14,9 +14,9 @@ from ..core.client import ClientInfo
 from ..core.recipients import Recipient
 from ..ledger import audit, fingerprint_aliases, key_register
 from ..models import ConsentEvent
-from . import api
-from .api import Act
-from .recording import database
+from . import endings
+from .context import ConsentContext, by_staff
+from .recording import Subject, database
 
 
 def channels_to(recipient: Recipient) -> tuple[Channel, ...]:
@@ -37,14 +37,14 @@ def opted_out(
     the holder asked, if the provider knows. Returns the event; ``None`` if the holder has opted out already, so the
     same signal heard twice is one event. Raises ``InvalidRecipient``.
     """
-    act = Act(
+    context = ConsentContext(
         medium=ConsentMedium.PROVIDER,
         control="keyword",
         actor=Actor.PROVIDER,
         origin=origin,
         received_at=received_at,
     )
-    return api.opt_out(recipient=recipient, channel=channel, act=act)
+    return endings.opt_out(Subject.of_holder(recipient, channel, None), ClientInfo(), context)
 
 
 def record_request(
@@ -73,7 +73,7 @@ def record_request(
     """
     parsed = Recipient.parse(recipient, region=region or settings.default_region or None)
     _check_request(words, received_at)
-    act = Act(
+    context = ConsentContext(
         medium=ConsentMedium.ADMIN,
         control=came_by[:32],
         actor=Actor.STAFF,
@@ -82,16 +82,23 @@ def record_request(
         note=f"{asked_by}: {words}" if asked_by else words,
         received_at=received_at,
     )
-    return stop(parsed, channels, client=client or ClientInfo(), act=act)
+    return stop(parsed, channels, client=client or ClientInfo(), context=context)
 
 
-def stop(recipient: Recipient, channels: Iterable[str], *, client: ClientInfo, act: Act) -> list[ConsentEvent]:
-    """Opt ``recipient`` out of ``channels`` (all to it, if none is named), as ``act`` says.
+def stop(
+    recipient: Recipient,
+    channels: Iterable[str],
+    *,
+    client: ClientInfo,
+    context: ConsentContext,
+) -> list[ConsentEvent]:
+    """Opt ``recipient`` out of ``channels`` (all to it, if none is named), as ``context`` says.
 
     Returns the new events. Raises ``ValueError`` for a channel that does not lead there.
     """
     wanted = _fitting(recipient, channels)
-    made = [api.opt_out(recipient=recipient, channel=channel, client=client, act=act) for channel in wanted]
+    subjects = [Subject.of_holder(recipient, channel, None) for channel in wanted]
+    made = [endings.opt_out(subject, client, context) for subject in subjects]
     return [event for event in made if event is not None]
 
 
@@ -133,25 +140,19 @@ def release(
     if not audit.cleaned(reason):
         raise ValueError("Say why the opt-out is released.")
     parsed = Recipient.parse(recipient, region=region or settings.default_region or None)
-    act = Act(
-        medium=ConsentMedium.ADMIN,
-        actor=Actor.STAFF,
-        actor_ref=str(staff.pk),
-        actor_label=staff_label or staff.get_username(),
-        note=reason,
-    )
+    context = by_staff(staff, note=reason, label=staff_label)
     # Before the events: what cannot be audited is not done.
     named, stopped = _fitting(parsed, channels), opted_out_of(parsed)
     opted_out = [channel for channel in named if channel in stopped]
     if opted_out:
         audit.record(
             AuditKind.OPT_RELEASED,
-            actor=act.actor_label,
+            actor=context.actor_label,
             reason=reason,
             fingerprint=fingerprint(parsed),
             details={"channels": [channel.value for channel in opted_out]},
         )
-    made = [api.release(recipient=parsed, channel=channel, act=act) for channel in opted_out]
+    made = [endings.release(Subject.of_holder(parsed, channel, None), context) for channel in opted_out]
     return [event for event in made if event is not None]
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, TypeVar
 
@@ -16,50 +17,28 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, OperationalError, router, transaction
 from django.db.models import QuerySet
 
-from ..choices import Actor, Channel, ConsentEventType, ConsentMedium, PersonKind, Purpose
+from .. import models
+from ..choices import Channel, ConsentEventType, PersonKind, Purpose
 from ..conf import fingerprint, fingerprints, person_fingerprint, settings
+from ..core import receivers
 from ..core.client import ClientInfo
 from ..core.recipients import Recipient
 from ..ledger import disclosure_text, fingerprint_aliases, key_register, records
-from ..ledger.disclosure_text import DisclosureText
+from ..ledger.disclosure_text import Disclosure
 from ..ledger.persons import Person
 from ..ledger.positions import Position
-from ..models import ConsentEvent, ConsentEvidence, Disclosure
+from ..models import ConsentEvent, ConsentEvidence
 from ..models.clock import UtcNow, database_now
 from ..models.consent import ConsentEventQuerySet
 from ..models.prepared import Values, fetch
 from ..models.transactions import is_deadlock
-from ..signals import consent_changed
+from ..signals import consent_recorded
 from . import deadlines
+from .context import ConsentContext
 
 T = TypeVar("T")
 
 _TRIES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """What was done, and by whom.
-
-    ``control``: ``checkbox``, ``button``, ``keyword`` …; ``final``: its state when sent; ``button``: label pressed.
-    ``actor``: who did it; ``actor_ref`` and ``actor_label``: of staff, the account's primary key and name. ``origin``:
-    up to 64 characters that name an import, an attempt, a request. ``document_digest``: SHA-256 in hex of a paper.
-    ``note``: the words of a request, or the reason; personal, so it is kept in the erasable half. ``received_at``:
-    aware time at which a request to stop came in, now if it is not given.
-    """
-
-    medium: ConsentMedium = ConsentMedium.API
-    control: str = ""
-    default: bool = False
-    final: bool = False
-    button: str = ""
-    actor: Actor = Actor.PERSON
-    actor_ref: str = ""
-    actor_label: str = ""
-    origin: str = ""
-    document_digest: str = ""
-    note: str = ""
-    received_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +66,7 @@ class Subject:
     recipient: Recipient
     channel: Channel
     person: Person | KnownPerson
+    user: AbstractBaseUser | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -98,7 +78,7 @@ class Subject:
         region: str | None,
     ) -> Subject:
         parsed = Recipient.parse(recipient, region=region or settings.default_region or None)
-        return cls(parsed, Channel.parse(channel).consent_channel, Person.of(user, client))
+        return cls(parsed, Channel.parse(channel).consent_channel, Person.of(user, client), user)
 
     @classmethod
     def of_holder(cls, recipient: str | Recipient, channel: str, region: str | None) -> Subject:
@@ -179,18 +159,18 @@ class Entry:
     subject: Subject
     event: ConsentEventType
     purpose: Purpose
-    act: Act
+    context: ConsentContext
     client: ClientInfo
-    shown: DisclosureText | None
+    shown: Disclosure | None
     previous: ConsentEvent | None
     language: str = ""
 
 
-def read_disclosure(digest: str) -> tuple[datetime | None, Disclosure | None]:
+def read_disclosure(digest: str) -> tuple[datetime | None, models.Disclosure | None]:
     """The database's time and the disclosure of that digest, in one statement; neither where it is not on record
     yet.
     """
-    known = Disclosure.objects.using(database()).annotate(now=UtcNow()).filter(digest=digest).first()
+    known = models.Disclosure.objects.using(database()).annotate(now=UtcNow()).filter(digest=digest).first()
     return (known.now, known) if known else (None, None)
 
 
@@ -212,7 +192,7 @@ def decided(decide: Callable[[], T]) -> T:
     return decide()
 
 
-def write(entry: Entry, now: datetime | None, disclosure: Disclosure | None) -> ConsentEvent:
+def write(entry: Entry, now: datetime | None, disclosure: models.Disclosure | None) -> ConsentEvent:
     using = database()
     moment = now or database_now(using)
     if entry.shown is not None and disclosure is None:
@@ -225,12 +205,13 @@ def write(entry: Entry, now: datetime | None, disclosure: Disclosure | None) -> 
         evidence.save(using=using, force_insert=True)
         if entry.previous is not None:
             entry.subject.learn_from(entry.previous)
-    transaction.on_commit(_announcement(event), using=using)
+    transaction.on_commit(partial(_announce, entry, event), using=using)
     return event
 
 
-def _announcement(event: ConsentEvent) -> Callable[[], Any]:
-    return lambda: consent_changed.send(sender=ConsentEvent, event=event)
+def _announce(entry: Entry, event: ConsentEvent) -> None:
+    client = entry.client if entry.client != ClientInfo() else None
+    receivers.send(consent_recorded, ConsentEvent, user=entry.subject.user, client=client, event=event)
 
 
 def _evidence(entry: Entry) -> ConsentEvidence:
@@ -241,8 +222,8 @@ def _evidence(entry: Entry) -> ConsentEvidence:
         ip=_address(entry.client.ip),
         user_agent=_text(entry.client.user_agent),
         page=_text(entry.client.page),
-        actor_label=entry.act.actor_label[:150],
-        note=_text(entry.act.note),
+        actor_label=entry.context.actor_label[:150],
+        note=_text(entry.context.note),
     )
 
 
@@ -260,7 +241,12 @@ def _text(value: str) -> str:
     return value.replace("\0", "")[:1000]
 
 
-def _event(entry: Entry, moment: datetime, disclosure: Disclosure | None, evidence: ConsentEvidence) -> ConsentEvent:
+def _event(
+    entry: Entry,
+    moment: datetime,
+    disclosure: models.Disclosure | None,
+    evidence: ConsentEvidence,
+) -> ConsentEvent:
     subject = entry.subject
     event = ConsentEvent(
         event=entry.event.value,
@@ -268,11 +254,11 @@ def _event(entry: Entry, moment: datetime, disclosure: Disclosure | None, eviden
         purpose=entry.purpose.value,
         disclosure=disclosure,
         language=entry.shown.language if entry.shown else entry.language,
-        medium=entry.act.medium.value,
-        control=entry.act.control,
-        control_default=entry.act.default,
-        control_final=entry.act.final,
-        button_label=entry.act.button[:80],
+        medium=entry.context.medium.value,
+        control=entry.context.control,
+        control_default=entry.context.checked_by_default,
+        control_final=entry.context.checked_on_submit,
+        button_label=entry.context.button_label[:80],
         person_kind=subject.person.kind.value,
         person_fingerprint=subject.person.fingerprint,
         recipient_kind=subject.recipient.kind.value,
@@ -294,24 +280,24 @@ def _event(entry: Entry, moment: datetime, disclosure: Disclosure | None, eviden
 
 def _doing(entry: Entry, moment: datetime) -> dict[str, Any]:
     """The fields of an event that say who did it, and of a request to stop, how fast it was honoured."""
-    act = entry.act
+    context = entry.context
     values: dict[str, Any] = {
-        "actor": act.actor.value,
-        "actor_fingerprint": person_fingerprint(act.actor.value, act.actor_ref) if act.actor_ref else "",
-        "origin": act.origin[:64],
-        "document_digest": act.document_digest[:64],
+        "actor": context.actor.value,
+        "actor_fingerprint": person_fingerprint(context.actor.value, context.actor_ref) if context.actor_ref else "",
+        "origin": context.origin[:64],
+        "document_digest": context.document_digest[:64],
     }
     if entry.event in (ConsentEventType.WITHDRAWN, ConsentEventType.OPTED_OUT):
-        received = act.received_at or moment
+        received = context.received_at or moment
         # Honoured by being written: the gate before every send reads this event from here on.
         values |= {"received_at": received, "honour_by": deadlines.honour_by(received), "honoured_at": moment}
     return values
 
 
-def _store_disclosure(shown: DisclosureText, moment: datetime, using: str) -> Disclosure:
+def _store_disclosure(shown: Disclosure, moment: datetime, using: str) -> models.Disclosure:
     try:
         with transaction.atomic(using=using):
-            return Disclosure.objects.using(using).create(
+            return models.Disclosure.objects.using(using).create(
                 digest=shown.digest,
                 record_version=disclosure_text.RECORD_VERSION,
                 channel=shown.channel.value,
@@ -325,7 +311,7 @@ def _store_disclosure(shown: DisclosureText, moment: datetime, using: str) -> Di
                 first_used_at=moment,
             )
     except IntegrityError:  # another request was first with the same words
-        return Disclosure.objects.using(using).get(digest=shown.digest)
+        return models.Disclosure.objects.using(using).get(digest=shown.digest)
 
 
 def database() -> str:

@@ -5,99 +5,146 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import router
 from django.db.models import Max, Q, QuerySet
 
-from ..choices import CONSENT_CHANNELS, FOR_EVERYBODY, LIVE_CONSENT, Channel, ConsentMedium, RecipientKind
+from ..choices import CONSENT_CHANNELS, FOR_EVERYBODY, LIVE_CONSENT, Channel, RecipientKind
 from ..conf import fingerprint, fingerprints
 from ..core.client import ClientInfo
 from ..core.recipients import Recipient
+from ..core.results import Result, json_time
 from ..ledger import fingerprint_aliases, key_register
+from ..ledger.disclosure_text import Disclosure, shown_in
 from ..ledger.persons import Person
 from ..ledger.positions import Position
-from ..models import ConsentEvent, Disclosure, Factor
-from . import api, opt_outs
-from .api import Act
+from ..models import ConsentEvent, Factor
+from . import endings, opt_outs
+from .context import pressed
+from .recording import Subject
 
 _Place = tuple[str, str]
 """A recipient's fingerprint under the newest key, and a channel."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentState:
-    """Where a person's consent stands for one recipient and channel.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentState(Result):
+    """Where a user's consent stands for one recipient and channel.
 
-    ``event``: the latest one that bears on it; ``disclosure``: the words last agreed to, ``None`` for consent that came
-    without any. ``agreed_at`` is when, and ``ended_at`` when it ended, ``None`` while it is live. ``factor_id``: of the
-    person's own factor by which an opt-out can be ended (``ask_to_reopen``), ``None`` where there is none.
+    Attributes:
+        recipient: Where messages go.
+        channel: The channel that was agreed to.
+        is_live: Whether messages may be sent.
+        granted_at: When the user last agreed, aware, in UTC.
+        ended_at: When the consent ended. ``None`` while it is live.
+        disclosure: The words last agreed to. ``None`` for consent that came without any.
+        event: The latest event that bears on it.
     """
 
     recipient: Recipient
     channel: Channel
+    is_live: bool
+    granted_at: datetime
+    ended_at: datetime | None
+    disclosure: Disclosure | None
     event: ConsentEvent
-    agreed_at: datetime
-    disclosure: Disclosure | None = None
-    factor_id: int | None = None
 
-    @property
-    def is_live(self) -> bool:
-        return self.event.is_live
+    answer = "is_live"
 
-    @property
-    def ended_at(self) -> datetime | None:
-        return None if self.event.is_live else self.event.occurred_at
+    def as_dict(self) -> dict[str, Any]:
+        """Describe the state as JSON. The recipient is masked."""
+        return {
+            "recipient": self.recipient.masked,
+            "channel": self.channel.value,
+            "is_live": self.is_live,
+            "granted_at": json_time(self.granted_at),
+            "ended_at": json_time(self.ended_at),
+            "disclosure": None if self.disclosure is None else self.disclosure.as_dict(),
+        }
 
 
-def list_consents(user: AbstractBaseUser) -> list[ConsentState]:
-    """Everything that ``user`` ever agreed to, one entry for each recipient and channel, the newest consent first.
+@dataclass(frozen=True, slots=True)
+class OwnConsent:
+    """An entry of a user's own page.
+
+    ``factor_id``: the user's own factor by which an opt-out can be ended (``holder.ask_to_reopen``), or ``None``.
+    """
+
+    state: ConsentState
+    factor_id: int | None
+
+
+def list_consents(person: Person) -> list[ConsentState]:
+    """Return everything that ``person`` ever agreed to, one entry for each recipient and channel, the newest first.
 
     What holders have stopped since is taken into account. Consent whose personal half was erased is left out: nobody
-    knows any more where it would send to. Raises ``KeysDoNotFit``. At most seven SELECTs, which read two events for
-    each entry, however many the person has.
+    knows any more where it would send to. Reads two events for each entry, however many the person has.
+
+    Raises:
+        KeysDoNotFit: The fingerprint keys of this process are not those of the ledger.
     """
+    return [state for state, _ in _states(person)]
+
+
+def own_consents(user: AbstractBaseUser) -> list[OwnConsent]:
+    """Return the same of ``user``, with the factors by which opt-outs can be ended. One SELECT more."""
+    theirs = _factors(user)
+    return [
+        OwnConsent(state, theirs.get(fingerprint(state.recipient)) if is_opted_out else None)
+        for state, is_opted_out in _states(Person.of(user, ClientInfo()))
+    ]
+
+
+def _states(person: Person) -> list[tuple[ConsentState, bool]]:
+    """Each state, and whether the holder of its recipient has opted out."""
     key_register.require()
     recipients: dict[_Place, Recipient] = {}
     agreed: dict[_Place, ConsentEvent] = {}
     latest: dict[_Place, ConsentEvent] = {}
-    for event, recipient in _newest_of(user):  # oldest first: the last one stays
+    for event, recipient in _newest_of(person):  # oldest first: the last one stays
         # By fingerprint, which is the same for two spellings of one address.
         place = (fingerprint(recipient), event.channel)
         recipients[place], latest[place] = recipient, event
         if event.is_live:
             agreed[place] = event
     everybodys = _everybodys(recipients.values())
-    theirs = _factors(user)
     found = []
     for place, granted in agreed.items():
         position = Position.of([latest[place], *everybodys.get(place, ())])
-        newest = position.newest or latest[place]
-        opt_out = position.opt_out
-        found.append(
-            ConsentState(
-                recipient=recipients[place],
-                channel=Channel(place[1]),
-                event=opt_out if opt_out is not None and newest.is_live else newest,
-                agreed_at=granted.occurred_at,
-                disclosure=granted.disclosure,
-                factor_id=theirs.get(place[0]) if opt_out is not None else None,
-            )
-        )
-    return sorted(found, key=lambda standing: standing.agreed_at, reverse=True)
+        newest, opt_out = position.newest or latest[place], position.opt_out
+        event = opt_out if opt_out is not None and newest.is_live else newest
+        found.append((_state(recipients[place], Channel(place[1]), event, granted), opt_out is not None))
+    return sorted(found, key=lambda one: one[0].granted_at, reverse=True)
+
+
+def _state(recipient: Recipient, channel: Channel, event: ConsentEvent, granted: ConsentEvent) -> ConsentState:
+    return ConsentState(
+        recipient=recipient,
+        channel=channel,
+        is_live=event.is_live,
+        granted_at=granted.occurred_at,
+        ended_at=None if event.is_live else event.occurred_at,
+        disclosure=None if granted.disclosure is None else shown_in(granted.disclosure),
+        event=event,
+    )
 
 
 def withdraw(event_id: int, *, user: AbstractBaseUser, client: ClientInfo, button: str) -> ConsentEvent | None:
-    """Take back the consent that ``event_id`` stands for: ``user`` pressed ``button`` beside it on the list.
+    """Withdraw the consent that ``event_id`` stands for: ``user`` pressed ``button`` beside it on the list.
 
-    Returns the event; ``None`` if that consent has ended already, as by the first press of two. Raises
-    ``LookupError`` for an event that is not of ``user``, or whose recipient was erased.
+    Returns:
+        The event, or ``None`` if that consent has ended already, as by the first press of two.
+
+    Raises:
+        LookupError: The event is not of ``user``, or its recipient was erased.
     """
-    # SECURITY: found among the person's own events, so that nobody else's can be named.
+    # SECURITY: found among the user's own events, so that nobody else's can be named.
     for event, recipient in _own_events(user, pk=event_id):
-        act = Act(ConsentMedium.WEB, control="button", final=True, button=button)
-        return api.withdraw(recipient=recipient, channel=event.channel, user=user, client=client, act=act)
-    raise LookupError("This person has no such consent.")
+        subject = Subject.of(recipient, event.channel, user, client, None)
+        return endings.withdraw(subject, client, pressed(button))
+    raise LookupError("This user has no such consent.")
 
 
 def channels_to(recipient: Recipient) -> tuple[Channel, ...]:
@@ -111,9 +158,9 @@ def channels_not_opted_out(recipient: Recipient) -> list[Channel]:
     return [channel for channel in channels_to(recipient) if channel not in stopped]
 
 
-def _newest_of(user: AbstractBaseUser) -> list[tuple[ConsentEvent, Recipient]]:
-    """The newest event, and the newest consent, of ``user`` for each recipient and channel, oldest first."""
-    mine = _events().filter(person_fingerprint__in=fingerprint_aliases.of_person(Person.of(user, ClientInfo())))
+def _newest_of(person: Person) -> list[tuple[ConsentEvent, Recipient]]:
+    """The newest event, and the newest consent, of ``person`` for each recipient and channel, oldest first."""
+    mine = _events().filter(person_fingerprint__in=fingerprint_aliases.of_person(person))
     places = mine.order_by().values("recipient_fingerprint", "channel")
     newest = places.annotate(newest=Max("pk"), live=Max("pk", filter=Q(event__in=LIVE_CONSENT)))
     wanted = {pk for row in newest for pk in (row["newest"], row["live"]) if pk is not None}

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+import secrets
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
 MIN_LENGTH, MAX_LENGTH = 4, 10  # what Verify's CodeLength allows
+TOTP_DIGITS = 6
+"""Digits of an authenticator app's code where the factor does not say (RFC 6238, and Verify's default)."""
 
 _NOISE = re.compile(r"[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff.\-\u2010-\u2015\u2212]+")
 _PREFIX = re.compile(r"^[Gg](?=\d)")  # the "G-" that some senders print before the digits
+
+
+def make_code(length: int) -> str:
+    """Make a code of ``length`` random digits."""
+    return "".join(secrets.choice("0123456789") for _ in range(length))
 
 
 class CodeProblem(StrEnum):

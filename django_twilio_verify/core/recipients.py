@@ -88,7 +88,12 @@ class FingerprintKey:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A phone number in E.164 or an email address, normalised: two of them are equal if mail or calls to them are."""
+    """A phone number or an email address, normalized: two are equal if they reach the same phone or inbox.
+
+    Args:
+        kind: ``phone`` or ``email``.
+        value: The number in E.164, as ``+12025550143``, or the address.
+    """
 
     kind: RecipientKind
     value: str
@@ -153,6 +158,7 @@ class Recipient:
 
     @property
     def is_phone(self) -> bool:
+        """Whether it is a phone number."""
         return self.kind == RecipientKind.PHONE
 
     @property

@@ -16,28 +16,28 @@ from django.utils import timezone
 from ..choices import Channel, Purpose
 from ..core import receivers
 from ..core.client import ClientInfo
-from ..exceptions import LastFactor
+from ..exceptions import FactorNotFound, LastFactor, VerificationNotFound
 from ..models import Factor, TrustedBrowser, Verification
 from ..models.transactions import deleting, short_transaction
-from ..signals import default_changed
+from ..signals import default_factor_changed
 from ..verifications import channel_plan, stale_factors
 from ..verifications.channel_plan import PlanRequest
-from . import api, devices
-from .api import Confirmed
+from . import devices, own_factors
+from .results import Enrolled
 
 
 def make_default(user: AbstractBaseUser, factor_id: int, *, client: ClientInfo) -> bool:
     """Have ``user`` asked by this factor first, from here on and for as long as it works; whether it is another one
-    than before. Raises ``LookupError`` for a factor that is not theirs, is lost at the provider or was not used for
+    than before. Raises ``FactorNotFound`` for a factor that is not theirs, is lost at the provider or was not used for
     long.
     """
-    chosen = api.own(user, factor_id)
+    chosen = own_factors.get(user, factor_id)
     if not can_be_default(chosen):
-        raise LookupError("This factor does not open the account.")
+        raise FactorNotFound
     if not short_transaction(partial(_choose, user.pk, factor_id)):
         return False
     chosen.refresh_from_db()
-    default_changed.send(sender=Factor, factor=chosen, user=user, client=client)
+    receivers.send(default_factor_changed, Factor, user=user, client=client, factor=chosen)
     return True
 
 
@@ -47,7 +47,7 @@ def can_be_default(factor: Factor) -> bool:
 
 
 def _choose(user_id: Any, factor_id: int) -> bool:
-    api.hold(user_id)
+    own_factors.hold(user_id)
     before = Factor.objects.filter(default_for=user_id)
     changes = not before.filter(pk=factor_id).exists()
     before.exclude(pk=factor_id).clear_default(user_id)
@@ -93,7 +93,7 @@ def check_removal(factor: Factor, left: list[Factor], *, required: bool) -> None
         raise LastFactor
     if left and factor.lost_at is None:
         # The wall stands as long as there is any factor, so that an error at the provider opens no account.
-        raise LastFactor("lost_left")
+        raise LastFactor("unusable_left")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +101,21 @@ class _Swapped:
     new: Factor
     created: bool
     old: Factor | None
+    accepted: bool = True
 
 
 def replace(
     verification: Verification, factor_id: int, *, client: ClientInfo, then: Callable[[], object] | None = None
-) -> Confirmed:
+) -> Enrolled:
     """Put the number or address that an approved ``enroll`` verification proved in the place of ``factor_id``.
 
     In one transaction the new one is enrolled, is the default if the old one was, keeps its name, and the old one is
     removed: until then the old one is in force. ``factor_id`` must come from our own record of what the person asked
     for. One that is not of the person who proved (any more), or that lives at the provider, is let be, and the new one
     is added; the same number proved again replaces nothing. ``then``: as of ``devices.remove``. Raises as
-    ``factors.confirm``, and ``RuntimeError`` within a transaction of the caller's.
+    ``own_factors.confirm``, and ``RuntimeError`` within a transaction of the caller's.
     """
-    fresh = api.proof(verification)
+    fresh = own_factors.proof(verification)
     assert fresh.user_id is not None
     swapped = deleting(partial(_swap, fresh, fresh.user_id, factor_id))
     new, user = swapped.new, swapped.new.user
@@ -122,16 +123,21 @@ def replace(
     if swapped.old is not None:
         acts.append(partial(devices.removed, swapped.old, user, client, replaced_by=new))
     if swapped.created:
-        acts.append(partial(api.announce, new, client, replaced=swapped.old))
+        acts.append(partial(own_factors.announce, new, client, replaced=swapped.old))
     receivers.each(*acts)
-    return Confirmed(new, created=swapped.created)
+    return Enrolled(new, created=swapped.created, accepted=swapped.accepted)
 
 
 def _swap(verification: Verification, user_id: int, factor_id: int) -> _Swapped:
-    api.hold(user_id)
-    known = api.enrolled_by(verification, user_id)
-    new = known or api.create(verification, user_id)
-    api.used(new.pk, timezone.now())
+    own_factors.hold(user_id)
+    known = own_factors.enrolled_by(verification, user_id)
+    accepted = own_factors.use_up(verification)
+    if known is None and not accepted:
+        raise VerificationNotFound
+    new = known or own_factors.create(verification, user_id)
+    if not accepted:
+        return _Swapped(new, created=False, old=None, accepted=False)
+    own_factors.used(new.pk, timezone.now())
     # SECURITY: looked up among the person's own, whoever's number stood in the request.
     old = Factor.objects.confirmed_for(user_id).filter(pk=factor_id, entity=None).exclude(pk=new.pk).first()
     if old is None:
@@ -139,7 +145,7 @@ def _swap(verification: Verification, user_id: int, factor_id: int) -> _Swapped:
     old.delete()
     old.pk = factor_id
     Factor.objects.filter(pk=new.pk).inherit(old, new.label or old.label)
-    api.choose_default(user_id)
+    own_factors.choose_default(user_id)
     new.refresh_from_db()
     return _Swapped(new, known is None, old)
 

@@ -18,29 +18,31 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError
 from django.utils import timezone
 
-from .. import consent
 from ..backends.factor_options import FactorOptions, PasskeyOptions, TotpOptions, check_name, options_for
 from ..backends.factor_results import FactorStatus, ProviderFactor
 from ..backends.handler import backends
 from ..backends.threads import query_twin_of
 from ..backends.twins import Call, Steps, verb, verb_twin_of
-from ..choices import Actor, Channel, CheckOutcome, ConsentMedium, FactorKind, Purpose, VerificationStatus
-from ..consent import opt_outs
-from ..consent.api import Act
+from ..choices import Actor, Channel, CheckOutcome, FactorKind, Purpose, VerificationStatus
+from ..consent import endings, opt_outs
+from ..consent.context import ConsentContext, pressed
+from ..consent.recording import Subject
 from ..core import receivers
 from ..core.client import ClientInfo
 from ..exceptions import BackendError, RateLimited
 from ..ledger.persons import Person, session_fingerprint
 from ..limits import counters
+from ..limits.lockouts import Refused
 from ..models import Entity, Factor, RecoveryCode, Verification
 from ..models.transactions import deleting, short_transaction
 from ..signals import factor_removed
-from ..verifications import answers, checking, routing
-from ..verifications.results import Checked, Enrolled, Enrolling
+from ..verifications import answers, challenge_rules, challenge_steps, checking, passkey, push, replays, routing, totp
+from ..verifications.challenge_steps import ChallengeAnswer
+from ..verifications.results import Checked
 from ..verifications.routing import RouteRequest
 from ..verifications.slots import slot_keys
-from . import api, challenge_rules, challenge_steps, entities, passkey, push, replays, reset_holds, totp
-from .challenge_steps import ChallengeAnswer
+from . import entities, own_factors, reset_holds
+from .results import Enrolled, Setup, SetupChecked
 
 CLOCKS_DIFFER = timedelta(minutes=1)
 _CHANNELS = {FactorKind.TOTP: Channel.TOTP, FactorKind.PASSKEY: Channel.PASSKEY, FactorKind.PUSH: Channel.PUSH}
@@ -51,7 +53,9 @@ Allowed = Callable[[Factor, list[Factor]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _SetupRequest:
+class SetupRequest:
+    """What a setup was begun with. ``name``: what the device shows; ``label``: what the site calls it."""
+
     user: AbstractBaseUser
     client: ClientInfo
     kind: FactorKind
@@ -60,6 +64,36 @@ class _SetupRequest:
     options: FactorOptions | None = field(default=None, repr=False)
     ttl: int | None = None
     label: str = ""
+
+    @classmethod
+    def totp(
+        cls,
+        user: AbstractBaseUser,
+        client: ClientInfo,
+        name: str,
+        backend: str | None,
+        options: FactorOptions | None,
+        *,
+        label: str,
+    ) -> SetupRequest:
+        return cls(user, client, FactorKind.TOTP, name, backend, options, label=label)
+
+    @classmethod
+    def passkey(
+        cls,
+        user: AbstractBaseUser,
+        client: ClientInfo,
+        name: str,
+        backend: str | None,
+        options: FactorOptions | None,
+    ) -> SetupRequest:
+        return cls(user, client, FactorKind.PASSKEY, name, backend, options)
+
+    @classmethod
+    def push(
+        cls, user: AbstractBaseUser, client: ClientInfo, name: str, backend: str | None, *, ttl: int | None
+    ) -> SetupRequest:
+        return cls(user, client, FactorKind.PUSH, name, backend, ttl=ttl)
 
     def places(self, alias: str) -> list[str]:
         """The place that the enrollment occupies while it is under way, as that of a send."""
@@ -75,8 +109,8 @@ def begin_totp(
     options: TotpOptions | None = None,
     backend: str | None = None,
     label: str = "",
-) -> Steps[Enrolling]:
-    """Make an authenticator app's factor for ``user``: ``Enrolling.secret`` and ``.uri`` are told this once.
+) -> Steps[Setup]:
+    """Make an authenticator app's factor for ``user``: ``Setup.secret`` and ``.uri`` are told this once.
 
     ``name``: 1 to 64 characters; the app shows it as the account. ``label``: as many, what the factor is called here;
     ``name`` without it. ``client``: the session that may ``confirm``, for ten
@@ -86,7 +120,7 @@ def begin_totp(
     Raises ``ValueError`` for a backend that keeps none (as ``IncompatibleOptions`` for a name or options that cannot be
     told), ``RateLimited``, ``BackendRejected`` and ``BackendUnavailable``, and ``RuntimeError`` within a transaction.
     """
-    return _begin_steps(_SetupRequest(user, client, FactorKind.TOTP, name, backend, options, label=label))
+    return begin_steps(SetupRequest(user, client, FactorKind.TOTP, name, backend, options, label=label))
 
 
 abegin_totp = verb_twin_of(begin_totp)
@@ -100,11 +134,11 @@ def begin_passkey(
     name: str,
     options: PasskeyOptions | None = None,
     backend: str | None = None,
-) -> Steps[Enrolling]:
-    """Make a passkey's factor: ``Enrolling.options`` are for the browser. ``options``: what the Service does not know
-    of the relying party. The rest as ``begin_totp``.
+) -> Steps[Setup]:
+    """Make a passkey's factor: ``Setup.browser_options`` are for the browser. ``options``: what the
+    Service does not know of the relying party. The rest as ``begin_totp``.
     """
-    return _begin_steps(_SetupRequest(user, client, FactorKind.PASSKEY, name, backend, options))
+    return begin_steps(SetupRequest(user, client, FactorKind.PASSKEY, name, backend, options))
 
 
 abegin_passkey = verb_twin_of(begin_passkey)
@@ -113,13 +147,13 @@ abegin_passkey = verb_twin_of(begin_passkey)
 @verb
 def begin_push(
     user: AbstractBaseUser, client: ClientInfo, *, name: str, ttl: int | None = None, backend: str | None = None
-) -> Steps[Enrolling]:
-    """Let the site's app on a phone register: ``Enrolling.access_token`` and ``.identity`` are for it, for ``ttl``
+) -> Steps[Setup]:
+    """Let the site's app on a phone register: ``Setup.access_token`` and ``.identity`` are for it, for ``ttl``
     seconds (60 to 300, else 60). Ask ``confirm`` until the phone is there. The rest as ``begin_totp``.
 
     SECURITY: only for a phone that is this person's own and that they have just signed in on.
     """
-    return _begin_steps(_SetupRequest(user, client, FactorKind.PUSH, name, backend, ttl=ttl))
+    return begin_steps(SetupRequest(user, client, FactorKind.PUSH, name, backend, ttl=ttl))
 
 
 abegin_push = verb_twin_of(begin_push)
@@ -133,14 +167,15 @@ def confirm(
     user: AbstractBaseUser,
     code: str | None = None,
     credential: Mapping[str, Any] | None = None,
-) -> Steps[Enrolled]:
+) -> Steps[SetupChecked]:
     """Enroll what was begun: ``code`` that an authenticator app shows, ``credential`` that a browser made, neither for
     a phone, of which the provider is asked whether it has registered.
 
-    ``Enrolled.factor`` is set if it is enrolled. Outcomes as of ``challenges.check``; ``WAITING``: no phone so far.
+    ``SetupChecked.enrolled`` is set if it is enrolled. Outcomes as of ``challenges.check``; ``WAITING``: no phone
+    so far.
     Raises ``VerificationNotFound``, ``BackendUnavailable`` and ``BackendRejected``.
     """
-    return _confirm_steps(ChallengeAnswer(_id(verification), client, user, code=code, credential=credential))
+    return confirmed_steps(ChallengeAnswer(_id(verification), client, user, code=code, credential=credential))
 
 
 aconfirm = verb_twin_of(confirm)
@@ -195,23 +230,23 @@ def removed(
 
     Raises ``KeysDoNotFit`` if consent cannot be withdrawn; the site is told first. Nothing is sent under such keys.
     """
-    told = {"factor": factor, "user": user, "client": client, "replaced_by": replaced_by, "reset": None}
-    acts: list[Callable[[], object]] = [partial(receivers.send, factor_removed, sender=Factor, **told)]
-    if factor.recipient_value:
-        acts.insert(0, partial(_withdraw, factor, user, client, "Replace" if replaced_by else "Remove"))
-    receivers.each(*acts)
+    told = {"factor": factor, "replaced_by": replaced_by, "reset": None}
+    tell = partial(receivers.send, factor_removed, Factor, user=user, client=client, **told)
+    withdraw = partial(_withdraw, factor, user, client, "Replace" if replaced_by else "Remove")
+    receivers.each(*([withdraw] if factor.recipient_value else []), tell)
 
 
 def _withdraw(factor: Factor, user: AbstractBaseUser, client: ClientInfo | None, button: str) -> None:
     """End this person's consent there, by every way; that of others with the same number stands."""
-    by_hand = Act(ConsentMedium.WEB, control="button", final=True, button=button)
-    act = by_hand if client is not None else Act(actor=Actor.SYSTEM)
+    by_hand = pressed(button)
+    asking = client or ClientInfo()
+    context = by_hand if client is not None else ConsentContext(actor=Actor.SYSTEM)
     for channel in opt_outs.channels_to(factor.recipient):
-        consent.withdraw(recipient=factor.recipient, channel=channel, user=user, client=client or ClientInfo(), act=act)
+        endings.withdraw(Subject.of(factor.recipient, channel, user, asking, None), asking, context)
 
 
 def _delete(user_id: Any, factor_id: int, allowed: Allowed | None) -> Factor | None:
-    api.hold(user_id)
+    own_factors.hold(user_id)
     factor = Factor.objects.filter(pk=factor_id, user_id=user_id).first()
     if factor is None:
         return None
@@ -221,13 +256,14 @@ def _delete(user_id: Any, factor_id: int, allowed: Allowed | None) -> Factor | N
     factor.delete()
     factor.pk = factor_id
     if left:
-        api.choose_default(user_id)
+        own_factors.choose_default(user_id)
     else:
         RecoveryCode.objects.filter(user_id=user_id).delete()
     return factor
 
 
-def _begin_steps(ask: _SetupRequest) -> Steps[Enrolling]:
+def begin_steps(ask: SetupRequest) -> Steps[Setup]:
+    """The steps of ``begin_totp`` and its like."""
     # SECURITY: before anything is made at the provider: after a reset only the session that opened the mailed link.
     reset_holds.check(ask.user, ask.client)
     check_name(ask.name)
@@ -241,7 +277,7 @@ def _begin_steps(ask: _SetupRequest) -> Steps[Enrolling]:
     try:
         if ask.kind == FactorKind.PUSH:
             token = yield Call(alias, "access_token", (entity.identity,), {"name": ask.name, "ttl": ask.ttl})
-            return Enrolling(
+            return Setup(
                 verification,
                 Channel.PUSH,
                 access_token=token.token,
@@ -255,21 +291,22 @@ def _begin_steps(ask: _SetupRequest) -> Steps[Enrolling]:
         challenge_rules.fail(verification)
         raise
     short_transaction(partial(_keep, ask, entity, verification, made))
-    return Enrolling(verification, _CHANNELS[ask.kind], secret=made.secret, uri=made.uri, options=made.options)
+    return Setup(verification, _CHANNELS[ask.kind], secret=made.secret, uri=made.uri, browser_options=made.options)
 
 
-def _reserve(ask: _SetupRequest, alias: str, now: datetime) -> Verification:
+def _reserve(ask: SetupRequest, alias: str, now: datetime) -> Verification:
     """The verification in its place, after the end of what was begun there before: a secret is not told twice."""
-    subjects = {"person_hour": Person.of(ask.user, ask.client).fingerprint, "ip_hour": ask.client.ip}
+    subjects = {"user_hour": Person.of(ask.user, ask.client).fingerprint, "ip_hour": ask.client.ip}
+    refused = partial(Refused, ask.user, ask.client)
     for _ in range(_TRIES):
         try:
-            return counters.within(subjects, now, partial(_open, ask, alias, now))
+            return counters.within(subjects, now, partial(_open, ask, alias, now), refused=refused)
         except IntegrityError:  # another tab, at the same instant
             continue
-    raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
+    raise RateLimited("cooldown", retry_at=now + timedelta(seconds=1))
 
 
-def _open(ask: _SetupRequest, alias: str, now: datetime) -> Verification:
+def _open(ask: SetupRequest, alias: str, now: datetime) -> Verification:
     taken = ask.places(alias)
     before = Verification.objects.filter(pending_key__in=taken)
     unconfirmed = list(before.exclude(factor=None).values_list("factor_id", flat=True))
@@ -290,7 +327,7 @@ def _open(ask: _SetupRequest, alias: str, now: datetime) -> Verification:
     )
 
 
-def _keep(ask: _SetupRequest, entity: Entity, verification: Verification, made: ProviderFactor) -> None:
+def _keep(ask: SetupRequest, entity: Entity, verification: Verification, made: ProviderFactor) -> None:
     """SECURITY: of what the provider told, the secret is not kept."""
     verification.factor = _create(ask.user.pk, entity, made, ask.label or ask.name, timezone.now())
     verification.sid = made.sid
@@ -314,30 +351,31 @@ def _create(user_id: Any, entity: Entity, made: ProviderFactor, name: str, now: 
     )
 
 
-def _confirm_steps(given: ChallengeAnswer) -> Steps[Enrolled]:
+def confirmed_steps(given: ChallengeAnswer) -> Steps[SetupChecked]:
+    """The steps of ``confirm``."""
     assert given.user is not None
     reset_holds.check(given.user, given.client)
     verification = checking.load(given.verification_id, given.client, given.user)
     if verification.purpose != Purpose.ENROLL or not verification.is_challenge or not _fits(given, verification):
-        return Enrolled(checking.checked_result(verification, CheckOutcome.NOT_THIS_WAY))
+        return SetupChecked(checking.checked_result(verification, CheckOutcome.WRONG_ANSWER_TYPE))
     if verification.channel == Channel.PUSH:
         return (yield from _registered(given, verification))
     claimed = yield from challenge_steps.claimed(given, partial(_claim, given))
     if isinstance(claimed, Checked):
-        return _enrolled(answers.announced(claimed), given, first=False)
+        return _enrolled(answers.announced(claimed, given), given, first=False)
     factor = challenge_steps.factor_of(claimed)
     if factor is None or factor.entity is None or factor.confirmed_at is not None:
         # The provider never made it, or it was removed meanwhile.
-        lost = checking.record_outcome(claimed, CheckOutcome.LOST, timezone.now())
-        return Enrolled(answers.announced(lost))
+        lost = checking.record_outcome(claimed, CheckOutcome.FACTOR_GONE, timezone.now())
+        return SetupChecked(answers.announced(lost, given))
     if _is_taken(given):
         wrong = challenge_steps.refused(claimed, CheckOutcome.WRONG, timezone.now())
-        return Enrolled(answers.announced(wrong))
+        return SetupChecked(answers.announced(wrong, given))
     answer = given.credential if given.code is None else totp.typed_code(given, claimed).digits
     try:
         told = yield Call(claimed.backend, "confirm", (factor.entity.identity, factor.sid, answer))
     except BackendError as error:
-        return Enrolled(answers.announced(challenge_steps.unanswered(claimed, error)))
+        return SetupChecked(answers.announced(challenge_steps.unanswered(claimed, error), given))
     return _settle(given, claimed, factor, told)
 
 
@@ -354,10 +392,10 @@ def _claim(given: ChallengeAnswer) -> Checked | Verification | None:
     if given.code is not None:
         typed = totp.typed_code(given, verification)
         if typed.problem is not None:
-            return checking.checked_result(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
+            return checking.checked_result(verification, CheckOutcome.MALFORMED, reason=typed.problem.value)
     elif not passkey.credential_digest(given.credential):
-        return checking.checked_result(verification, CheckOutcome.MALFORMED, problem="not_a_passkey")
-    taken = checking.claim_answer(verification, given.client, now)
+        return checking.checked_result(verification, CheckOutcome.MALFORMED, reason="not_a_passkey")
+    taken = checking.claim_answer(verification, given, now)
     return verification if taken is True else taken
 
 
@@ -369,21 +407,23 @@ def _is_taken(given: ChallengeAnswer) -> bool:
     return bool(digest) and Factor.objects.filter(credential_digest=digest).exists()
 
 
-def _settle(given: ChallengeAnswer, verification: Verification, factor: Factor, told: ProviderFactor) -> Enrolled:
+def _settle(given: ChallengeAnswer, verification: Verification, factor: Factor, told: ProviderFactor) -> SetupChecked:
     now = timezone.now()
     if not told.verified or told.sid != factor.sid:
-        ends = {FactorStatus.EXHAUSTED: CheckOutcome.USED_UP, FactorStatus.GONE: CheckOutcome.LOST}
+        ends = {FactorStatus.EXHAUSTED: CheckOutcome.NO_CHECKS_LEFT, FactorStatus.GONE: CheckOutcome.FACTOR_GONE}
         if end := ends.get(told.status):
-            return Enrolled(answers.announced(checking.record_outcome(verification, end, now, told.provider_code)))
+            return SetupChecked(
+                answers.announced(checking.record_outcome(verification, end, now, told.provider_code), given)
+            )
         wrong = challenge_steps.refused(verification, CheckOutcome.WRONG, now, told.provider_code)
-        return Enrolled(answers.announced(wrong))
+        return SetupChecked(answers.announced(wrong, given))
     first = not Factor.objects.confirmed_for(factor.user_id).exists()
     code = totp.typed_code(given, verification).digits if given.code is not None else ""
     try:
         checked = checking.approve(verification, now, partial(_confirmed, given, factor, code, now))
     except IntegrityError:  # the same credential, confirmed by somebody else at this instant
         checked = challenge_steps.refused(verification, CheckOutcome.WRONG, now)
-    return _enrolled(answers.announced(checked), given, first=first)
+    return _enrolled(answers.announced(checked, given), given, first=first)
 
 
 def _confirmed(given: ChallengeAnswer, factor: Factor, code: str, now: datetime) -> CheckOutcome | None:
@@ -391,20 +431,20 @@ def _confirmed(given: ChallengeAnswer, factor: Factor, code: str, now: datetime)
     digest = passkey.credential_digest(given.credential) or None
     # SECURITY: removed meanwhile is not enrolled.
     if not Factor.objects.filter(pk=factor.pk).confirm(now, credential_digest=digest):
-        return CheckOutcome.LOST
+        return CheckOutcome.FACTOR_GONE
     if code:
         # SECURITY: the code that enrolls is not the code that signs in.
         replays.accept(factor.pk, code, now)
     return None
 
 
-def _registered(given: ChallengeAnswer, verification: Verification) -> Steps[Enrolled]:
+def _registered(given: ChallengeAnswer, verification: Verification) -> Steps[SetupChecked]:
     """Whether a phone has registered since the access token was made."""
     assert given.user is not None  # ``confirm`` asks for one
     now = timezone.now()
     if over := checking.ended_as(verification, now):
         return _enrolled(checking.checked_result(verification, over), given, first=False)
-    waiting = Enrolled(checking.checked_result(verification, CheckOutcome.WAITING))
+    waiting = SetupChecked(checking.checked_result(verification, CheckOutcome.WAITING))
     if not push.may_ask(verification, now):
         return waiting
     entity = entities.entity_for(given.user, verification.backend)
@@ -418,7 +458,7 @@ def _registered(given: ChallengeAnswer, verification: Verification) -> Steps[Enr
         checked = checking.approve(verification, now, partial(_phone_confirmed, verification, entity, made, now))
     except IntegrityError:  # the same phone, by another request
         return waiting
-    return _enrolled(answers.announced(checked), given, first=first)
+    return _enrolled(answers.announced(checked, given), given, first=first)
 
 
 def _new_phone(verification: Verification, told: tuple[ProviderFactor, ...]) -> ProviderFactor | None:
@@ -440,18 +480,18 @@ def _phone_confirmed(verification: Verification, entity: Entity, made: ProviderF
     verification.factor, verification.sid = factor, made.sid
 
 
-def _enrolled(checked: Checked, given: ChallengeAnswer, *, first: bool) -> Enrolled:
+def _enrolled(checked: Checked, given: ChallengeAnswer, *, first: bool) -> SetupChecked:
     """The answer for the person, once the receivers of signals have heard of it."""
     checked.verification.refresh_from_db(fields=["factor"])
     factor = challenge_steps.factor_of(checked.verification)
     if factor is None or (not checked.approved and factor.confirmed_at is None):
-        return Enrolled(checked)
+        return SetupChecked(checked)
     if not checked.approved:
-        return Enrolled(checked, factor if checked.outcome == CheckOutcome.ALREADY_VERIFIED else None)
-    short_transaction(partial(api.choose_default, factor.user_id))
+        return SetupChecked(checked, Enrolled(factor, created=False) if checked.already_approved else None)
+    short_transaction(partial(own_factors.choose_default, factor.user_id))
     factor = challenge_steps.factor_of(checked.verification) or factor
-    api.announce(factor, given.client)
-    return Enrolled(checked, factor, first)
+    own_factors.announce(factor, given.client)
+    return SetupChecked(checked, Enrolled(factor, created=True, is_first=first))
 
 
 def _id(verification: Verification | uuid.UUID) -> uuid.UUID:

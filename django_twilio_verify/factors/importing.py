@@ -20,7 +20,7 @@ from ..core.recipients import Recipient
 from ..exceptions import InvalidRecipient
 from ..models import Factor
 from ..models.transactions import short_transaction
-from . import api
+from . import own_factors
 from .import_sources import BATCH, Found, Source
 
 
@@ -109,7 +109,7 @@ def _readable(batch: Iterable[Found], region: str, report: Report) -> list[_Row]
             try:
                 rows.append(_Row(found, found.channel, _recipient(found.channel, found.raw, region)))
             except InvalidRecipient as error:
-                report.refuse(found.where, error.sentence)
+                report.refuse(found.where, error.user_message)
     return rows
 
 
@@ -167,4 +167,4 @@ def _choose_defaults(rows: list[_Row]) -> None:
         if factor.user_id not in chosen or (factor.user_id, factor.key) in keys:
             chosen[factor.user_id] = factor
     for factor in chosen.values():
-        api.make_default(factor)
+        own_factors.make_default(factor)

@@ -14,17 +14,25 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.mail import EmailMessage
-from django.dispatch import Signal
 from django.template.loader import render_to_string
 from django.utils import timezone
 
 from ..choices import Purpose, RecipientKind
 from ..conf import settings
+from ..core import receivers
 from ..core.browser_names import browser_name
 from ..core.client import ClientInfo
 from ..ledger.persons import email_of
 from ..models import Factor, Verification
-from ..signals import default_changed, factor_confirmed, factor_removed, login_denied, notice_sent, verification_started
+from ..signals import (
+    Signal,
+    default_factor_changed,
+    factor_added,
+    factor_removed,
+    login_denied,
+    notice_sent,
+    verification_sent,
+)
 from ..verifications import stale_factors, throttling
 
 logger = logging.getLogger("django_twilio_verify")
@@ -55,11 +63,11 @@ _TO_THE_OLD_ONE = (Notice.FACTOR_REMOVED, Notice.FACTOR_REPLACED)
 def connect() -> None:
     """Listen for what people are told of. Called once, when the app is ready."""
     listening: tuple[tuple[Signal, Any], ...] = (
-        (factor_confirmed, _tell_of_confirmed),
+        (factor_added, _tell_of_confirmed),
         (factor_removed, _tell_of_removed),
-        (default_changed, _tell_of_default),
+        (default_factor_changed, _tell_of_default),
         (login_denied, _tell_of_denied),
-        (verification_started, _tell_of_stale),
+        (verification_sent, _tell_of_stale),
         (throttling.failures_reached, _tell_of_failures),
     )
     for signal, receiver in listening:
@@ -79,8 +87,8 @@ def send(
     ``factor``: what it is about; an email factor that was removed or replaced is written to at its own address as
     well. ``client``: where it was done
     from. ``values``: more for the template. To be called outside of transactions, after the fact has been written. What
-    was done stays done if the mail server is down: that is logged as an error, and ``notice_sent`` says ``letters=0``.
-    A template that comes out empty sends nothing.
+    was done stays done if the mail server is down: that is logged as an error, and ``notice_sent`` says
+    ``emails_sent=0``. A template that comes out empty sends nothing.
     """
     context = {
         "user": user,
@@ -99,7 +107,7 @@ def send(
         body = render_to_string(f"twilio_verify/mail/{notice}.txt", context).strip()
         if subject and body:
             letters = sum(_letter(notice, subject, body + "\n", address) for address in addresses)
-    notice_sent.send(sender=Notice, notice=notice, user=user, factor=factor, letters=letters)
+    receivers.send(notice_sent, Notice, user=user, client=client, notice=notice, factor=factor, emails_sent=letters)
     return letters
 
 

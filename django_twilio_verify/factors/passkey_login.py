@@ -18,16 +18,15 @@ from ..backends.twins import Steps, verb, verb_twin_of
 from ..choices import Channel, CheckOutcome, FactorKind, Purpose
 from ..core.client import ClientInfo
 from ..models import Verification
-from ..verifications import checking, routing
-from ..verifications.results import Challenged, Checked
+from ..verifications import checking, passkey, routing
+from ..verifications.challenge_rules import ChallengeRequest
+from ..verifications.challenge_steps import ChallengeAnswer
+from ..verifications.challenges import check_steps, start_steps
+from ..verifications.results import Checked, Started
 from ..verifications.routing import RouteRequest
-from . import passkey
-from .challenge_rules import ChallengeRequest
-from .challenge_steps import ChallengeAnswer
-from .challenges import check_steps, start_steps
 
 NOT_UNLOCKED = "not_unlocked"
-"""``Checked.problem`` of a passkey whose device asked for no finger, face or PIN."""
+"""``Checked.reason`` of a passkey whose device asked for no finger, face or PIN."""
 _FLAGS, _USER_VERIFIED = 32, 0x04
 _BASE64URL = re.compile(r"(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2,3})?")
 
@@ -53,16 +52,15 @@ def are_kept(backend: str | None = None, *, client: ClientInfo | None = None) ->
 
 
 @verb
-def begin_sign_in(client: ClientInfo, *, backend: str | None = None) -> Steps[Challenged]:
-    """Options for a browser whose person has not said who they are: ``Challenged.options``. The same ones for ten
+def begin_sign_in(client: ClientInfo, *, backend: str | None = None) -> Steps[Started]:
+    """Options for a browser whose person has not said who they are: ``Started.browser_options``. The same ones for ten
     minutes, bound to ``client.session``. They ask the device to be unlocked, whatever the Service prefers.
     ``backend``: an alias; ``None`` asks ``TWILIO_VERIFY_ROUTER``. Only passkeys that were made there answer.
 
     Raises ``RateLimited``, ``BackendUnavailable``, ``BackendRejected``, and ``ValueError`` without a session or for a
     backend that keeps no passkeys.
     """
-    begun = yield from start_steps(ChallengeRequest(Channel.PASSKEY, client, None, Purpose.LOGIN, backend=backend))
-    return replace(begun, options={**begun.options, "userVerification": "required"})
+    return begin_steps(client, backend)
 
 
 abegin_sign_in = verb_twin_of(begin_sign_in)
@@ -80,17 +78,30 @@ def finish_sign_in(
     that another session began, ``BackendUnavailable`` and ``BackendRejected``.
     """
     found = verification if isinstance(verification, uuid.UUID) else verification.pk
-    if passkey.credential_digest(credential) and not _was_unlocked(credential):
-        # SECURITY: without that it is one factor, whoever holds the device. The Service may be set to do without.
-        known = checking.load(found, client, None)
-        return SignedIn(checking.checked_result(known, CheckOutcome.MALFORMED, problem=NOT_UNLOCKED))
-    checked = yield from check_steps(ChallengeAnswer(found, client, None, credential=credential, anybody=True))
-    if not checked.approved:
-        return SignedIn(checked, named=passkey.holder_of(credential, checked.verification))
-    return SignedIn(checked, checked.verification.user)
+    return finish_steps(client, found, credential)
 
 
 afinish_sign_in = verb_twin_of(finish_sign_in)
+
+
+def begin_steps(client: ClientInfo, backend: str | None = None) -> Steps[Started]:
+    """The steps of ``begin_sign_in``."""
+    begun = yield from start_steps(ChallengeRequest(Channel.PASSKEY, client, None, Purpose.LOGIN, backend=backend))
+    return replace(begun, browser_options={**begun.browser_options, "userVerification": "required"})
+
+
+def finish_steps(client: ClientInfo, verification_id: uuid.UUID, credential: Mapping[str, Any]) -> Steps[SignedIn]:
+    """The steps of ``finish_sign_in``."""
+    if passkey.credential_digest(credential) and not _was_unlocked(credential):
+        # SECURITY: without that it is one factor, whoever holds the device. The Service may be set to do without.
+        known = checking.load(verification_id, client, None)
+        return SignedIn(checking.checked_result(known, CheckOutcome.MALFORMED, reason=NOT_UNLOCKED))
+    checked = yield from check_steps(
+        ChallengeAnswer(verification_id, client, None, credential=credential, anybody=True)
+    )
+    if not checked.approved:
+        return SignedIn(checked, named=passkey.holder_of(credential, checked.verification))
+    return SignedIn(checked, checked.verification.user)
 
 
 def _route(client: ClientInfo) -> RouteRequest:

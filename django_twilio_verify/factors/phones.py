@@ -13,7 +13,8 @@ from ..conf import fingerprint, fingerprints
 from ..core.client import ClientInfo
 from ..core.recipients import Recipient
 from ..models import Factor
-from . import api, devices, reset_holds
+from . import devices, reset_holds
+from . import own_factors as own_factors
 
 
 def phone_of(user: AbstractBaseUser) -> Factor | None:
@@ -32,7 +33,7 @@ def holder_of(recipient: Recipient) -> Any:
     return found[0] if len(found) == 1 else None
 
 
-def has_proved(user: AbstractBaseUser, recipient: Recipient) -> bool:
+def is_fresh(user: AbstractBaseUser, recipient: Recipient) -> bool:
     """Whether ``recipient`` is a factor of ``user`` already. One SELECT."""
     return bool(Factor.objects.confirmed_for(user.pk).filter(key__in=fingerprints(recipient)).exists())
 
@@ -86,10 +87,10 @@ def proved(
         return False
     factor.refresh_from_db()
     if not Factor.objects.filter(default_for=user.pk).exists():
-        api.make_default(factor)
+        own_factors.make_default(factor)
     for old in before:
         devices.removed(old, user, None, replaced_by=factor)
-    api.announce(factor, None, replaced=before[0] if before else None)
+    own_factors.announce(factor, None, replaced=before[0] if before else None)
     return first
 
 

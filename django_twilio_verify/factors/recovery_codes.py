@@ -14,11 +14,13 @@ from django.db import router, transaction
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
+from ..choices import CheckOutcome, Purpose
 from ..core import receivers
 from ..core.client import ClientInfo
 from ..limits import counters
+from ..limits.lockouts import Refused
 from ..models import RecoveryCode
-from ..signals import recovery_code_used
+from ..signals import check_failed, recovery_code_used, recovery_codes_created
 from ..verifications import claimants, throttling
 from . import notices
 from .notices import Notice
@@ -34,7 +36,8 @@ somebody who knows the password must not use up the tries of its owner.
 _CONFUSED = str.maketrans("ilo", "110")
 
 
-def issue(user: AbstractBaseUser) -> list[str]:
+@sensitive_variables()
+def issue(user: AbstractBaseUser, client: ClientInfo | None = None) -> list[str]:
     """Make a new set of ten codes for ``user``, in place of any earlier one, and return them: the only time they are
     known.
 
@@ -54,12 +57,14 @@ def issue(user: AbstractBaseUser) -> list[str]:
     with transaction.atomic(using=router.db_for_write(RecoveryCode)):
         RecoveryCode.objects.filter(user_id=user.pk).delete()
         RecoveryCode.objects.bulk_create(rows)
+    receivers.send(recovery_codes_created, RecoveryCode, user=user, client=client, remaining=len(rows))
     return ["-".join(wrap(code, 4)) for code in codes]
 
 
+@sensitive_variables()
 def renew(user: AbstractBaseUser, client: ClientInfo | None = None) -> list[str]:
     """As ``issue``, and tell ``user`` by mail that the earlier codes are dead. ``client``: where it was asked for."""
-    codes = issue(user)
+    codes = issue(user, client)
     notices.send(Notice.RECOVERY_CODES_MADE, user, client=client)
     return codes
 
@@ -75,34 +80,35 @@ def is_low(user: AbstractBaseUser) -> bool:
     return made.exists() and made.filter(used_at=None).count() <= LOW
 
 
-@sensitive_variables("typed", "code")
-def redeem(user: AbstractBaseUser, typed: str, client: ClientInfo | None = None) -> bool:
+@sensitive_variables()  # SECURITY: and of the hasher, which names it as it likes
+def redeem(
+    user: AbstractBaseUser, typed: str, client: ClientInfo | None = None, *, purpose: Purpose = Purpose.LOGIN
+) -> bool:
     """Spend the code that ``user`` typed, in any case, with or without hyphens and spaces. True for exactly one call.
 
-    The person is told of it by mail, and of many wrong ones. ``client``: where it was typed. Raises ``RateLimited``
-    after as many tries in an hour as ``recovery_hour`` allows for this account from the network of ``client``, or
-    ``recovery_network_hour`` for all accounts.
+    The person is told of it by mail, and of many wrong ones. ``client``: where it was typed. ``purpose``: what for, as
+    ``check_failed`` tells it. Raises ``RateLimited`` after as many tries in an hour as ``recovery_hour`` allows for
+    this account from the network of ``client``, or ``recovery_network_hour`` for all accounts.
     """
     now = timezone.now()
     at = client or ClientInfo()
     # SECURITY: by network: a stranger's tries are not charged to the owner, who is somewhere else.
-    counters.within(
-        {"recovery_hour": f"{user.pk}:{at.network}", "recovery_network_hour": at.network}, now, lambda: None
-    )
+    subjects = {"recovery_hour": f"{user.pk}:{at.network}", "recovery_network_hour": at.network}
+    counters.within(subjects, now, lambda: None, refused=partial(Refused, user, client))
     if not _spent(user, typed, now):
         throttling.recovery_failed(user, at, now)
+        told = {"verification": None, "outcome": CheckOutcome.WRONG, "checks_left": None, "purpose": purpose}
+        receivers.send(check_failed, RecoveryCode, user=user, client=client, **told)
         return False
     throttling.recovery_worked(user)
     claimants.remember_user(user.pk, client, now)
     left = remaining(user)
-    receivers.each(
-        partial(receivers.send, recovery_code_used, sender=RecoveryCode, user=user, remaining=left),
-        partial(notices.send, Notice.RECOVERY_CODE_USED, user, client=client, values={"remaining": left}),
-    )
+    receivers.send(recovery_code_used, RecoveryCode, user=user, client=client, remaining=left)
+    notices.send(Notice.RECOVERY_CODE_USED, user, client=client, values={"remaining": left})
     return True
 
 
-@sensitive_variables("typed", "code")
+@sensitive_variables()  # SECURITY: and of the hasher, which names it as it likes
 def _spent(user: AbstractBaseUser, typed: str, now: datetime) -> bool:
     """Spend the code that was typed; whether this call did."""
     code = re.sub(r"[^0-9a-z]", "", typed[:100].lower()).translate(_CONFUSED)

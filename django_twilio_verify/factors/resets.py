@@ -34,9 +34,9 @@ from ..ledger import audit
 from ..ledger.persons import email_of, session_fingerprint
 from ..models import Factor, FactorReset, RecoveryCode, TrustedBrowser, Verification
 from ..models.transactions import short_transaction
-from ..signals import factor_removed, factors_reset
+from ..signals import Signal, factor_removed, factors_reset
 from ..verifications import checking
-from . import api, notices, reset_holds
+from . import notices, own_factors, reset_holds
 from .notices import Notice
 
 T = TypeVar("T")
@@ -47,9 +47,9 @@ _PLACEHOLDER = "TOKEN"
 
 
 class ResetRefused(PermissionDenied):
-    """There will be no reset, or no link. ``code``: a key of ``sentences``; ``str()``: a sentence."""
+    """The reset, or the link, is refused. ``code`` is a key of ``user_messages``; ``str()`` gives the sentence."""
 
-    sentences: dict[str, str | Promise] = {
+    user_messages: dict[str, str | Promise] = {
         "own": _("You cannot ask for a reset of your own factors: let a colleague do it."),
         "superuser": _("Only a superuser can have a superuser's factors reset."),
         "staff": _("Only a superuser can have the factors of a member of staff reset."),
@@ -61,14 +61,24 @@ class ResetRefused(PermissionDenied):
 
     def __init__(self, code: str) -> None:
         self.code = code
-        super().__init__(self.sentences[code])
+        super().__init__(self.user_messages[code])
+
+
+carried_out = Signal("carried_out")
+"""Private: sessions and tokens of ``user`` have to end, because a reset was carried out. Sent before ``factors_reset``;
+what a receiver raises reaches whoever asked for the reset.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """``letters``: how many went to the person; 0 where the account has no address. ``done``: there was no delay.
+    """A reset that was requested.
 
-    ``link``: the enrollment link for staff to hand over, where the account has no address that it could be mailed to.
+    Attributes:
+        reset: The record.
+        letters: How many emails told the user; 0 if the account has no address.
+        done: It was carried out at once, since ``TWILIO_VERIFY_RESET_DELAY_HOURS`` is 0.
+        link: The enrollment link for staff to hand over if the account has no address; else ``""``.
     """
 
     reset: FactorReset
@@ -88,7 +98,17 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a reset took: so many factors and recovery codes, and so many browsers are not trusted any more."""
+    """What a reset removed.
+
+    Attributes:
+        reset: The record.
+        factors: How many factors were removed.
+        recovery_codes: How many recovery codes were removed.
+        browsers: How many trusted browsers were revoked.
+        letters: How many emails told the user.
+        removed: The factors, no longer in the database.
+        link: The enrollment link to hand over if one was asked for and the account has no address; else ``""``.
+    """
 
     reset: FactorReset
     factors: int
@@ -97,9 +117,9 @@ class Done:
     letters: int = 0
     removed: list[Factor] = field(default_factory=list, repr=False)
     link: str = field(default="", repr=False)
-    """To hand over, if that was asked for and the account has no address."""
 
 
+@sensitive_variables()
 def request(
     user: AbstractBaseUser,
     *,
@@ -150,6 +170,7 @@ def request(
     return Requested(reset, done.letters if done else 0, done=done is not None, link=done.link if done else "")
 
 
+@sensitive_variables()
 def find(token: str) -> FactorReset | None:
     """The reset whose link holds ``token``, whatever became of it."""
     return FactorReset.objects.select_related("user").filter(cancel_digest=_digest(token)).first()
@@ -177,6 +198,7 @@ def due(now: datetime | None = None) -> list[int]:
     return list(waiting.order_by("due_at", "pk").values_list("pk", flat=True))
 
 
+@sensitive_variables()
 def carry_out(reset_id: int, *, actor: str, hand_over: bool = False) -> Done | None:
     """Do a reset whose time has come; ``None`` if it is too early, canceled or done. The person is told.
 
@@ -208,6 +230,7 @@ def carry_out(reset_id: int, *, actor: str, hand_over: bool = False) -> Done | N
     return Done(done.reset, done.factors, done.recovery_codes, done.browsers, letters, link=link)
 
 
+@sensitive_variables()
 def send_link(reset_id: int, *, by: AbstractBaseUser | None = None, actor: str = "") -> Sent:
     """Make a new enrollment link for a reset that is done, in place of the one before, and mail it.
 
@@ -224,7 +247,7 @@ def send_link(reset_id: int, *, by: AbstractBaseUser | None = None, actor: str =
     return Sent(reset, letters, "" if email_of(reset.user) else _address(reset, token))
 
 
-@sensitive_variables("token")
+@sensitive_variables()
 def find_link(token: str) -> FactorReset | None:
     """The reset whose newest enrollment link holds ``token``, whatever became of it."""
     return FactorReset.objects.select_related("user").filter(link_digest=_digest(token)).first()
@@ -240,7 +263,7 @@ def is_open(reset: FactorReset) -> bool:
     )
 
 
-@sensitive_variables("token")
+@sensitive_variables()
 def open_link(token: str, *, user: AbstractBaseUser, client: ClientInfo) -> bool:
     """Let the session of ``client``, in which ``user`` has given the password, enroll a factor. True for one call.
 
@@ -257,10 +280,12 @@ def open_link(token: str, *, user: AbstractBaseUser, client: ClientInfo) -> bool
 
 def _announce(reset: FactorReset, removed: list[Factor]) -> None:
     user = reset.user
-    told: dict[str, Any] = {"sender": Factor, "user": user, "client": None, "replaced_by": None, "reset": reset}
+    told: dict[str, Any] = {"user": user, "client": None, "reset": reset}
     receivers.each(
-        *(partial(receivers.send, factor_removed, factor=factor, **told) for factor in removed),
-        partial(receivers.send, factors_reset, sender=FactorReset, reset=reset, user=user),
+        # SECURITY: what the site's receivers do comes after, and cannot keep a session open.
+        partial(receivers.send_and_raise, carried_out, sender=FactorReset, user=user),
+        *(partial(receivers.send, factor_removed, Factor, factor=one, replaced_by=None, **told) for one in removed),
+        partial(receivers.send, factors_reset, FactorReset, **told),
     )
 
 
@@ -268,7 +293,7 @@ def _check(user: AbstractBaseUser, by: AbstractBaseUser | None) -> None:
     check_rank(user, by)
     if pending(user) is not None:
         raise ResetRefused("pending")
-    if not api.has_factor(user):
+    if not own_factors.has_factor(user):
         raise ResetRefused("nothing")
 
 
@@ -326,17 +351,17 @@ def _link_template(link: Callable[[str], str], enroll_link: Callable[[str], str]
     return f"{parts.scheme}://{parts.netloc}" + reverse("twilio_verify:reset_enroll", args=[_PLACEHOLDER])
 
 
-@sensitive_variables("token")
+@sensitive_variables()
 def _address(reset: FactorReset, token: str) -> str:
     return reset.link_template.replace(_PLACEHOLDER, token)
 
 
-@sensitive_variables("token")
+@sensitive_variables()
 def _values(reset: FactorReset, token: str) -> dict[str, Any]:
     return {"enroll_url": _address(reset, token), "expires_at": reset.link_expires_at}
 
 
-@sensitive_variables("token")
+@sensitive_variables()
 def _renew_link(reset: FactorReset, token: str, actor: str) -> bool:
     reset.link_expires_at = timezone.now() + timedelta(hours=settings.reset_link_hours)
     # SECURITY: the link of before is worth nothing from here on, and neither is having opened it.

@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..login import sign_out_everywhere
+from ..login import ended_sessions
 
 _Form = TypeVar("_Form", bound=forms.Form)
 
@@ -25,7 +25,7 @@ def add_sign_out(form: _Form) -> _Form:
 
 def _what_it_does() -> str:
     said = _("Ends the sign-ins in all other browsers, for when somebody else may have used your account.")
-    minutes = sign_out_everywhere.minutes_to_end()
+    minutes = ended_sessions.minutes_to_end()
     if not minutes:
         return said
     late = ngettext("It may take %(count)d minute.", "It may take up to %(count)d minutes.", minutes)

@@ -1,8 +1,7 @@
 """The words that ask for consent, composed from the programme's facts.
 
 Sources: Twilio's Verify consent and opt-in policy (2026-07), CTIA Short Code Monitoring Handbook 1.9, and Twilio's
-rejection reasons 30544 (purpose), 30545 (frequency), 30551 (names the way), 30556 (one box a way), 30569 (rates),
-30570 (help), 30841 (apart from the terms).
+rejection reasons (``backends.twilio.rejections``).
 """
 
 from __future__ import annotations
@@ -10,16 +9,28 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Any
 
+from .. import models
 from ..choices import Channel
-from ..models import Disclosure
 
 RECORD_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class DisclosureText:
-    """What a page shows before it asks for a number. ``lines``: paragraphs of plain text."""
+class Disclosure:
+    """The words that a page shows above the box.
+
+    Args:
+        channel: The channel that they are about.
+        language: Tag of the language they are in, as ``en-gb``.
+        lines: Paragraphs of plain text.
+        checkbox_label: The label of the box.
+        terms_url: Link to the terms, ``""`` if the site has none.
+        privacy_url: Link to the privacy policy.
+        terms_digest: SHA-256 of the terms themselves, if the site gives it.
+        privacy_digest: SHA-256 of the privacy policy.
+    """
 
     channel: Channel
     language: str
@@ -32,6 +43,7 @@ class DisclosureText:
 
     @property
     def text(self) -> str:
+        """All lines, one below the other."""
         return "\n".join(self.lines)
 
     @property
@@ -51,19 +63,36 @@ class DisclosureText:
         encoded = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(encoded.encode()).hexdigest()
 
+    def as_dict(self) -> dict[str, Any]:
+        """Describe the disclosure as JSON, for pages that are made in the browser."""
+        return {
+            "digest": self.digest,
+            "channel": self.channel.value,
+            "language": self.language,
+            "lines": [*self.lines],
+            "text": self.text,
+            "checkbox_label": self.checkbox_label,
+            "terms_url": self.terms_url,
+            "privacy_url": self.privacy_url,
+        }
 
-def holds(disclosure: Disclosure) -> bool:
+
+def shown_in(record: models.Disclosure) -> Disclosure:
+    """Return the words that ``record`` keeps."""
+    return Disclosure(
+        channel=Channel(record.channel),
+        language=record.language,
+        lines=tuple(record.text.split("\n")),
+        checkbox_label=record.checkbox_label,
+        terms_url=record.terms_url,
+        privacy_url=record.privacy_url,
+        terms_digest=record.terms_digest,
+        privacy_digest=record.privacy_digest,
+    )
+
+
+def holds(disclosure: models.Disclosure) -> bool:
     """Whether ``disclosure`` still has the words that its digest is over."""
     if disclosure.record_version != RECORD_VERSION or disclosure.channel not in Channel.values:
         return False
-    shown = DisclosureText(
-        channel=Channel(disclosure.channel),
-        language=disclosure.language,
-        lines=(disclosure.text,),
-        checkbox_label=disclosure.checkbox_label,
-        terms_url=disclosure.terms_url,
-        privacy_url=disclosure.privacy_url,
-        terms_digest=disclosure.terms_digest,
-        privacy_digest=disclosure.privacy_digest,
-    )
-    return shown.digest == disclosure.digest
+    return shown_in(disclosure).digest == disclosure.digest

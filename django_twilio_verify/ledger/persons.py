@@ -44,7 +44,7 @@ class Person:
         if user is not None and user.pk is not None:
             return cls(PersonKind.USER, str(user.pk), user.get_username()[:150])
         if not client.session:
-            raise ValueError("Give a saved user, or a client whose session is set (login.client.client_from(request)).")
+            raise ValueError("Give a saved user, or a client whose session is set (client_from(request)).")
         return cls(PersonKind.SESSION, client.session)
 
     @property

@@ -98,13 +98,13 @@ def purge(
     dry_run: bool = False,
     progress: Callable[[Purged], None] = lambda purged: None,
 ) -> Purged:
-    """Delete the evidence of consent that ended more than ``days`` (``TWILIO_VERIFY_RETENTION_DAYS``) ago.
+    """Delete the evidence of consent that ended more than ``days`` (``TWILIO_VERIFY_EVIDENCE_RETENTION_DAYS``) ago.
 
     In batches, each in a transaction of its own, so a run that was cut short is continued by the next one; memory does
     not grow with the ledger. ``progress`` is called after each batch. A run leaves one audit event, a ``dry_run``
     none. Raises ``ValueError`` for less than one day, and without an actor.
     """
-    kept_for = settings.retention_days if days is None else days
+    kept_for = settings.evidence_retention_days if days is None else days
     if kept_for < 1:
         raise ValueError("Evidence is kept for one day at least.")
     if not audit.cleaned(actor):
@@ -174,8 +174,11 @@ def _delete(batch: list[ConsentEvidence], known: Mapping[int, set[str]], before:
     # SECURITY: asked again behind the locks, so that a hold set, or consent given, a moment ago counts.
     found = _sort_out(batch, known, before)
     still_free = [event_id for event_id in found.free if event_id in free]
-    ConsentEvidence.objects.using(ledger_database()).filter(event_id__in=still_free).delete()
-    return _Sorted(found.held, still_free)
+    rows = ConsentEvidence.objects.using(ledger_database()).filter(event_id__in=still_free)
+    # What is still there: another run, or an erasure, may have been first, and the audit event counts.
+    deleted = list(rows.values_list("event_id", flat=True))
+    rows.delete()
+    return _Sorted(found.held, deleted)
 
 
 def _prints(evidence: ConsentEvidence) -> list[str]:

@@ -32,7 +32,7 @@ from .persons import Person
 
 BATCH = 500
 PROOF_LASTS = timedelta(hours=1)
-"""How long a visitor's approved verification is good for something (``factors.attach``, ``holder.stop``)."""
+"""How long a visitor's approved verification is good for something (``own_factors.attach``, ``holder.stop``)."""
 
 Row = tuple[Any, ...]
 

@@ -23,6 +23,8 @@ from ..exceptions import RateLimited
 from ..models import LimitCounter
 from ..models.prepared import Values, update
 from ..models.transactions import joined_transaction, short_transaction
+from . import lockouts
+from .lockouts import Refused
 
 T = TypeVar("T")
 
@@ -36,9 +38,9 @@ KEPT = timedelta(days=2)
 def resend_at(sends: int, *, now: datetime, expires_at: datetime) -> datetime:
     """From when another send is allowed after send number ``sends`` (1 is the first) at ``now``.
 
-    By ``TWILIO_VERIFY_RESEND_SPACING``, and then not before the code has expired.
+    By ``TWILIO_VERIFY_RESEND_COOLDOWN_SECONDS``, and then not before the code has expired.
     """
-    spacing = settings.resend_spacing
+    spacing = settings.resend_cooldown_seconds
     if sends > len(spacing):
         return expires_at
     return min(now + timedelta(seconds=spacing[sends - 1]), expires_at)
@@ -91,12 +93,19 @@ def _faded(previous: int, room: int, start: datetime, length: timedelta, *, exac
     return start + length * (1 - room / previous) + length / _WHOLE  # what is weighed is rounded up
 
 
-def within(subjects: Mapping[str, str], now: datetime, work: Callable[[], T], *, durable: bool = True) -> T:
+def within(
+    subjects: Mapping[str, str],
+    now: datetime,
+    work: Callable[[], T],
+    *,
+    refused: Callable[[], Refused],
+    durable: bool = True,
+) -> T:
     """Do ``work`` and count one more event for each of ``subjects``, all in one short transaction; or none of it.
 
-    ``subjects``: rule to whom it counts; empty ones are not counted. ``durable``: see ``short_transaction``; without
-    it, the transaction may be part of the caller's.
-    Raises ``RateLimited`` with the rule as its code and the time left.
+    ``subjects``: rule to whom it counts; empty ones are not counted. ``refused``: who is told to have been locked out,
+    the first time in a window. ``durable``: see ``short_transaction``; without it, the transaction may be part of the
+    caller's. Raises ``RateLimited`` with the rule as its code and the time left.
     """
     limits = settings.limits
     keys = {key(rule, subject): rule for rule, subject in subjects.items() if subject}
@@ -114,14 +123,14 @@ def within(subjects: Mapping[str, str], now: datetime, work: Callable[[], T], *,
         return run(counted)
     except _Uncounted:
         # SECURITY: what is refused leaves no row: new sessions and numbers would fill the table at no cost.
-        _require_room(keys, limits, now)
+        _require_room(keys, limits, now, refused)
         # The first time for somebody, or a limit. Rows are made outside of the transaction: InnoDB would deadlock two
         # that insert the same one. With all rows there, the next try tells for certain.
         _make_rows(keys, now)
     try:
         return run(counted)
     except _Uncounted:
-        raise _reached(keys, limits, now) from None
+        raise _reached(keys, limits, now, refused) from None
 
 
 def purge(now: datetime, *, dry_run: bool = False) -> int:
@@ -180,14 +189,14 @@ def _counting(values: Values) -> tuple[QuerySet[LimitCounter], Mapping[str, Any]
     }
 
 
-def prepare(subjects: Mapping[str, str], now: datetime) -> None:
+def prepare(subjects: Mapping[str, str], now: datetime, *, refused: Callable[[], Refused]) -> None:
     """Make the counters of ``subjects`` that are not there, unless one that is there has no room.
 
     One SELECT and one INSERT, the same whether any is missing or not. Raises ``RateLimited`` as ``within``.
     """
     keys, limits = {key(rule, subject): rule for rule, subject in subjects.items() if subject}, settings.limits
     _refuse_zero(keys, limits, now)
-    _require_room(keys, limits, now)
+    _require_room(keys, limits, now, refused)
     _make_rows(keys, now)
 
 
@@ -197,9 +206,11 @@ def _refuse_zero(keys: Mapping[str, str], limits: Mapping[str, int], now: dateti
             raise RateLimited(rule, retry_at=now + timedelta(seconds=LIMIT_RULES[rule].window))
 
 
-def _require_room(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime) -> None:
+def _require_room(
+    keys: Mapping[str, str], limits: Mapping[str, int], now: datetime, refused: Callable[[], Refused]
+) -> None:
     if full := _full(keys, limits, now):
-        raise _longest(full, now)
+        raise _longest(full, now, refused)
 
 
 def _make_rows(keys: Mapping[str, str], now: datetime) -> None:
@@ -207,27 +218,53 @@ def _make_rows(keys: Mapping[str, str], now: datetime) -> None:
     LimitCounter.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _reached(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime) -> RateLimited:
+def _reached(
+    keys: Mapping[str, str], limits: Mapping[str, int], now: datetime, refused: Callable[[], Refused]
+) -> RateLimited:
     """The answer for the rule that was reached; of several, the one that lasts longest."""
     full = _full(keys, limits, now)
     # It was full a moment ago.
-    return _longest(full, now) if full else RateLimited(retry_at=now + timedelta(seconds=1))
+    return _longest(full, now, refused) if full else RateLimited(retry_at=now + timedelta(seconds=1))
 
 
-def _full(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime) -> list[tuple[datetime, str]]:
-    """The rules that have no room left, and from when they have. One SELECT."""
-    full: list[tuple[datetime, str]] = []
+@dataclass(frozen=True, slots=True)
+class _Full:
+    """A counter that has no room before ``until``. ``window``: in which it was reached."""
+
+    until: datetime
+    rule: str
+    counter: LimitCounter
+    window: datetime
+
+    def is_first(self) -> bool:
+        """Whether this is its first refusal in the window. No write once it was told."""
+        told = self.counter.locked_out_since
+        return (told is None or told < self.window) and lockouts.is_first(self.counter.key, self.window)
+
+
+def _full(keys: Mapping[str, str], limits: Mapping[str, int], now: datetime) -> list[_Full]:
+    """The counters that have no room left. One SELECT."""
+    full: list[_Full] = []
     for counter in LimitCounter.objects.filter(key__in=keys):
         rule = keys[counter.key]
         window = _Window.of(rule, now)
         if not window.has_room(counter, limits[rule]):
-            full.append((window.room_at(counter, limits[rule], exact=LIMIT_RULES[rule].exact), rule))
+            until = window.room_at(counter, limits[rule], exact=LIMIT_RULES[rule].exact)
+            full.append(_Full(until, rule, counter, window.start))
     return full
 
 
-def _longest(full: list[tuple[datetime, str]], now: datetime) -> RateLimited:
-    until, rule = max(full)
-    return RateLimited(rule, retry_at=max(until, now + timedelta(seconds=1)))
+def _longest(full: list[_Full], now: datetime, refused: Callable[[], Refused]) -> RateLimited:
+    reached = max(full, key=lambda one: (one.until, one.rule))
+    until = max(reached.until, now + timedelta(seconds=1))
+    if reached.is_first():
+        lockouts.announce(reached.rule, refused(), until=until)
+    return RateLimited(reached.rule, retry_at=until)
+
+
+def window_of(rule: str, now: datetime) -> datetime:
+    """The beginning of the window of ``rule`` that ``now`` is in."""
+    return _Window.of(rule, now).start
 
 
 def key(rule: str, subject: str) -> str:

@@ -10,8 +10,10 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
-from ..signals import factor_proved, second_factor_passed
-from . import session, sign_out_everywhere, trust_cookie
+from ..exceptions import NoPendingLogin
+from ..models import Factor
+from ..signals import login_completed, step_up_completed
+from . import ended_sessions, request_signals, session, trust_cookie
 from .enforcement import DECIDED, look_again, remember_user
 from .own_session import acts_as_other
 
@@ -19,27 +21,28 @@ from .own_session import acts_as_other
 def complete(request: HttpRequest, user: AbstractBaseUser, channel: str) -> None:
     """The second factor of the waiting sign-in has passed: sign ``user`` in.
 
-    ``channel``: by which way. Raises ``LookupError`` if no sign-in of that person waits in this session, and Django's
-    ``SessionInterrupted`` (400) if it was ended elsewhere in these moments.
+    ``channel``: by which way. Raises ``NoPendingLogin`` if no sign-in of that person waits in this session, and
+    Django's ``SessionInterrupted`` (400) if it was ended elsewhere in these moments.
     """
     waiting = session.pending_login(request)
     # SECURITY: never anybody but the person whose password was accepted in this session.
     if waiting is None or waiting.user_id != session.text_of(user):
-        raise LookupError("No sign-in of this person is waiting in this session.")
-    if sign_out_everywhere.is_over(request, user):
+        raise NoPendingLogin
+    if ended_sessions.is_over(request, user):
         session.give_up(request)
         raise SessionInterrupted("The sign-in was ended elsewhere.")
     session.release(request, channel=channel)
     remember_user(request, user)
-    trust_cookie.completed(request, user, channel)
-    sign_out_everywhere.watch(request)
+    trusted_browser = trust_cookie.completed(request, user, channel)
+    ended_sessions.watch(request)
     if waiting.deferred:
         setattr(request, DECIDED, True)  # by this very factor: it is no login of its own
         user_logged_in.send(sender=type(user), request=request, user=user)
-    second_factor_passed.send(sender=type(user), request=request, user=user, channel=channel)
+    told = {"channel": channel, "trusted_browser": trusted_browser}
+    request_signals.send(login_completed, type(user), request, user, **told)
 
 
-def mark_passed(request: HttpRequest, channel: str) -> None:
+def mark_passed(request: HttpRequest, channel: str, factor: Factor | None = None) -> None:
     """The signed-in person has just proved a factor: this session is through.
 
     Raises Django's ``SessionInterrupted`` (400) if it was ended elsewhere in these moments.
@@ -51,13 +54,14 @@ def mark_passed(request: HttpRequest, channel: str) -> None:
         look_again(request)
         if session.signed_in_id(request) is None:
             raise SessionInterrupted("The session was ended elsewhere.")
-        if not sign_out_everywhere.is_listed(request):
-            sign_out_everywhere.watch(request)  # one that can be listed is deleted, and then cannot be saved
+        if not ended_sessions.is_listed(request):
+            ended_sessions.watch(request)  # one that can be listed is deleted, and then cannot be saved
         session.mark_verified(request, user_id, passed=True, channel=channel)
-        factor_proved.send(sender=get_user_model(), request=request, user=request.user, channel=channel)
+        told = {"channel": channel, "factor": factor}
+        request_signals.send(step_up_completed, get_user_model(), request, request.user, **told)  # type: ignore[arg-type]
 
 
-def sign_in(request: HttpRequest, user: AbstractBaseUser, channel: str) -> None:
+def sign_in(request: HttpRequest, user: AbstractBaseUser, channel: str, factor: Factor | None = None) -> None:
     """Sign ``user`` in by a proof that is both factors in one, as that of an unlocked passkey, by way of ``channel``.
 
     By Django's ``login()``: a new session key, ``user_logged_in``; and then as a sign-in whose second factor passed.
@@ -68,8 +72,9 @@ def sign_in(request: HttpRequest, user: AbstractBaseUser, channel: str) -> None:
         complete(request, user, channel)
         return
     # The site demands no second factor of this account, or this session had passed one.
-    mark_passed(request, channel)
-    second_factor_passed.send(sender=type(user), request=request, user=user, channel=channel)
+    mark_passed(request, channel, factor)
+    told = {"channel": channel, "trusted_browser": None}
+    request_signals.send(login_completed, type(user), request, user, **told)
 
 
 def _door_for(user: AbstractBaseUser) -> str:

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 
 from ..conf import settings
 from ..signals import login_deciding
-from . import decision_cache, impersonation, session, sign_out_everywhere, trust_cookie
+from . import decision_cache, ended_sessions, impersonation, request_signals, session, trust_cookie
 from .policy import Decision, judge, policy_of
 from .session import VerifiedSession
 
@@ -21,6 +21,7 @@ REMINDS = "_twilio_verify_reminds"
 """On a request in which time to enroll was given: the browser is to be told. Not on ``request.twilio_verify``, which a
 sign-in by another middleware comes before."""
 DECIDED = "_twilio_verify_decided"
+_LOOKED = "_twilio_verify_looked"
 
 
 def decide(request: HttpRequest, user: AbstractBaseUser) -> bool:
@@ -63,21 +64,21 @@ def holds(request: HttpRequest, user: AbstractBaseUser) -> bool:
     """Whether it was decided for this session that ``user`` may be seen, and nothing speaks against it. No query.
 
     What is decided for somebody who owes nothing is not for ever: the policy, the person and the factors change. Of
-    the first two this knows at once, of groups, permissions and factors after ``TWILIO_VERIFY_DECISION_AGE`` seconds.
+    the first two this knows at once, of groups, permissions and factors after ``TWILIO_VERIFY_POLICY_RECHECK_SECONDS``.
     So it is of sessions that cannot be listed, whoever passed what, with having been ended elsewhere.
     """
     settled = session.verified_session(request)
     if settled is None:
         return False
     if settled.passed:
-        return sign_out_everywhere.is_listed(request) or _is_recent(request, settled)
+        return ended_sessions.is_listed(request) or _is_recent(request, settled)
     if settled.policy != policy_of(user) or 0 < settled.grace <= time.time():
         return False
     return _is_recent(request, settled)
 
 
 def _is_recent(request: HttpRequest, settled: VerifiedSession) -> bool:
-    now, age = time.time(), settings.decision_age
+    now, age = time.time(), settings.policy_recheck_seconds
     # SECURITY: a clock that was put back makes no answer hold longer.
     return 0 <= now - settled.at < age or 0 <= now - decision_cache.noted(request, settled.user_id) < age
 
@@ -88,15 +89,15 @@ def admits(request: HttpRequest, user: AbstractBaseUser) -> bool:
     A session that was ended elsewhere is flushed. The rest as ``decide``.
     """
     acting = session.impersonation(request)
-    if sign_out_everywhere.is_over(request, user) or (acting is not None and impersonation.is_over(acting)):
+    if ended_sessions.is_over(request, user) or (acting is not None and impersonation.is_over(acting)):
         request.session.flush()
         return False
     if acting is not None:
         impersonation.remember(request, acting)
         return True
-    if sign_out_everywhere.is_listed(request) and session.is_undecided(request):
+    if ended_sessions.is_listed(request) and session.is_undecided(request):
         # Of one that was signed in to without ``user_logged_in`` nothing says when that was. It is listed, and there.
-        sign_out_everywhere.begin(request, user)
+        ended_sessions.begin(request, user)
     if decide(request, user):
         return False
     if session.has_passed(request):
@@ -110,14 +111,21 @@ def look_again(request: HttpRequest) -> None:
 
     For pages that open or change what protects an account. One SELECT where sessions cannot be listed, else none.
     """
-    if sign_out_everywhere.is_listed(request) or session.signed_in_id(request) is None:
+    if ended_sessions.is_listed(request) or session.signed_in_id(request) is None:
         return
     user = request.user
     if not user.is_authenticated or not session.is_signed_in(request, user):
         return
-    if sign_out_everywhere.is_over(request, user):
+    if ended_sessions.is_over(request, user):
         request.session.flush()
         forget_user(request)
+
+
+def look_once(request: HttpRequest) -> None:
+    """As ``look_again``, once a request: what calls the provider looks again when that has answered."""
+    if not getattr(request, _LOOKED, False):
+        setattr(request, _LOOKED, True)
+        look_again(request)
 
 
 def must_go_on(request: HttpRequest) -> None:
@@ -134,7 +142,7 @@ def must_go_on(request: HttpRequest) -> None:
         user = get_user(request)
     else:
         return
-    if user is None or not user.is_authenticated or sign_out_everywhere.has_ended(request):
+    if user is None or not user.is_authenticated or ended_sessions.has_ended(request):
         request.session.flush()
         forget_user(request)
         raise SessionInterrupted("The session was ended elsewhere.")
@@ -146,11 +154,13 @@ def on_login(sender: Any, request: HttpRequest | None, user: AbstractBaseUser, *
         return
     if impersonation.take_over(request, user):
         return
-    sign_out_everywhere.begin(request, user)
-    login_deciding.send(sender=type(user), request=request, user=user)
+    ended_sessions.begin(request, user)
+    if login_deciding.has_listeners(type(user)):  # else nobody needs the client
+        client = request_signals.client_of(request)
+        login_deciding.send(sender=type(user), request=request, user=user, client=client)
     if decide(request, user):
         forget_user(request)
-    sign_out_everywhere.watch(request)
+    ended_sessions.watch(request)
 
 
 def signs_in(request: HttpRequest, user: AbstractBaseUser) -> bool:

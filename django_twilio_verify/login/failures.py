@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from ..choices import CheckOutcome, Purpose
 from ..verifications.results import Checked
 
-FAILED = (CheckOutcome.WRONG, CheckOutcome.USED_UP, CheckOutcome.REPLAYED, CheckOutcome.DENIED)
+FAILED = (CheckOutcome.WRONG, CheckOutcome.NO_CHECKS_LEFT, CheckOutcome.REPLAYED, CheckOutcome.DENIED)
 """What is somebody's guess, or a no: not what came too late, was no code, or was not judged."""
 
 _LOCK = "_twilio_verify_lock"
@@ -24,6 +24,16 @@ def note(request: HttpRequest | None, user: AbstractBaseUser | None, checked: Ch
     """Tell of ``checked`` if it is a failed answer of somebody who signs in or steps up. ``user``: who that is."""
     if checked.outcome in FAILED and checked.verification.purpose in _PURPOSES:
         factor_failed(request, user)
+
+
+def note_polled(request: HttpRequest, user: AbstractBaseUser | None, checked: Checked, before: str) -> None:
+    """As ``note``, of a page that asks again and again: an end that is on record already is told no more.
+
+    Args:
+        before: The status of the verification before the call that gave ``checked``.
+    """
+    if checked.verification.status != before:
+        note(request, user, checked)
 
 
 def factor_failed(request: HttpRequest | None, user: AbstractBaseUser | None) -> None:

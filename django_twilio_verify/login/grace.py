@@ -8,7 +8,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 
 from ..conf import settings
-from ..models import EnrollmentGrace
+from ..models import UserState
 
 
 def ends_at(user: AbstractBaseUser) -> datetime | None:
@@ -17,19 +17,22 @@ def ends_at(user: AbstractBaseUser) -> datetime | None:
     ``None`` if there is no grace, or it is over. It is not given a second time: who enrolls and removes the factor, or
     leaves the staff and comes back, has had it. One SELECT, the first time an INSERT too.
     """
-    days = settings.grace_days
-    if days < 1:
+    if settings.grace_days < 1:
         return None
     now = timezone.now()
-    end = _started_at(user, now) + timedelta(days=days)
-    return end if end > now else None
+    end = end_of(_started_at(user, now))
+    return end if end is not None and end > now else None
+
+
+def end_of(started_at: datetime | None) -> datetime | None:
+    """When a grace period of that start ends, by the setting of today. ``None`` if there is none."""
+    days = settings.grace_days
+    return None if started_at is None or days < 1 else started_at + timedelta(days=days)
 
 
 def _started_at(user: AbstractBaseUser, now: datetime) -> datetime:
-    known = EnrollmentGrace.objects.filter(user_id=user.pk).values_list("started_at", flat=True).first()
+    known = UserState.objects.filter(user_id=user.pk).values_list("grace_started_at", flat=True).first()
     if known is not None:
         return known
-    # Two first sign-ins at the same instant: one row, and the loser's clock is as good. Not get_or_create(), whose
-    # second SELECT does not see the winner's row inside a transaction of MariaDB.
-    EnrollmentGrace.objects.bulk_create([EnrollmentGrace(user_id=user.pk, started_at=now)], ignore_conflicts=True)
+    UserState.objects.start_grace_period(user.pk, now)
     return now

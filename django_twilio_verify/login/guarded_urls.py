@@ -83,7 +83,7 @@ def _guarded_url(match: ResolverMatch) -> GuardedUrl:
         return GuardedUrl(match, Enforcement.OURS)
     if redirects.is_marked_exempt(match.func):
         return GuardedUrl(match, Enforcement.EXEMPT, "verification_exempt")
-    entries = [entry for entry in settings.exempt_url_names if redirects.exempts(entry, match)]
+    entries = [entry for entry in settings.exempt_urls if redirects.exempts(entry, match)]
     return (
         GuardedUrl(match, Enforcement.EXEMPT, ", ".join(entries)) if entries else GuardedUrl(match, Enforcement.GUARDED)
     )

@@ -19,10 +19,11 @@ from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
+from ..backends.threads import query_twin_of
 from ..choices import AuditKind
 from ..ledger import audit
 from ..signals import impersonation_ended, impersonation_started
-from . import session, session_cutoffs, sign_out_everywhere
+from . import ended_sessions, request_signals, session, session_cutoffs
 from .session import Impersonation
 
 _ANNOUNCED = "_twilio_verify_acts_as"
@@ -67,6 +68,9 @@ def act_as(request: HttpRequest, user: AbstractBaseUser) -> None:
     setattr(request, _ANNOUNCED, _Announced(announced, staff._wrapped if hasattr(staff, "_wrapped") else staff))
 
 
+aact_as = query_twin_of(act_as)
+
+
 def take_over(request: HttpRequest, user: AbstractBaseUser) -> bool:
     """Return whether the login of ``user``, just written to the session, begins or ends an impersonation.
 
@@ -87,23 +91,23 @@ def take_over(request: HttpRequest, user: AbstractBaseUser) -> bool:
 
 
 def _begin(request: HttpRequest, user: AbstractBaseUser, announced: _Announced) -> None:
-    sign_out_everywhere.begin(request, user)
+    ended_sessions.begin(request, user)
     session.note_impersonation(request, announced.acting)
-    sign_out_everywhere.watch(request)
+    ended_sessions.watch(request)
     _record(AuditKind.ACTED_AS, announced.staff, user)
-    impersonation_started.send(sender=type(user), request=request, user=user, impersonator=announced.staff)
+    request_signals.send(impersonation_started, type(user), request, user, impersonator=announced.staff)
 
 
 def _return(request: HttpRequest, staff: AbstractBaseUser, acting: Impersonation) -> bool:
-    sign_out_everywhere.begin(request, staff)
+    ended_sessions.begin(request, staff)
     # SECURITY: ended elsewhere since the middleware looked: a login like any other, which owes its factor.
     if session.cutoff(request, acting.staff_id) != acting.mark:
         return False
     session.return_from(request, acting)
-    sign_out_everywhere.watch(request)
+    ended_sessions.watch(request)
     user = _user_of(acting.user_id)
     _record(AuditKind.ACTING_OVER, staff, user)
-    impersonation_ended.send(sender=type(staff), request=request, user=user, impersonator=staff)
+    request_signals.send(impersonation_ended, type(staff), request, user, impersonator=staff)
     return True
 
 

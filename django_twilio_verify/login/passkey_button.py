@@ -6,16 +6,16 @@ from django.http import HttpRequest
 from django.template import Context
 
 from ..choices import FactorKind
+from ..client import visitor_from
 from ..conf import settings
 from ..factors import passkey_login
-from .client import client_without_session
 from .redirects import REDIRECT_FIELD_NAME
 
 
 def is_offered(request: HttpRequest | None) -> bool:
     """Whether people can have passkeys at the page of ``request``; anywhere, where a page is rendered without one."""
-    client = client_without_session(request) if request is not None else None
-    return FactorKind.PASSKEY in settings.factors and passkey_login.are_kept(client=client)
+    client = visitor_from(request) if request is not None else None
+    return FactorKind.PASSKEY in settings.device_factors and passkey_login.are_kept(client=client)
 
 
 def wanted_page(context: Context, request: HttpRequest | None) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import Resolver404, ResolverMatch, resolve, reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
-from django.utils.translation import gettext as _
 
 from ..conf import settings
-from . import session
+from . import missing, session
 
 REDIRECT_FIELD_NAME = "next"
 EXEMPT_ATTRIBUTE = "twilio_verify_exempt"
@@ -41,7 +41,7 @@ def is_exempt(match: ResolverMatch | None) -> bool:
     """Whether a person who owes a factor may open what ``match`` leads to."""
     if match is None:
         return False
-    return is_marked_exempt(match.func) or any(exempts(entry, match) for entry in settings.exempt_url_names)
+    return is_marked_exempt(match.func) or any(exempts(entry, match) for entry in settings.exempt_urls)
 
 
 def is_marked_exempt(view: Any) -> bool:
@@ -51,12 +51,35 @@ def is_marked_exempt(view: Any) -> bool:
 
 
 def exempts(entry: str, match: ResolverMatch) -> bool:
-    """Whether an entry of ``TWILIO_VERIFY_EXEMPT_URL_NAMES`` is for ``match``: its name in any namespace, its name with
-    namespaces, or a prefix of its route.
+    """Whether an entry of ``TWILIO_VERIFY_EXEMPT_URLS`` is for ``match``: its name in any namespace, its name with
+    namespaces, or the first segments of its route.
     """
     if entry.startswith("/"):
-        return f"/{match.route.removeprefix('^')}".startswith(entry)
+        return _is_below(entry, f"/{match.route.removeprefix('^')}")
     return entry in (match.url_name, match.view_name)
+
+
+def _is_below(prefix: str, route: str) -> bool:
+    """Whether ``route`` is ``prefix``, or begins with all of its segments: ``/api`` is not the beginning of
+    ``/apiadmin``.
+    """
+    # SECURITY: of the route that Django resolved the decoded path to, never of the path: a path that begins so may
+    # lead elsewhere, as "/api/account/" does to "<slug:shop>/account/" where a shop is named "api".
+    # "|" is of re_path(): such a route leads to other paths too. "/" is every page, which a check refuses.
+    if "|" in _outermost(route) or prefix == "/":
+        return False
+    below = prefix.rstrip("/") + "/"
+    if route.startswith(below):
+        return not route[len(below) :].startswith(("?", "*", "+", "{"))  # of re_path(): the slash may be missing
+    return not prefix.endswith("/") and route.removesuffix("$").removesuffix(r"\Z") == prefix
+
+
+def _outermost(route: str) -> str:
+    """``route`` without its groups and escaped letters."""
+    text, before = re.sub(r"\\.", "", route), ""
+    while text != before:
+        text, before = re.sub(r"\([^()]*\)", "", text), text
+    return text
 
 
 def match_of(request: HttpRequest) -> ResolverMatch | None:
@@ -74,12 +97,7 @@ def challenge_response(request: HttpRequest) -> HttpResponse:
     """Send a person who owes a factor to the challenge: a redirect for pages, 401 with the address for programs."""
     url = with_next(reverse("twilio_verify:challenge"), _wanted_page(request))
     if wants_json(request):
-        body = {
-            "code": "second_factor_required",
-            "detail": _("A second factor is required."),
-            "url": url,
-        }
-        return JsonResponse(body, status=401)
+        return missing.response("second_factor_required", url=url)
     return HttpResponseRedirect(url)
 
 
@@ -124,8 +142,8 @@ def safe_next(request: HttpRequest) -> str:
 
 
 def success_url(request: HttpRequest) -> str:
-    """Where the person goes now: their ``next``, or ``TWILIO_VERIFY_SUCCESS_URL``."""
-    return safe_next(request) or resolve_url(settings.success_url)
+    """Where the person goes now: their ``next``, or ``TWILIO_VERIFY_REDIRECT_URL``."""
+    return safe_next(request) or resolve_url(settings.redirect_url)
 
 
 def with_next(url: str, wanted: str) -> str:

@@ -11,18 +11,18 @@ from django.urls import Resolver404, resolve, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
+from ..client import client_from, session_secret
 from ..core.client import ClientInfo
 from ..exceptions import ResetLinkRequired
 from ..factors import reset_holds, resets
 from . import redirects, session
-from .client import client_from
 
 _OPENED = "_twilio_verify_reset_opened"
 """Session key: who opened the enrollment link of a reset here, and this session's secret then."""
 
 
 def on_passed(sender: Any, request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> None:
-    """Receiver of ``second_factor_passed``: leave a message of Django's, where the site has its ``messages``.
+    """Receiver of ``login_completed``: leave a message of Django's, where the site has its ``messages``.
 
     It is not canceled by itself: it may be the thief of the phone who has just signed in. One SELECT.
     """
@@ -37,7 +37,7 @@ def on_passed(sender: Any, request: HttpRequest, user: AbstractBaseUser, **kwarg
 
 def note_opened(request: HttpRequest, user: AbstractBaseUser) -> None:
     """Remember that ``user`` has opened the enrollment link in this session."""
-    request.session[_OPENED] = {"user_id": session.text_of(user), "secret": session.secret(request)}
+    request.session[_OPENED] = {"user_id": session.text_of(user), "secret": session_secret(request)}
 
 
 def may_enroll(request: HttpRequest, user: AbstractBaseUser) -> bool:
@@ -61,7 +61,7 @@ def held_response(request: HttpRequest) -> HttpResponse:
     url = reverse("twilio_verify:reset_held")
     if redirects.wants_json(request):
         error = ResetLinkRequired()
-        return JsonResponse({"code": error.code, "detail": error.sentence, "url": url}, status=403)
+        return JsonResponse({"code": error.code, "detail": error.user_message, "url": url}, status=403)
     wanted = redirects.safe_next(request)
     # Who opened the link before they signed in comes back to it.
     return HttpResponseRedirect(wanted if _is_link(wanted) else redirects.with_next(url, wanted))

@@ -28,13 +28,15 @@ from django.http import HttpRequest
 from django.middleware.csrf import rotate_token
 from django.utils.crypto import constant_time_compare
 
+from ..client import SECRET as _SECRET
+from ..client import session_secret
 from ..conf import settings
+from ..exceptions import NoPendingLogin
 from ..verifications.options import Payment
 
 _DJANGOS = {SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY}
 _EXPIRY = "_session_expiry"
 """What Django's ``set_expiry()`` writes: seconds, or a moment as text. It has no getter for what was written."""
-_SECRET = "_twilio_verify_secret"  # noqa: S105  the name of a key
 _PENDING = "_twilio_verify_pending"
 _SETTLED = "_twilio_verify_settled"
 _TRUST = "_twilio_verify_trust"
@@ -45,6 +47,7 @@ _CODES_SHOWN = "_twilio_verify_codes_shown"
 _REPLACEMENT = "_twilio_verify_replacement"
 _CUTOFF = "_twilio_verify_cutoff"
 _IMPERSONATION = "_twilio_verify_impersonation"
+_PASSKEY_LOGIN = "_twilio_verify_passkey_login"
 
 CLOCK_SKEW = 60
 """Seconds by which the clocks of two servers of one site may differ."""
@@ -134,14 +137,6 @@ class Replacement:
     sign_out: bool
 
 
-def secret(request: HttpRequest) -> str:
-    """An opaque value that only this browser session holds. Made, and the session saved, on first use."""
-    known: str | None = request.session.get(_SECRET)
-    if known is None:
-        known = request.session[_SECRET] = secrets.token_urlsafe(24)
-    return known
-
-
 def has_secret(request: HttpRequest) -> bool:
     """Whether this browser session holds the secret, without which it can have started nothing."""
     return _SECRET in request.session
@@ -205,7 +200,7 @@ def pending_login(request: HttpRequest) -> PendingLogin | None:
     if stored is None:
         return None
     found = PendingLogin(**stored)
-    if found.since + settings.pending_lifetime < time.time():
+    if found.since + settings.pending_login_seconds < time.time():
         give_up(request)
         return None
     return found
@@ -243,7 +238,7 @@ def limit(request: HttpRequest) -> None:
     """
     session = request.session
     waiting = PendingLogin(**session[_PENDING])
-    chosen, ours = session.get(_EXPIRY), settings.pending_lifetime
+    chosen, ours = session.get(_EXPIRY), settings.pending_login_seconds
     if session.get_expire_at_browser_close() or session.get_expiry_age() <= ours:
         return
     # Keys of Django's and ours begin with an underscore. A basket is not emptied because somebody forgot the phone.
@@ -267,7 +262,7 @@ def release(request: HttpRequest, *, channel: str) -> PendingLogin:
     """Make the waiting sign-in a real one: the factor has passed. The session gets a new key. Gives what waited."""
     waiting = pending_login(request)
     if waiting is None:
-        raise LookupError("No sign-in is waiting in this session.")
+        raise NoPendingLogin
     session = request.session
     give_up(request)
     # SECURITY: as at any rise of privilege, a session key known before is worth nothing afterwards.
@@ -296,7 +291,7 @@ def mark_verified(
         _begin_anew(request)
     # Made now, while the session is being written: two first presses of a button, each making one, would be two
     # sessions, and two messages.
-    secret(request)
+    session_secret(request)
     settled = VerifiedSession(user_id, passed, int(time.time()), channel, policy, grace, trusted=trusted)
     request.session[_SETTLED] = asdict(settled)
 
@@ -307,6 +302,17 @@ def outlive_factor(request: HttpRequest) -> None:
     """
     if has_passed(request):
         request.session[_SETTLED] = {**request.session[_SETTLED], "channel": ""}
+
+
+def note_passkey_login(request: HttpRequest, verification_id: uuid.UUID) -> None:
+    """``verification_id`` was begun in this session for a user who has not said who they are."""
+    if request.session.get(_PASSKEY_LOGIN) != str(verification_id):
+        request.session[_PASSKEY_LOGIN] = str(verification_id)
+
+
+def is_passkey_login(request: HttpRequest, verification_id: uuid.UUID) -> bool:
+    """Whether ``verification_id`` is the last one of which that was noted."""
+    return bool(request.session.get(_PASSKEY_LOGIN) == str(verification_id))
 
 
 def is_to_be_reminded(request: HttpRequest) -> bool:
@@ -339,6 +345,17 @@ def verified_session(request: HttpRequest) -> VerifiedSession | None:
 def forget_verified(request: HttpRequest) -> None:
     """Have it decided anew how the sign-in that this session holds comes through."""
     request.session.pop(_SETTLED, None)
+
+
+def forget_ended(request: HttpRequest, user_id: str) -> None:
+    """Leave the login of ``user_id``, just written to the session, nothing of one before it that was ended elsewhere.
+
+    SECURITY: neither what it passed, nor what was begun in it: an approval that nobody has used yet counts no more.
+    """
+    session = request.session
+    before = session.pop(_SETTLED, None), session.get(_PENDING)
+    if any(one is not None and one["user_id"] == user_id for one in before):
+        session[_SECRET] = secrets.token_urlsafe(24)
 
 
 def login_of(request: HttpRequest, user_id: str) -> Impersonation:
@@ -378,7 +395,7 @@ def end_impersonation(request: HttpRequest) -> None:
 
 def return_from(request: HttpRequest, acting: Impersonation) -> None:
     """The login just written to the session is the staff member's own again, verified when it was."""
-    secret(request)
+    session_secret(request)
     # SECURITY: the time is that of the proof itself: acting as somebody does not make it younger.
     request.session[_SETTLED] = acting.proof
 
@@ -471,7 +488,7 @@ def ask_payment(request: HttpRequest, payment: Payment) -> str:
     asked = {**request.session.get(_PAYMENTS, {}), key: asdict(payment)}
     request.session[_PAYMENTS] = dict([*asked.items()][-KEPT_PAYMENTS:])
     # As in settle(): two first presses must be of one session.
-    secret(request)
+    session_secret(request)
     return key
 
 

@@ -18,19 +18,16 @@ from django.db import router
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from ..models import SessionCutoff
+from ..models import UserState
 
 
 def cut(user: AbstractBaseUser) -> int:
-    """End every session of ``user`` that is not given the mark which this returns. Two or three statements."""
+    """End every session of ``user`` that is not given the mark which this returns. One statement.
+
+    Of two at the same instant the last one stands, as of any two.
+    """
     now = timezone.now()
-    rows = _of(user.pk)
-    if not rows.update(ended_at=now):
-        # Not update_or_create(), whose SELECT does not see the winner's row inside a transaction of MariaDB. Of two at
-        # the same instant the last one stands, as of any two.
-        new = SessionCutoff(user_id=user.pk, ended_at=now)
-        SessionCutoff.objects.using(rows.db).bulk_create([new], ignore_conflicts=True)
-        rows.update(ended_at=now)
+    UserState.objects.end_sessions(user.pk, now)
     return _mark(now)
 
 
@@ -41,18 +38,18 @@ def last(user: AbstractBaseUser) -> int:
 
 def last_of(user_id: Any) -> int:
     """The same, of the user with that primary key (or its text)."""
-    ended_at = _of(user_id).values_list("ended_at", flat=True).first()
+    ended_at = _of(user_id).values_list("sessions_ended_at", flat=True).first()
     return 0 if ended_at is None else _mark(ended_at)
 
 
 def database() -> str:
     """The alias of the database that holds the marks."""
-    return router.db_for_write(SessionCutoff)
+    return router.db_for_write(UserState)
 
 
-def _of(user_id: Any) -> QuerySet[SessionCutoff]:
+def _of(user_id: Any) -> QuerySet[UserState]:
     # SECURITY: a replica that lags would let an ended session go on, and give a new one a mark of before.
-    return SessionCutoff.objects.using(database()).filter(user_id=user_id)
+    return UserState.objects.using(database()).filter(user_id=user_id)
 
 
 def _mark(ended_at: datetime) -> int:

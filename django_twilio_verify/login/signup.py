@@ -8,10 +8,10 @@ from django.contrib.auth import login
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 
-from .. import factors
-from ..factors.api import Confirmed
+from ..client import client_from
+from ..factors import own_factors
+from ..factors.results import Enrolled
 from . import completion, session
-from .client import client_from
 
 
 def sign_up(
@@ -20,17 +20,17 @@ def sign_up(
     verification_id: uuid.UUID,
     *,
     backend: str | None = None,
-) -> Confirmed:
+) -> Enrolled:
     """Give the new account ``user`` what this visitor has proved, and sign it in with that proof as second factor.
 
     ``verification_id``: of an approved verification with purpose ``verify`` of this session, not older than an hour.
     ``backend``: as for Django's ``login()``. Raises ``VerificationNotFound``, and then nobody is signed in.
     """
     # Before login(), which gives the session a new secret.
-    confirmed = factors.attach(verification_id, user=user, client=client_from(request))
+    confirmed = own_factors.attach(verification_id, user=user, client=client_from(request))
     login(request, user, backend=backend)  # type: ignore[arg-type]  # any user model
     # SECURITY: an account that had a factor before must prove that one: a fresh proof of another address is no second
     # factor of it.
-    if confirmed.first and session.pending_login(request) is not None:
+    if confirmed.is_first and session.pending_login(request) is not None:
         completion.complete(request, user, confirmed.factor.channel)
     return confirmed

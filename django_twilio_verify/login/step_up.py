@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
 from urllib.parse import urlsplit, urlunsplit
 
 from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
-from django.utils.translation import gettext as _
-from django.views.generic.base import View
 
 from .. import factors
-from ..choices import Channel
-from . import own_session, redirects, session
-from .access import Access
+from ..choices import Channel, ChannelName
+from . import missing, own_session, redirects, session
+from .state import LoginState
 
 CHANNELS = "channels"
 """The query's name for the ways that may prove it, with commas between."""
@@ -42,7 +40,7 @@ class Proof:
     """What a page asks for: a factor passed in this session, at most ``max_age`` seconds ago (``None``: ever), by one
     of ``channels`` (none: by any). Raises ``ValueError`` for a channel that is none, and an age below one second.
 
-    ``changes``: asked before what protects the account changes, by ``Access.has_fresh_proof``.
+    ``changes``: asked before what protects the account changes, by ``LoginState.may_change_factors``.
     """
 
     max_age: int | None = None
@@ -55,18 +53,20 @@ class Proof:
         return cls(changes=True)
 
     @classmethod
-    def of(cls, max_age: int | None, channels: Iterable[str] | None) -> Proof:
+    def of(cls, max_age: timedelta | int | None, channels: Collection[ChannelName]) -> Proof:
         if isinstance(channels, str):
             raise ValueError("channels is a list of channels, not one.")
+        if isinstance(max_age, timedelta):
+            max_age = int(max_age.total_seconds())
         if max_age is not None and max_age < 1:
-            raise ValueError("max_age is a number of seconds, 1 or more: nobody could ever pass.")
-        return cls(max_age, tuple(dict.fromkeys(Channel.parse(one) for one in channels or ())))
+            raise ValueError("max_age must be one second or more: nobody could ever pass.")
+        return cls(max_age, tuple(dict.fromkeys(Channel.parse(one) for one in channels)))
 
     def is_given(self, request: HttpRequest) -> bool:
         """Whether the session has it. Costs no query, once the session has been read, but for ``changes``."""
         if self.changes:
-            return _access(request).has_fresh_proof()
-        return _access(request).has_proved(max_age=self.max_age, channels=self.channels)
+            return _access(request).may_change_factors()
+        return _access(request).is_fresh(max_age=self.max_age, channels=self.channels)
 
 
 def demand(request: HttpRequest, proof: Proof) -> HttpResponse | None:
@@ -81,11 +81,17 @@ def demand(request: HttpRequest, proof: Proof) -> HttpResponse | None:
         return own_session.refuse_other(request)
     if proof.is_given(request):
         return None
-    # Who has no factor enrolls one, which proves it as well.
-    name = "step_up" if factors.has_factor(request.user) else "enroll"
-    query = {CHANNELS: ",".join(proof.channels)} if proof.channels and name == "step_up" else {}
+    # A user without a factor enrolls one, which verifies it as well.
+    has_factor = factors.has_factor(request.user)
+    name = "step_up" if has_factor else "enroll"
+    query = {CHANNELS: ",".join(proof.channels)} if proof.channels and has_factor else {}
     if redirects.wants_json(request):  # a program knows best where it was
-        return _refusal("verification_required", _("Confirm that it is you."), _address(name, query))
+        return missing.response(
+            "verification_required" if has_factor else "enrollment_required",
+            url=_address(name, query),
+            max_age=proof.max_age,
+            channels=proof.channels,
+        )
     return HttpResponseRedirect(_address(name, {**query, **_way_back(request)}))
 
 
@@ -107,26 +113,7 @@ def wanted_channels(request: HttpRequest) -> tuple[Channel, ...]:
     return tuple(channel for channel in Channel if channel.value in words)
 
 
-class VerificationRequiredMixin(View):
-    """For class-based views, sync or async; stands before the others, and behind a mixin that asks for a sign-in.
-
-    ``verification_max_age``, ``verification_channels``: as of ``decorators.verification_required``.
-    """
-
-    verification_max_age: int | None = None
-    verification_channels: Iterable[str] | None = None
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        proof = Proof.of(self.verification_max_age, self.verification_channels)
-        if self.view_is_async:
-            return self._adispatch(proof, request, *args, **kwargs)
-        return demand(request, proof) or super().dispatch(request, *args, **kwargs)
-
-    async def _adispatch(self, proof: Proof, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return await ademand(request, proof) or await super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
-
-
-def _access(request: HttpRequest) -> Access:
+def _access(request: HttpRequest) -> LoginState:
     return request.twilio_verify  # type: ignore[attr-defined, no-any-return]
 
 
@@ -135,13 +122,9 @@ def _sign_in(request: HttpRequest) -> HttpResponse:
     if _access(request).is_pending:
         return redirects.challenge_response(request)
     if redirects.wants_json(request):
-        return _refusal("login_required", _("Sign in first."), resolve_url(django_settings.LOGIN_URL))
+        return missing.response("login_required", url=resolve_url(django_settings.LOGIN_URL))
     wanted = request.get_full_path() if request.method in ("GET", "HEAD") else _page_before(request)
     return redirect_to_login(wanted, resolve_url(django_settings.LOGIN_URL))
-
-
-def _refusal(code: str, detail: str, url: str) -> JsonResponse:
-    return JsonResponse({"code": code, "detail": detail, "url": url}, status=401)
 
 
 def _address(name: str, query: Mapping[str, str]) -> str:

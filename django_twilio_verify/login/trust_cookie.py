@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,9 +21,10 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from ..choices import Channel
+from ..client import client_from
 from ..conf import settings
+from ..models import TrustedBrowser
 from . import session, trusted_browsers
-from .client import client_from
 
 COOKIE = "twilio_verify_browser"
 
@@ -34,6 +36,7 @@ KEPT = 5
 
 _TOKEN = re.compile(r"[\w-]{43}", re.ASCII)
 _DUE = "_twilio_verify_cookie"
+_WISHED = "_twilio_verify_trust_wished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +56,26 @@ class Cookie:
 
 
 def days_for(user: AbstractBaseUser, request: HttpRequest) -> int:
-    """For how many days ``user`` may trust a browser, by ``TWILIO_VERIFY_TRUST_DAYS``; 0 for not at all."""
-    days: Any = settings.trust_days
+    """For how many days ``user`` may trust a browser, by ``TWILIO_VERIFY_TRUSTED_BROWSER_DAYS``; 0 for not at all."""
+    days: Any = settings.trusted_browser_days
     if callable(days):
         days = days(user, request) or 0
+    if isinstance(days, timedelta):
+        days = days.days
     if not isinstance(days, int):
-        raise ImproperlyConfigured(f"TWILIO_VERIFY_TRUST_DAYS must answer with days, not a {type(days).__name__}.")
+        raise ImproperlyConfigured(
+            f"TWILIO_VERIFY_TRUSTED_BROWSER_DAYS must answer with days, not a {type(days).__name__}."
+        )
     return max(0, int(days))
 
 
 def offer(request: HttpRequest) -> Offer | None:
     """What the box offers the person whose sign-in waits; ``None`` where there is to be no box."""
     waiting = session.pending_login(request)
-    if waiting is None or settings.trust_days == 0:
+    if waiting is None or settings.trusted_browser_days == 0:
         return None
-    user = request.twilio_verify.pending_user if callable(settings.trust_days) else None  # type: ignore[attr-defined]
-    days = days_for(user, request) if user is not None else settings.trust_days
+    user = request.twilio_verify.pending_user if callable(settings.trusted_browser_days) else None  # type: ignore[attr-defined]
+    days = days_for(user, request) if user is not None else settings.trusted_browser_days
     return Offer(days, _is_wished(request, waiting.user_id)) if isinstance(days, int) and days > 0 else None
 
 
@@ -85,26 +92,49 @@ def keep_wish(request: HttpRequest, response: HttpResponseBase) -> None:
     session.wish_trust(request, waiting.user_id if request.POST[FIELD] == "yes" else "")
 
 
+def note_wish(request: HttpRequest, wished: bool) -> None:
+    """Whether the user of this request wants the browser to be trusted, as the caller says, whatever was posted.
+
+    On the request alone: written to the session at each answer, it would make a double click an error, and a wish that
+    came with a wrong answer would outlive it.
+    """
+    setattr(request, _WISHED, wished)
+
+
+def is_wished(request: HttpRequest) -> bool:
+    """Whether the box of our pages is ticked, or was on the page before."""
+    waiting = session.pending_login(request)
+    return waiting is not None and _is_wished(request, waiting.user_id)
+
+
 def excuses(request: HttpRequest, user: AbstractBaseUser) -> bool:
     """Whether this browser is excused from the second factor of ``user``. No statement without the cookie."""
     tokens = tokens_of(request)
     return bool(tokens) and trusted_browsers.recognise(user, tokens, client_from(request), days=days_for(user, request))
 
 
-def completed(request: HttpRequest, user: AbstractBaseUser, channel: str) -> None:
-    """``user`` has just passed a factor by ``channel``: trust this browser if that was wished."""
+@sensitive_variables("tokens", "made")
+def completed(request: HttpRequest, user: AbstractBaseUser, channel: str) -> TrustedBrowser | None:
+    """``user`` has just passed a factor by ``channel``: trust this browser if that was wished. Returns it if so."""
     # SECURITY: whoever had to use a recovery code has lost something, perhaps to a thief: asked again next time.
     wished = _is_wished(request, session.text_of(user)) and channel != Channel.RECOVERY
     session.forget_trust_wish(request)
     days = days_for(user, request) if wished else 0
-    if days:
-        # The response is not made yet: the middleware sets the cookie on it. (A wrapper of REST framework's has the
-        # request that the middleware will see.)
-        setattr(getattr(request, "_request", request), _DUE, _trusted(request, user, days))
+    if not days:
+        return None
+    tokens = tokens_of(request)
+    made = trusted_browsers.trust(user, client_from(request), days=days, tokens=tokens)
+    # The response is not made yet: the middleware sets the cookie on it. (A wrapper of REST framework's has the request
+    # that the middleware will see.)
+    setattr(getattr(request, "_request", request), _DUE, _cookie(made, tokens))
+    return made.browser
 
 
 def _is_wished(request: HttpRequest, user_id: str) -> bool:
-    """Whether the box is ticked, or was on the page before."""
+    """Whether the caller says so, or the box is ticked, or was on the page before."""
+    told: bool | None = getattr(request, _WISHED, None)
+    if told is not None:
+        return told
     if FIELD in request.POST:
         return request.POST[FIELD] == "yes"
     # SECURITY: by this very person, whoever used the browser before.
@@ -120,9 +150,7 @@ def _leads_to_verification(response: HttpResponseBase) -> bool:
 
 
 @sensitive_variables("tokens", "made", "others")
-def _trusted(request: HttpRequest, user: AbstractBaseUser, days: int) -> Cookie:
-    tokens = tokens_of(request)
-    made = trusted_browsers.trust(user, client_from(request), days=days, tokens=tokens)
+def _cookie(made: trusted_browsers.Trusted, tokens: list[str]) -> Cookie:
     others = dict([*trusted_browsers.expiries(tokens).items()][: KEPT - 1])
     until = max([made.browser.expires_at, *others.values()])
     return Cookie(".".join([made.token, *others]), int((until - timezone.now()).total_seconds()))

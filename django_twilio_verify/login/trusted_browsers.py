@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -82,7 +81,7 @@ def trust(user: AbstractBaseUser, client: ClientInfo, *, days: int, tokens: Sequ
         expires_at=now + timedelta(days=days),
     )
     notices.send(Notice.BROWSER_TRUSTED, user, client=client, values={"browser": browser})
-    browser_trusted.send(sender=TrustedBrowser, browser=browser, user=user)
+    receivers.send(browser_trusted, TrustedBrowser, user=user, client=client, browser=browser)
     return Trusted(browser, token)
 
 
@@ -127,34 +126,31 @@ def listed(user: AbstractBaseUser, tokens: Sequence[str] = ()) -> list[Listed]:
     return [Listed(row, row.token_digest in digests) for row in rows.order_by("-last_used_at", "-id")]
 
 
-def revoke(user: AbstractBaseUser, browser_id: int) -> bool:
+def revoke(user: AbstractBaseUser, browser_id: int, *, client: ClientInfo | None = None) -> bool:
     """Trust one browser of ``user`` no more. True if it is one of that person's, also if it was revoked before."""
     own = TrustedBrowser.objects.filter(user_id=user.pk, pk=browser_id)
-    if not _revoke(user, own):
+    if not _revoke(user, client, own):
         return own.exists()
     return True
 
 
-def revoke_all(user: AbstractBaseUser) -> int:
+def revoke_all(user: AbstractBaseUser, *, client: ClientInfo | None = None) -> int:
     """Trust no browser of ``user`` any more; how many were revoked."""
-    return _revoke(user, TrustedBrowser.objects.filter(user_id=user.pk))
+    return _revoke(user, client, TrustedBrowser.objects.filter(user_id=user.pk))
+
+
+def revoke_each_of(user: AbstractBaseUser, ids: Collection[int], client: ClientInfo | None = None) -> int:
+    """Trust these browsers of ``user`` no more; how many were trusted until now."""
+    rows = TrustedBrowser.objects.filter(_standing(timezone.now()), user_id=user.pk, pk__in=ids)
+    return _revoke(user, client, rows)
 
 
 def revoke_each(ids: Collection[int]) -> int:
-    """Trust these browsers no more, whosoever they are, as staff asks; how many were trusted until now.
-
-    A receiver that fails over one user keeps no other user's browsers trusted.
-    """
+    """Trust these browsers no more, whosoever they are, as staff asks; how many were trusted until now."""
     rows = TrustedBrowser.objects.filter(pk__in=ids)
     standing = rows.filter(revoked_at=None).select_related("user").order_by("user")
     people = {row.user_id: row.user for row in standing}
-    counts: list[int] = []
-
-    def revoke(person: AbstractBaseUser) -> None:
-        counts.append(_revoke(person, rows.filter(user_id=person.pk)))
-
-    receivers.each(*(partial(revoke, person) for person in people.values()))
-    return sum(counts)
+    return sum(_revoke(person, None, rows.filter(user_id=person.pk)) for person in people.values())
 
 
 @sensitive_variables("tokens")
@@ -181,10 +177,10 @@ def connect() -> None:
     post_save.connect(_after_save, sender=model, dispatch_uid="twilio_verify.after_password")
 
 
-def _revoke(user: AbstractBaseUser, rows: Any) -> int:
+def _revoke(user: AbstractBaseUser, client: ClientInfo | None, rows: Any) -> int:
     count: int = rows.filter(revoked_at=None).update(revoked_at=timezone.now())
     if count:
-        receivers.send(browsers_revoked, sender=TrustedBrowser, user=user, count=count)
+        receivers.send(browsers_revoked, TrustedBrowser, user=user, client=client, count=count)
     return count
 
 
@@ -256,7 +252,7 @@ def _after_save(sender: type[AbstractBaseUser], instance: Any, **kwargs: Any) ->
 
 
 def _in_use() -> bool:
-    return settings.trust_days != 0
+    return settings.trusted_browser_days != 0
 
 
 def _is_outdated(encoded: str) -> bool:

@@ -56,6 +56,7 @@ class Migration(migrations.Migration):
                             ("reset_link", "enrollment link sent again"),
                             ("reset_opened", "enrollment link opened"),
                             ("acted_as", "acted as another user"),
+                            ("external", "factor verified by another app"),
                             ("acting_over", "stopped acting as another user"),
                         ],
                         max_length=12,
@@ -399,26 +400,6 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.CreateModel(
-            name="EnrollmentGrace",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("started_at", models.DateTimeField(verbose_name="asked since")),
-                (
-                    "user",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="twilio_enrollment_grace",
-                        to=settings.AUTH_USER_MODEL,
-                        verbose_name="person",
-                    ),
-                ),
-            ],
-            options={
-                "verbose_name": "time to enroll",
-                "verbose_name_plural": "times to enroll",
-            },
-        ),
-        migrations.CreateModel(
             name="Entity",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -653,6 +634,7 @@ class Migration(migrations.Migration):
                 ("count", models.PositiveIntegerField(default=0)),
                 ("previous", models.PositiveIntegerField(default=0)),
                 ("since", models.DateTimeField()),
+                ("locked_out_since", models.DateTimeField(null=True)),
             ],
             options={
                 "verbose_name": "limit counter",
@@ -717,26 +699,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="OfferRefusal",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("refused_at", models.DateTimeField(verbose_name="refused")),
-                (
-                    "user",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="twilio_offer_refusal",
-                        to=settings.AUTH_USER_MODEL,
-                        verbose_name="person",
-                    ),
-                ),
-            ],
-            options={
-                "verbose_name": "refused offer",
-                "verbose_name_plural": "refused offers",
-            },
-        ),
-        migrations.CreateModel(
             name="ProviderRemoval",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -780,26 +742,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="SessionCutoff",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("ended_at", models.DateTimeField(verbose_name="sessions ended")),
-                (
-                    "user",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="twilio_session_cutoff",
-                        to=settings.AUTH_USER_MODEL,
-                        verbose_name="person",
-                    ),
-                ),
-            ],
-            options={
-                "verbose_name": "end of sessions",
-                "verbose_name_plural": "ends of sessions",
-            },
-        ),
-        migrations.CreateModel(
             name="TrustedBrowser",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -824,6 +766,29 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "trusted browser",
                 "verbose_name_plural": "trusted browsers",
+            },
+        ),
+        migrations.CreateModel(
+            name="UserState",
+            fields=[
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="twilio_user_state",
+                        serialize=False,
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
+                    ),
+                ),
+                ("grace_started_at", models.DateTimeField(null=True, verbose_name="grace period started")),
+                ("sessions_ended_at", models.DateTimeField(null=True, verbose_name="sessions ended")),
+                ("suggestion_dismissed_at", models.DateTimeField(null=True, verbose_name="suggestion dismissed")),
+            ],
+            options={
+                "verbose_name": "account state",
+                "verbose_name_plural": "account states",
             },
         ),
         migrations.CreateModel(
@@ -878,7 +843,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("backend", models.CharField(default="default", max_length=64, verbose_name="backend")),
-                ("sid", models.CharField(blank=True, db_index=True, max_length=34, verbose_name="verification SID")),
+                ("sid", models.CharField(blank=True, db_index=True, max_length=128, verbose_name="verification SID")),
                 (
                     "precedence",
                     models.PositiveSmallIntegerField(
@@ -918,6 +883,7 @@ class Migration(migrations.Migration):
                 ("payee", models.CharField(blank=True, max_length=128, verbose_name="payee")),
                 ("link", models.CharField(blank=True, editable=False, max_length=2000)),
                 ("code_digest", models.CharField(blank=True, editable=False, max_length=128)),
+                ("has_custom_code", models.BooleanField(default=False, editable=False)),
                 ("line_type", models.CharField(blank=True, max_length=20, verbose_name="kind of line")),
                 ("browser_options", models.TextField(blank=True, editable=False)),
                 ("match_number", models.CharField(blank=True, editable=False, max_length=2)),
@@ -992,7 +958,7 @@ class Migration(migrations.Migration):
                         verbose_name="status",
                     ),
                 ),
-                ("sid", models.CharField(blank=True, db_index=True, max_length=34, verbose_name="attempt SID")),
+                ("sid", models.CharField(blank=True, db_index=True, max_length=128, verbose_name="attempt SID")),
                 ("error_code", models.PositiveIntegerField(null=True, verbose_name="provider's error")),
                 ("created_at", models.DateTimeField(verbose_name="reserved")),
                 ("claimed_at", models.DateTimeField(null=True, verbose_name="handed to the provider")),
@@ -1038,24 +1004,24 @@ class Migration(migrations.Migration):
                             ("approved", "approved"),
                             ("wrong", "wrong code"),
                             ("malformed", "not a code"),
-                            ("already_verified", "already verified"),
+                            ("already_approved", "already approved"),
                             ("expired", "expired"),
-                            ("used_up", "too many tries"),
+                            ("no_checks_left", "too many tries"),
                             ("closed", "no longer open"),
-                            ("busy", "another answer is being checked"),
+                            ("in_progress", "another answer is being checked"),
                             ("unanswered", "provider did not answer"),
                             ("not_opened", "link not opened yet"),
                             ("link_failed", "link confirmed nothing"),
-                            ("not_this_way", "answered another way than it was sent"),
-                            ("changed", "payment has changed"),
+                            ("wrong_answer_type", "answered another way than it was sent"),
+                            ("payment_changed", "payment has changed"),
                             ("replayed", "code used before"),
                             ("waiting", "not answered yet"),
                             ("denied", "denied"),
-                            ("lost", "device not known any more"),
+                            ("factor_gone", "device not known any more"),
                             ("held", "blocked after too many wrong codes"),
                             ("too_soon", "asked to wait after wrong codes"),
                         ],
-                        max_length=16,
+                        max_length=20,
                         verbose_name="outcome",
                     ),
                 ),

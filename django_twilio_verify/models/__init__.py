@@ -1,6 +1,7 @@
 """The records."""
 
-from .account import EnrollmentGrace, FactorReset, SessionCutoff
+from .account import FactorReset, UserState
+from .append_only import LEDGER_MODELS
 from .audit import AuditEvent, LegalHold
 from .browser import TrustedBrowser
 from .consent import ConsentEvent, ConsentEvidence, Disclosure
@@ -8,12 +9,13 @@ from .factor import Factor, RecoveryCode
 from .fingerprint_alias import FingerprintAlias
 from .limits import KnownNetwork, LimitCounter, OptOutAttempt, RecipientLock
 from .provider import AttemptSync, ChannelOutage, ProviderEvent
-from .provider_entity import Entity, OfferRefusal, ProviderRemoval
+from .provider_entity import Entity, ProviderRemoval
 from .registered_key import RegisteredKey
 from .seal import ConsentSeal
 from .verification import Verification, VerificationAttempt, VerificationCheck
 
 __all__ = [
+    "LEDGER_MODELS",
     "AttemptSync",
     "AuditEvent",
     "ChannelOutage",
@@ -21,7 +23,6 @@ __all__ = [
     "ConsentEvidence",
     "ConsentSeal",
     "Disclosure",
-    "EnrollmentGrace",
     "Entity",
     "Factor",
     "FactorReset",
@@ -29,15 +30,14 @@ __all__ = [
     "KnownNetwork",
     "LegalHold",
     "LimitCounter",
-    "OfferRefusal",
     "OptOutAttempt",
     "ProviderEvent",
     "ProviderRemoval",
     "RecipientLock",
     "RecoveryCode",
     "RegisteredKey",
-    "SessionCutoff",
     "TrustedBrowser",
+    "UserState",
     "Verification",
     "VerificationAttempt",
     "VerificationCheck",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
@@ -9,6 +10,9 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from .primary import PrimaryManager
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
 
 
 class TrustedBrowser(models.Model):
@@ -18,21 +22,21 @@ class TrustedBrowser(models.Model):
     person's password and factors as they were; of another setup it excuses nothing any more.
     """
 
-    user = models.ForeignKey(
+    user: models.ForeignKey[AbstractBaseUser, AbstractBaseUser] = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.CASCADE,
         related_name="twilio_trusted_browsers",
         verbose_name=_("person"),
     )
-    token_digest = models.CharField(max_length=64, unique=True, editable=False)
-    setup = models.CharField(max_length=64, editable=False)
-    browser = models.CharField(_("browser"), max_length=64, blank=True)
-    ip = models.GenericIPAddressField(_("address"), null=True)
+    token_digest: models.CharField[str, str] = models.CharField(max_length=64, unique=True, editable=False)
+    setup: models.CharField[str, str] = models.CharField(max_length=64, editable=False)
+    browser: models.CharField[str, str] = models.CharField(_("browser"), max_length=64, blank=True)
+    ip: models.GenericIPAddressField[str | None, str | None] = models.GenericIPAddressField(_("address"), null=True)
     """Of the last use."""
-    created_at = models.DateTimeField(_("trusted since"))
-    last_used_at = models.DateTimeField(_("last used"))
-    expires_at = models.DateTimeField(_("trusted until"), db_index=True)
-    revoked_at = models.DateTimeField(_("revoked"), null=True)
+    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("trusted since"))
+    last_used_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("last used"))
+    expires_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("trusted until"), db_index=True)
+    revoked_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(_("revoked"), null=True)
 
     objects: ClassVar[models.Manager[TrustedBrowser]] = PrimaryManager()
 

@@ -8,6 +8,7 @@ router may keep them elsewhere (``models.ledger.LEDGER_MODELS``).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
@@ -30,17 +31,19 @@ from ..choices import (
 class Disclosure(models.Model):
     """The exact words shown when consent was asked, found by their own digest, never edited."""
 
-    digest = models.CharField(_("SHA-256"), max_length=64, unique=True)
-    record_version = models.PositiveSmallIntegerField(_("record format"))
-    channel = models.CharField(_("way"), max_length=12, choices=Channel)
-    language = models.CharField(_("language"), max_length=16)
-    text = models.TextField(_("text as shown"))
-    checkbox_label = models.TextField(_("label of the box"))
-    terms_url = models.TextField(_("terms"), blank=True)
-    terms_digest = models.CharField(_("SHA-256 of the terms"), max_length=64, blank=True)
-    privacy_url = models.TextField(_("privacy policy"), blank=True)
-    privacy_digest = models.CharField(_("SHA-256 of the privacy policy"), max_length=64, blank=True)
-    first_used_at = models.DateTimeField(_("first used"))
+    digest: models.CharField[str, str] = models.CharField(_("SHA-256"), max_length=64, unique=True)
+    record_version: models.PositiveSmallIntegerField[int, int] = models.PositiveSmallIntegerField(_("record format"))
+    channel: models.CharField[str, str] = models.CharField(_("way"), max_length=12, choices=Channel)
+    language: models.CharField[str, str] = models.CharField(_("language"), max_length=16)
+    text: models.TextField[str, str] = models.TextField(_("text as shown"))
+    checkbox_label: models.TextField[str, str] = models.TextField(_("label of the box"))
+    terms_url: models.TextField[str, str] = models.TextField(_("terms"), blank=True)
+    terms_digest: models.CharField[str, str] = models.CharField(_("SHA-256 of the terms"), max_length=64, blank=True)
+    privacy_url: models.TextField[str, str] = models.TextField(_("privacy policy"), blank=True)
+    privacy_digest: models.CharField[str, str] = models.CharField(
+        _("SHA-256 of the privacy policy"), max_length=64, blank=True
+    )
+    first_used_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("first used"))
 
     class Meta:
         verbose_name = _("disclosure")
@@ -94,37 +97,51 @@ class ConsentEvent(models.Model):
     ``commitment`` is a salted digest over the personal half: erasing that half leaves this row provable.
     """
 
-    event = models.CharField(_("event"), max_length=12, choices=ConsentEventType)
-    channel = models.CharField(_("way"), max_length=12, choices=Channel)
-    purpose = models.CharField(_("purpose"), max_length=12, choices=Purpose)
-    disclosure = models.ForeignKey(
+    event: models.CharField[str, str] = models.CharField(_("event"), max_length=12, choices=ConsentEventType)
+    channel: models.CharField[str, str] = models.CharField(_("way"), max_length=12, choices=Channel)
+    purpose: models.CharField[str, str] = models.CharField(_("purpose"), max_length=12, choices=Purpose)
+    disclosure: models.ForeignKey[Disclosure | None, Disclosure | None] = models.ForeignKey(
         Disclosure, models.PROTECT, null=True, related_name="events", verbose_name=_("disclosure")
     )
-    language = models.CharField(_("language"), max_length=16, blank=True)
-    medium = models.CharField(_("medium"), max_length=12, choices=ConsentMedium)
-    control = models.CharField(_("control"), max_length=32, blank=True)
-    control_default = models.BooleanField(_("control was set beforehand"), default=False)
-    control_final = models.BooleanField(_("control was set in the end"), default=False)
-    button_label = models.CharField(_("button"), max_length=80, blank=True)
-    person_kind = models.CharField(_("person known by"), max_length=8, choices=PersonKind)
-    person_fingerprint = models.CharField(_("person"), max_length=56)
-    recipient_kind = models.CharField(_("kind of address"), max_length=8, choices=RecipientKind)
-    recipient_fingerprint = models.CharField(_("recipient"), max_length=56)
-    country = models.CharField(_("country"), max_length=2, blank=True)
-    previous = models.ForeignKey("self", models.PROTECT, null=True, related_name="+", verbose_name=_("follows from"))
-    occurred_at = models.DateTimeField(_("time"))
-    actor = models.CharField(_("done by"), max_length=8, choices=Actor, default=Actor.PERSON)
-    actor_fingerprint = models.CharField(_("done by whom"), max_length=56, blank=True)
-    origin = models.CharField(_("origin"), max_length=64, blank=True)
+    language: models.CharField[str, str] = models.CharField(_("language"), max_length=16, blank=True)
+    medium: models.CharField[str, str] = models.CharField(_("medium"), max_length=12, choices=ConsentMedium)
+    control: models.CharField[str, str] = models.CharField(_("control"), max_length=32, blank=True)
+    control_default: models.BooleanField[bool, bool] = models.BooleanField(
+        _("control was set beforehand"), default=False
+    )
+    control_final: models.BooleanField[bool, bool] = models.BooleanField(_("control was set in the end"), default=False)
+    button_label: models.CharField[str, str] = models.CharField(_("button"), max_length=80, blank=True)
+    person_kind: models.CharField[str, str] = models.CharField(_("person known by"), max_length=8, choices=PersonKind)
+    person_fingerprint: models.CharField[str, str] = models.CharField(_("person"), max_length=56)
+    recipient_kind: models.CharField[str, str] = models.CharField(
+        _("kind of address"), max_length=8, choices=RecipientKind
+    )
+    recipient_fingerprint: models.CharField[str, str] = models.CharField(_("recipient"), max_length=56)
+    country: models.CharField[str, str] = models.CharField(_("country"), max_length=2, blank=True)
+    previous: models.ForeignKey[ConsentEvent | None, ConsentEvent | None] = models.ForeignKey(
+        "self", models.PROTECT, null=True, related_name="+", verbose_name=_("follows from")
+    )
+    occurred_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("time"))
+    actor: models.CharField[str, str] = models.CharField(
+        _("done by"), max_length=8, choices=Actor, default=Actor.PERSON
+    )
+    actor_fingerprint: models.CharField[str, str] = models.CharField(_("done by whom"), max_length=56, blank=True)
+    origin: models.CharField[str, str] = models.CharField(_("origin"), max_length=64, blank=True)
     """Where it came from: an import's name, the attempt whose delivery told of it, a request's id."""
-    document_digest = models.CharField(_("SHA-256 of the document"), max_length=64, blank=True)
-    received_at = models.DateTimeField(_("request received"), null=True)
-    honour_by = models.DateTimeField(_("to be honoured by"), null=True)
-    honoured_at = models.DateTimeField(_("honoured"), null=True)
-    record_version = models.PositiveSmallIntegerField(_("record format"))
-    commitment = models.CharField(_("commitment"), max_length=64)
-    digest = models.CharField(_("SHA-256"), max_length=64, unique=True)
-    place = models.CharField(max_length=40, null=True, editable=False)  # noqa: DJ001  NULLs do not clash
+    document_digest: models.CharField[str, str] = models.CharField(
+        _("SHA-256 of the document"), max_length=64, blank=True
+    )
+    received_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        _("request received"), null=True
+    )
+    honour_by: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        _("to be honoured by"), null=True
+    )
+    honoured_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(_("honoured"), null=True)
+    record_version: models.PositiveSmallIntegerField[int, int] = models.PositiveSmallIntegerField(_("record format"))
+    commitment: models.CharField[str, str] = models.CharField(_("commitment"), max_length=64)
+    digest: models.CharField[str, str] = models.CharField(_("SHA-256"), max_length=64, unique=True)
+    place: models.CharField[str | None, str | None] = models.CharField(max_length=40, null=True, editable=False)  # noqa: DJ001  NULLs do not clash
     """The place in the chain that the event took (``ledger.records.place``): unique, so that of two which follow from
     one event, for one person, recipient and way, the database refuses the second. It says nothing that the digest
     does not cover, and is not part of it."""
@@ -177,21 +194,21 @@ class ConsentEvidence(models.Model):
     ``salt`` is 32 random bytes in hex: without it the commitment says nothing, not even to who guesses the number.
     """
 
-    event = models.OneToOneField(
+    event: models.OneToOneField[ConsentEvent, ConsentEvent] = models.OneToOneField(
         ConsentEvent,
         models.PROTECT,
         primary_key=True,
         related_name="evidence",
         verbose_name=_("event"),
     )
-    salt = models.CharField(max_length=64)
-    recipient = models.CharField(_("recipient"), max_length=254)
-    person_label = models.CharField(_("person"), max_length=150, blank=True)
-    ip = models.GenericIPAddressField(_("IP address"), null=True)
-    user_agent = models.TextField(_("browser"), blank=True)
-    page = models.TextField(_("page"), blank=True)
-    actor_label = models.CharField(_("done by"), max_length=150, blank=True)
-    note = models.TextField(_("words or reason"), blank=True)
+    salt: models.CharField[str, str] = models.CharField(max_length=64)
+    recipient: models.CharField[str, str] = models.CharField(_("recipient"), max_length=254)
+    person_label: models.CharField[str, str] = models.CharField(_("person"), max_length=150, blank=True)
+    ip: models.GenericIPAddressField[str | None, str | None] = models.GenericIPAddressField(_("IP address"), null=True)
+    user_agent: models.TextField[str, str] = models.TextField(_("browser"), blank=True)
+    page: models.TextField[str, str] = models.TextField(_("page"), blank=True)
+    actor_label: models.CharField[str, str] = models.CharField(_("done by"), max_length=150, blank=True)
+    note: models.TextField[str, str] = models.TextField(_("words or reason"), blank=True)
     """The words of a request to stop, or why staff recorded what they did."""
 
     if TYPE_CHECKING:

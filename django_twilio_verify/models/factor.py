@@ -15,6 +15,11 @@ from ..choices import Channel, FactorKind, RecipientKind
 from ..core.recipients import Recipient
 from .primary import FingerprintedQuerySet, PrimaryManager
 
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+    from .provider_entity import Entity
+
 _NO_FAILURES: dict[str, Any] = {"failures": 0, "failures_told": 0, "held_at": None}
 
 
@@ -156,7 +161,11 @@ class FactorQuerySet(FingerprintedQuerySet["Factor"]):
         return self.update(label=label)
 
 
-FactorManager = PrimaryManager.from_queryset(FactorQuerySet)
+class _PrimaryFactors(PrimaryManager["Factor"]):
+    """Says whose rows it reads, which type checkers without a plugin cannot tell from the queryset."""
+
+
+FactorManager = _PrimaryFactors.from_queryset(FactorQuerySet)
 
 
 class Factor(models.Model):
@@ -166,13 +175,13 @@ class Factor(models.Model):
     makes a factor one of a kind to its person: the recipient's fingerprint, or the SID.
     """
 
-    user = models.ForeignKey(
+    user: models.ForeignKey[AbstractBaseUser, AbstractBaseUser] = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.CASCADE,
         related_name="twilio_factors",
         verbose_name=_("person"),
     )
-    default_for = models.OneToOneField(
+    default_for: models.OneToOneField[AbstractBaseUser | None, AbstractBaseUser | None] = models.OneToOneField(
         settings.AUTH_USER_MODEL,
         models.CASCADE,
         null=True,
@@ -180,40 +189,54 @@ class Factor(models.Model):
         verbose_name=_("default for"),
     )
     """The same person as ``user`` if this is the default factor, else empty: unique, so there is never a second one."""
-    chosen_at = models.DateTimeField(null=True, editable=False)
+    chosen_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True, editable=False)
     """When the person chose it to be the default: from then on none is put in its place, as long as it works."""
-    kind = models.CharField(_("kind"), max_length=8, choices=FactorKind)
-    channel = models.CharField(_("preferred way"), max_length=12, choices=Channel)
-    key = models.CharField(max_length=64, db_index=True, editable=False)
-    recipient_value = models.CharField(_("recipient"), max_length=254, blank=True)
-    sid = models.CharField(_("factor SID"), max_length=34, blank=True)
-    entity = models.ForeignKey("Entity", models.CASCADE, null=True, related_name="factors", verbose_name=_("entity"))
+    kind: models.CharField[str, str] = models.CharField(_("kind"), max_length=8, choices=FactorKind)
+    channel: models.CharField[str, str] = models.CharField(_("preferred way"), max_length=12, choices=Channel)
+    key: models.CharField[str, str] = models.CharField(max_length=64, db_index=True, editable=False)
+    recipient_value: models.CharField[str, str] = models.CharField(_("recipient"), max_length=254, blank=True)
+    sid: models.CharField[str, str] = models.CharField(_("factor SID"), max_length=34, blank=True)
+    entity: models.ForeignKey[Entity | None, Entity | None] = models.ForeignKey(
+        "Entity", models.CASCADE, null=True, related_name="factors", verbose_name=_("entity")
+    )
     """Who holds it in the provider's words, of the kinds that live there."""
-    platform = models.CharField(_("platform"), max_length=4, blank=True)
+    platform: models.CharField[str, str] = models.CharField(_("platform"), max_length=4, blank=True)
     """Of a push factor: ``apn``, ``fcm``, or ``none`` for one that approves silently."""
-    digits = models.PositiveSmallIntegerField(_("digits of a code"), default=0)
+    digits: models.PositiveSmallIntegerField[int, int] = models.PositiveSmallIntegerField(
+        _("digits of a code"), default=0
+    )
     """Of an authenticator app; 0 for what authenticator apps do by default, six."""
-    credential_digest = models.CharField(max_length=64, null=True, unique=True, editable=False)  # noqa: DJ001  NULLs do not clash
+    credential_digest: models.CharField[str | None, str | None] = models.CharField(  # noqa: DJ001  NULLs do not clash
+        max_length=64, null=True, unique=True, editable=False
+    )
     """Of a passkey: SHA-256 of the credential's id in hex, by which a sign-in without a name finds its holder."""
-    used_answers = models.JSONField(default=list, blank=True, editable=False)
+    used_answers: models.JSONField[Any, Any] = models.JSONField(default=list, blank=True, editable=False)
     """Of an authenticator app: when each of the latest codes was accepted, and its keyed digest
     (``factors.replays``).
     """
-    lost_at = models.DateTimeField(_("lost at the provider"), null=True)
+    lost_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        _("lost at the provider"), null=True
+    )
     """When the provider said that it does not know the factor (any more). Not offered from then on, but not gone: a
     person whose factors are lost is not let in without one.
     """
-    failures = models.PositiveIntegerField(_("consecutive failures"), default=0)
+    failures: models.PositiveIntegerField[int, int] = models.PositiveIntegerField(_("consecutive failures"), default=0)
     """Wrong answers since the last right one, of all sessions together (``verifications.throttling``)."""
-    failures_told = models.PositiveSmallIntegerField(default=0, editable=False)
+    failures_told: models.PositiveSmallIntegerField[int, int] = models.PositiveSmallIntegerField(
+        default=0, editable=False
+    )
     """At how many of them the user was last told by email."""
-    held_at = models.DateTimeField(_("held"), null=True)
+    held_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(_("held"), null=True)
     """Since when it takes no more answers, for too many failures."""
-    line_type = models.CharField(_("kind of line"), max_length=20, blank=True)
-    label = models.CharField(_("name"), max_length=64, blank=True)
-    created_at = models.DateTimeField(_("enrolled"))
-    confirmed_at = models.DateTimeField(_("confirmed"), null=True)
-    last_used_at = models.DateTimeField(_("last used"), null=True)
+    line_type: models.CharField[str, str] = models.CharField(_("kind of line"), max_length=20, blank=True)
+    label: models.CharField[str, str] = models.CharField(_("name"), max_length=64, blank=True)
+    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("enrolled"))
+    confirmed_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        _("confirmed"), null=True
+    )
+    last_used_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        _("last used"), null=True
+    )
 
     objects = FactorManager()
 
@@ -256,16 +279,16 @@ class Factor(models.Model):
 class RecoveryCode(models.Model):
     """One recovery code: ``selector`` finds it, ``verifier`` is the hash of the rest. Spent once."""
 
-    user = models.ForeignKey(
+    user: models.ForeignKey[AbstractBaseUser, AbstractBaseUser] = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.CASCADE,
         related_name="twilio_recovery_codes",
         verbose_name=_("person"),
     )
-    selector = models.CharField(max_length=8)
-    verifier = models.CharField(max_length=255)
-    created_at = models.DateTimeField(_("made"))
-    used_at = models.DateTimeField(_("used"), null=True)
+    selector: models.CharField[str, str] = models.CharField(max_length=8)
+    verifier: models.CharField[str, str] = models.CharField(max_length=255)
+    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("made"))
+    used_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(_("used"), null=True)
 
     objects: ClassVar[models.Manager[RecoveryCode]] = PrimaryManager()
 

@@ -13,13 +13,15 @@ from .primary import PrimaryManager
 class LimitCounter(models.Model):
     """How often something happened in the window that begins at ``since``, and in the one before (``previous``).
 
-    ``key``: keyed digest of the rule and of whom it counts.
+    ``key``: keyed digest of the rule and of whom it counts. ``locked_out_since``: the window in which the site was last
+    told that nothing more is counted.
     """
 
     key = models.CharField(max_length=64, primary_key=True)
     count = models.PositiveIntegerField(default=0)
     previous = models.PositiveIntegerField(default=0)
     since = models.DateTimeField()
+    locked_out_since = models.DateTimeField(null=True)
 
     objects: ClassVar[models.Manager[LimitCounter]] = PrimaryManager()
 

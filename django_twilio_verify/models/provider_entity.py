@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
@@ -10,6 +11,9 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from .primary import PrimaryManager
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
 
 
 def new_identity() -> str:
@@ -20,16 +24,20 @@ def new_identity() -> str:
 class Entity(models.Model):
     """What the provider calls a person: one row for each and a backend, made with the first factor, never changed."""
 
-    user = models.ForeignKey(
+    user: models.ForeignKey[AbstractBaseUser, AbstractBaseUser] = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.CASCADE,
         related_name="twilio_entities",
         verbose_name=_("person"),
     )
-    backend = models.CharField(_("backend"), max_length=64)
-    identity = models.CharField(_("identity"), max_length=36, unique=True, default=new_identity, editable=False)
-    created_at = models.DateTimeField(_("made"))
-    compared_at = models.DateTimeField(_("compared"), null=True, db_index=True)
+    backend: models.CharField[str, str] = models.CharField(_("backend"), max_length=64)
+    identity: models.CharField[str, str] = models.CharField(
+        _("identity"), max_length=36, unique=True, default=new_identity, editable=False
+    )
+    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("made"))
+    compared_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        _("compared"), null=True, db_index=True
+    )
     """When ``sync_factors`` last began to hold it against the provider; also by which its runs share the work."""
 
     objects: ClassVar[models.Manager[Entity]] = PrimaryManager()
@@ -48,27 +56,6 @@ class Entity(models.Model):
         return self.identity
 
 
-class OfferRefusal(models.Model):
-    """When a person last said "not now" to the offer of a stronger factor. One row for a person."""
-
-    user = models.OneToOneField(
-        settings.AUTH_USER_MODEL,
-        models.CASCADE,
-        related_name="twilio_offer_refusal",
-        verbose_name=_("person"),
-    )
-    refused_at = models.DateTimeField(_("refused"))
-
-    objects: ClassVar[models.Manager[OfferRefusal]] = PrimaryManager()
-
-    class Meta:
-        verbose_name = _("refused offer")
-        verbose_name_plural = _("refused offers")
-
-    def __str__(self) -> str:
-        return f"{self.refused_at:%Y-%m-%d}"
-
-
 class ProviderRemoval(models.Model):
     """A factor, or with ``factor_sid`` empty a whole person, that the provider is still to be told to remove.
 
@@ -76,13 +63,15 @@ class ProviderRemoval(models.Model):
     ``sync_factors`` tries again; also the lease of who is trying now.
     """
 
-    backend = models.CharField(_("backend"), max_length=64)
-    identity = models.CharField(_("identity"), max_length=36)
-    factor_sid = models.CharField(_("factor SID"), max_length=34, blank=True)
-    created_at = models.DateTimeField(_("removed here"))
-    tries = models.PositiveIntegerField(_("tries"), default=0)
-    next_try_at = models.DateTimeField(_("next try from"), db_index=True)
-    last_error_code = models.PositiveIntegerField(_("provider's error"), null=True)
+    backend: models.CharField[str, str] = models.CharField(_("backend"), max_length=64)
+    identity: models.CharField[str, str] = models.CharField(_("identity"), max_length=36)
+    factor_sid: models.CharField[str, str] = models.CharField(_("factor SID"), max_length=34, blank=True)
+    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("removed here"))
+    tries: models.PositiveIntegerField[int, int] = models.PositiveIntegerField(_("tries"), default=0)
+    next_try_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("next try from"), db_index=True)
+    last_error_code: models.PositiveIntegerField[int | None, int | None] = models.PositiveIntegerField(
+        _("provider's error"), null=True
+    )
 
     objects: ClassVar[models.Manager[ProviderRemoval]] = PrimaryManager()
 

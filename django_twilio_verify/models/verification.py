@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
@@ -25,8 +26,14 @@ from ..core.recipients import Recipient
 from .primary import FingerprintedQuerySet, PrimaryManager
 
 if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+    from .consent import ConsentEvent
     from .factor import Factor
 
+
+MAX_SID = 128
+"""Characters of a provider's id. Twilio's SIDs have 34."""
 
 GIVEN_UP = (VerificationStatus.CANCELED, VerificationStatus.EXPIRED)
 """What ended here without an answer of the phone, whose no counts all the same."""
@@ -110,16 +117,40 @@ class VerificationQuerySet(FingerprintedQuerySet["Verification"]):
     # ---- its sends
 
     def count_send(
-        self, read: Verification, now: datetime, *, resend_at: datetime, channel: str, withheld: bool
+        self,
+        read: Verification,
+        now: datetime,
+        *,
+        resend_at: datetime,
+        channel: str,
+        withheld: bool,
+        code_digest: str,
+        has_custom_code: bool,
     ) -> int:
-        """Count one more send of a pending one that is as ``read``. Clears the link: this send brings its own."""
+        """Count one more send of a pending one that is as ``read``. Clears the link: this send brings its own.
+
+        ``code_digest``, ``has_custom_code``: of the code that is good from here on.
+        """
         unchanged = self.open_at(now).filter(sends=read.sends, resend_at=read.resend_at)
-        return unchanged.update(sends=read.sends + 1, resend_at=resend_at, channel=channel, link="", withheld=withheld)
+        return unchanged.update(
+            sends=read.sends + 1,
+            resend_at=resend_at,
+            channel=channel,
+            link="",
+            withheld=withheld,
+            code_digest=code_digest,
+            has_custom_code=has_custom_code,
+        )
 
     def uncount_send(self, *, resend_at: datetime, channel: str, link: str) -> int:
         """Take one send of a pending one back. What was sent before still counts, by the way that it went."""
         pending = self.filter(status=VerificationStatus.PENDING)
         return pending.update(sends=F("sends") - 1, resend_at=resend_at, channel=channel, link=link)
+
+    def restore_code(self, replaced: str, *, code_digest: str, has_custom_code: bool) -> int:
+        """Make the code before good again, of a pending one, unless another send has replaced ``replaced`` since."""
+        pending = self.filter(status=VerificationStatus.PENDING, code_digest=replaced)
+        return pending.update(code_digest=code_digest, has_custom_code=has_custom_code)
 
     def record_sent(self, *, sid: str, channel: str, link: str, line_type: str) -> int:
         """Write down what the provider made of the send of a pending one. Clears nothing."""
@@ -191,7 +222,11 @@ class VerificationQuerySet(FingerprintedQuerySet["Verification"]):
         return self.update(factor=factor, sid=sid)
 
 
-VerificationManager = PrimaryManager.from_queryset(VerificationQuerySet)
+class _PrimaryVerifications(PrimaryManager["Verification"]):
+    """Says whose rows it reads, which type checkers without a plugin cannot tell from the queryset."""
+
+
+VerificationManager = _PrimaryVerifications.from_queryset(VerificationQuerySet)
 
 
 class Verification(models.Model):
@@ -205,61 +240,80 @@ class Verification(models.Model):
     ``YF…`` while the factor is enrolled.
     """
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(
+    id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user: models.ForeignKey[AbstractBaseUser | None, AbstractBaseUser | None] = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,
         null=True,
         related_name="twilio_verifications",
         verbose_name=_("person"),
     )
-    session = models.CharField(max_length=56, blank=True, editable=False)
-    purpose = models.CharField(_("purpose"), max_length=12, choices=Purpose)
-    recipient_kind = models.CharField(_("kind of address"), max_length=8, choices=RecipientKind, blank=True)
-    recipient_value = models.CharField(_("recipient"), max_length=254, blank=True)
-    recipient_fingerprint = models.CharField(max_length=56, blank=True, db_index=True)
-    country = models.CharField(_("country"), max_length=2, blank=True)
-    channel = models.CharField(_("way"), max_length=12, choices=Channel)
-    factor = models.ForeignKey(
+    session: models.CharField[str, str] = models.CharField(max_length=56, blank=True, editable=False)
+    purpose: models.CharField[str, str] = models.CharField(_("purpose"), max_length=12, choices=Purpose)
+    recipient_kind: models.CharField[str, str] = models.CharField(
+        _("kind of address"), max_length=8, choices=RecipientKind, blank=True
+    )
+    recipient_value: models.CharField[str, str] = models.CharField(_("recipient"), max_length=254, blank=True)
+    recipient_fingerprint: models.CharField[str, str] = models.CharField(max_length=56, blank=True, db_index=True)
+    country: models.CharField[str, str] = models.CharField(_("country"), max_length=2, blank=True)
+    channel: models.CharField[str, str] = models.CharField(_("way"), max_length=12, choices=Channel)
+    factor: models.ForeignKey[Factor | None, Factor | None] = models.ForeignKey(
         "Factor", models.SET_NULL, null=True, related_name="verifications", verbose_name=_("factor")
     )
-    backend = models.CharField(_("backend"), max_length=64, default="default")
-    sid = models.CharField(_("verification SID"), max_length=34, blank=True, db_index=True)
-    precedence = models.PositiveSmallIntegerField(_("precedence"), choices=Precedence, default=Precedence.OWNER)
-    withheld = models.BooleanField(_("withheld"), default=False)
+    backend: models.CharField[str, str] = models.CharField(_("backend"), max_length=64, default="default")
+    sid: models.CharField[str, str] = models.CharField(
+        _("verification SID"), max_length=MAX_SID, blank=True, db_index=True
+    )
+    precedence: models.PositiveSmallIntegerField[int, int] = models.PositiveSmallIntegerField(
+        _("precedence"), choices=Precedence, default=Precedence.OWNER
+    )
+    withheld: models.BooleanField[bool, bool] = models.BooleanField(_("withheld"), default=False)
     """The owner's verification has taken its place at the provider: no send and no answer of it goes there."""
-    status = models.CharField(
+    status: models.CharField[str, str] = models.CharField(
         _("status"), max_length=24, choices=VerificationStatus, default=VerificationStatus.PENDING
     )
-    pending_key = models.CharField(max_length=64, null=True, unique=True, editable=False)  # noqa: DJ001  NULLs do not clash
-    sends = models.PositiveSmallIntegerField(_("sends"), default=0)
-    checks = models.PositiveSmallIntegerField(_("answers"), default=0)
-    link_checks = models.PositiveSmallIntegerField(_("questions after the link"), default=0)
-    created_at = models.DateTimeField(_("started"))
-    expires_at = models.DateTimeField(_("expires"))
-    resend_at = models.DateTimeField(_("next send from"))
-    approved_at = models.DateTimeField(_("approved"), null=True)
-    redeemed_at = models.DateTimeField(_("used"), null=True)
+    pending_key: models.CharField[str | None, str | None] = models.CharField(  # noqa: DJ001  NULLs do not clash
+        max_length=64, null=True, unique=True, editable=False
+    )
+    sends: models.PositiveSmallIntegerField[int, int] = models.PositiveSmallIntegerField(_("sends"), default=0)
+    checks: models.PositiveSmallIntegerField[int, int] = models.PositiveSmallIntegerField(_("answers"), default=0)
+    link_checks: models.PositiveSmallIntegerField[int, int] = models.PositiveSmallIntegerField(
+        _("questions after the link"), default=0
+    )
+    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("started"))
+    expires_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("expires"))
+    resend_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("next send from"))
+    approved_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(_("approved"), null=True)
+    redeemed_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(_("used"), null=True)
     """When the proof was used up by what it was for: once (``verifications.redeem``)."""
-    amount = models.CharField(_("amount"), max_length=32, blank=True)
-    payee = models.CharField(_("payee"), max_length=128, blank=True)
-    link = models.CharField(max_length=2000, blank=True, editable=False)
+    amount: models.CharField[str, str] = models.CharField(_("amount"), max_length=32, blank=True)
+    payee: models.CharField[str, str] = models.CharField(_("payee"), max_length=128, blank=True)
+    link: models.CharField[str, str] = models.CharField(max_length=2000, blank=True, editable=False)
     """Of silent network authentication: what the phone has to open. Empty once it is over."""
-    code_digest = models.CharField(max_length=128, blank=True, editable=False)
-    """Of a custom code, which the site judges itself: salted hash."""
-    line_type = models.CharField(_("kind of line"), max_length=20, blank=True)
-    browser_options = models.TextField(blank=True, editable=False)
+    code_digest: models.CharField[str, str] = models.CharField(max_length=128, blank=True, editable=False)
+    """Of a code that is judged here, a custom one or one that the app made: salted hash."""
+    has_custom_code: models.BooleanField[bool, bool] = models.BooleanField(default=False, editable=False)
+    """Whether the site named the code, which may have letters, and may itself find it right (``accept``)."""
+    line_type: models.CharField[str, str] = models.CharField(_("kind of line"), max_length=20, blank=True)
+    browser_options: models.TextField[str, str] = models.TextField(blank=True, editable=False)
     """Of a passkey: what the browser is asked, as JSON; public. Empty once it is over."""
-    match_number = models.CharField(max_length=2, blank=True, editable=False)
+    match_number: models.CharField[str, str] = models.CharField(max_length=2, blank=True, editable=False)
     """Of a push: the number that the phone shows and the person types on the page. Empty once it is over."""
-    matched_at = models.DateTimeField(_("number matched"), null=True)
-    poll_after = models.DateTimeField(null=True, editable=False)
+    matched_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        _("number matched"), null=True
+    )
+    poll_after: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True, editable=False)
     """From when the provider may be asked again what became of a push."""
-    checking_until = models.DateTimeField(null=True, editable=False)
+    checking_until: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        null=True, editable=False
+    )
     """Until when an answer is with the provider; others wait. A lease, not a lock: no transaction is held."""
 
     is_charged: bool = False
     """Of this object alone: the answer that is being judged counts as a failure of the factor until it is right."""
+
+    is_locked_out: bool = False
+    """Of this object alone: this answer was the last one, and the site is to be told."""
 
     objects = VerificationManager()
 
@@ -308,30 +362,40 @@ class VerificationAttempt(models.Model):
     ``consent_event`` has no constraint in the database, because a router may keep the ledger elsewhere.
     """
 
-    verification = models.ForeignKey(
+    verification: models.ForeignKey[Verification, Verification] = models.ForeignKey(
         Verification, models.CASCADE, related_name="attempts", verbose_name=_("verification")
     )
-    channel = models.CharField(_("way asked for"), max_length=12, choices=Channel)
-    channel_used = models.CharField(_("way used"), max_length=16, blank=True)
-    status = models.CharField(_("status"), max_length=12, choices=AttemptStatus, default=AttemptStatus.RESERVED)
-    sid = models.CharField(_("attempt SID"), max_length=34, blank=True, db_index=True)
-    error_code = models.PositiveIntegerField(_("provider's error"), null=True)
-    consent_event = models.ForeignKey(
+    channel: models.CharField[str, str] = models.CharField(_("way asked for"), max_length=12, choices=Channel)
+    channel_used: models.CharField[str, str] = models.CharField(_("way used"), max_length=16, blank=True)
+    status: models.CharField[str, str] = models.CharField(
+        _("status"), max_length=12, choices=AttemptStatus, default=AttemptStatus.RESERVED
+    )
+    sid: models.CharField[str, str] = models.CharField(_("attempt SID"), max_length=MAX_SID, blank=True, db_index=True)
+    error_code: models.PositiveIntegerField[int | None, int | None] = models.PositiveIntegerField(
+        _("provider's error"), null=True
+    )
+    consent_event: models.ForeignKey[ConsentEvent, ConsentEvent] = models.ForeignKey(
         "ConsentEvent",
         models.DO_NOTHING,
         db_constraint=False,
         related_name="attempts",
         verbose_name=_("consent relied on"),
     )
-    created_at = models.DateTimeField(_("reserved"))
-    claimed_at = models.DateTimeField(_("handed to the provider"), null=True)
+    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("reserved"))
+    claimed_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        _("handed to the provider"), null=True
+    )
     """When the sender last claimed it, right before the provider is called. Until then it can be recalled."""
-    settled_at = models.DateTimeField(_("settled"), null=True)
-    delivery = models.CharField(_("delivery"), max_length=24, blank=True)
-    delivery_at = models.DateTimeField(_("delivery known"), null=True)
-    converted = models.BooleanField(_("converted"), null=True)
-    price = models.DecimalField(_("price"), max_digits=10, decimal_places=5, null=True)
-    currency = models.CharField(_("currency"), max_length=3, blank=True)
+    settled_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(_("settled"), null=True)
+    delivery: models.CharField[str, str] = models.CharField(_("delivery"), max_length=24, blank=True)
+    delivery_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        _("delivery known"), null=True
+    )
+    converted: models.BooleanField[bool | None, bool | None] = models.BooleanField(_("converted"), null=True)
+    price: models.DecimalField[Decimal | None, Decimal | None] = models.DecimalField(
+        _("price"), max_digits=10, decimal_places=5, null=True
+    )
+    currency: models.CharField[str, str] = models.CharField(_("currency"), max_length=3, blank=True)
 
     objects: ClassVar[models.Manager[VerificationAttempt]] = PrimaryManager()
 
@@ -350,12 +414,14 @@ class VerificationAttempt(models.Model):
 class VerificationCheck(models.Model):
     """One answer tried, and what came of it; never the code."""
 
-    verification = models.ForeignKey(
+    verification: models.ForeignKey[Verification, Verification] = models.ForeignKey(
         Verification, models.CASCADE, related_name="answers", verbose_name=_("verification")
     )
-    outcome = models.CharField(_("outcome"), max_length=16, choices=CheckOutcome)
-    error_code = models.PositiveIntegerField(_("provider's error"), null=True)
-    created_at = models.DateTimeField(_("time"))
+    outcome: models.CharField[str, str] = models.CharField(_("outcome"), max_length=20, choices=CheckOutcome)
+    error_code: models.PositiveIntegerField[int | None, int | None] = models.PositiveIntegerField(
+        _("provider's error"), null=True
+    )
+    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(_("time"))
 
     objects: ClassVar[models.Manager[VerificationCheck]] = PrimaryManager()
 

@@ -17,9 +17,9 @@ from django.utils import timezone
 from ..backends.factor_results import FactorEvent, FactorStatus
 from ..backends.handler import backends
 from ..choices import FACTOR_CHANNELS, Channel, Purpose, VerificationStatus
-from ..factors import challenge_rules, push
 from ..models import Entity, Factor, ProviderEvent, Verification
 from ..models.verification import GIVEN_UP
+from ..verifications import challenge_rules, push
 
 logger = logging.getLogger("django_twilio_verify")
 

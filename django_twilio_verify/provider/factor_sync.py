@@ -15,8 +15,8 @@ from ..backends.base import BaseBackend
 from ..backends.factor_results import EntitiesPage, ProviderFactor
 from ..backends.handler import backends
 from ..exceptions import BackendRejected
-from ..factors import challenge_rules
 from ..models import Entity, Factor, ProviderRemoval
+from ..verifications import challenge_rules
 from . import removals
 from .attempt_sync import PAUSE, PAUSES, Pace
 
@@ -24,13 +24,9 @@ T = TypeVar("T")
 
 LITTER_AGE = timedelta(hours=1)
 """How old an enrollment is that nobody will finish: six times as old as one may get. Verify removes its own within 24
-hours (error 60318).
+hours.
 """
 PAGE = 200
-NO_SUCH_THING = 20404
-"""What Twilio says of a Service that is not there, as of anything else."""
-
-
 FEW = 3
 """So many factors may be lost at once without anybody being asked."""
 SHARE = 10
@@ -139,7 +135,7 @@ def _look_in(ask: _Asking) -> None:
     try:
         ask(lambda backend: backend.entities(size=1))
     except BackendRejected as error:
-        if error.provider_code == NO_SUCH_THING:
+        if error.not_found:  # as of anything else, the provider says so of a Service
             raise UnknownService(ask.alias) from None
         raise
 

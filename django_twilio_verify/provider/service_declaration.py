@@ -26,7 +26,7 @@ EVENT_TYPES = ("*", "factor.created", "factor.verified", "factor.deleted", "chal
 RELATED = ("rate_limits", "messaging_configurations", "webhooks")
 
 NO_PARAMETERS: Mapping[str, str] = {
-    "ttl": "only Twilio Support sets how long a code lives; TWILIO_VERIFY_CODE_LIFETIME follows.",
+    "ttl": "only Twilio Support sets how long a code lives; CODE_LIFETIME_SECONDS of the alias follows.",
     "do_force_check_once": "there is no such parameter, whatever some guides say.",
     "mailer_sid": "the email integration is attached to the Service in the Twilio Console.",
     "channels": "channels are switched on and off in the Twilio Console; TWILIO_VERIFY_CHANNELS offers them.",
@@ -35,7 +35,7 @@ NO_PARAMETERS: Mapping[str, str] = {
 }
 """What people look for, and the API does not have."""
 
-UNKNOWN, VALUE, TOGETHER, CODE_LENGTH = "E031", "E032", "E033", "E034"
+UNKNOWN, VALUE, TOGETHER, SAID_TWICE = "E031", "E032", "E033", "E034"
 """The system checks that the problems are reported as."""
 
 
@@ -65,8 +65,8 @@ def place(alias: str) -> str:
     return f"TWILIO_VERIFY_BACKENDS[{alias!r}]['SERVICE']"
 
 
-def problems(declared: Mapping[str, Any]) -> list[Problem]:
-    """All that is wrong with a declaration."""
+def problems(alias: str, declared: Mapping[str, Any]) -> list[Problem]:
+    """All that is wrong with what is declared for ``alias``."""
     found = [
         *_service_problems(declared),
         *_rate_limit_problems(declared.get("rate_limits")),
@@ -74,16 +74,17 @@ def problems(declared: Mapping[str, Any]) -> list[Problem]:
         *_webhook_problems(declared.get("webhooks")),
     ]
     # What does not go together is looked for among values that make sense by themselves.
-    return found or [*_disagreements(declared)]
+    return found or [*_disagreements(declared), *_said_twice(alias, declared)]
 
 
-def resources(declared: Mapping[str, Any]) -> list[Resource]:
+def resources(alias: str, declared: Mapping[str, Any]) -> list[Resource]:
     """What should be there, the Service first and buckets after their rate limit. Of a declaration without problems.
 
-    ``code_length`` is always among it: without a word in the declaration it is ``TWILIO_VERIFY_CODE_LENGTH``.
+    ``code_length`` is always among it, and ``psd2_enabled`` where the alias has ``PSD2``: what the declaration leaves
+    out is taken from the alias.
     """
     return [
-        _service(declared),
+        _service(alias, declared),
         *_rate_limits(declared.get("rate_limits") or {}),
         *(
             Resource(Kind.MESSAGING_CONFIGURATION, country, {"messaging_service_sid": sid})
@@ -98,28 +99,22 @@ def warnings(alias: str, service: Mapping[str, Value]) -> Iterator[str]:
     Twilio would answer a send with.
     """
     offered = set(settings.channels)
-    yield from _payment_warnings(alias, bool(service.get("psd2_enabled")), "psd2_enabled" in service)
+    if service.get("psd2_enabled") and alias == "default" and settings.router is None:
+        yield "psd2_enabled: codes for signing in are refused. Route payments to a Service of their own."
     if service.get("skip_sms_to_landlines") and not service.get("lookup_enabled"):
         yield "skip_sms_to_landlines skips nothing without lookup_enabled."
     if Channel.WHATSAPP in offered and not service.get("whatsapp_from", "of which nothing is said"):
-        yield "TWILIO_VERIFY_CHANNELS offers whatsapp, and the Service has no whatsapp_from (68008)."
+        yield "TWILIO_VERIFY_CHANNELS offers whatsapp, and the Service has no whatsapp_from."
 
 
-def _payment_warnings(alias: str, enabled: bool, said: bool) -> Iterator[str]:
-    named = alias in settings.psd2
-    if named and said and not enabled:
-        yield "TWILIO_VERIFY_PSD2 names the backend, and psd2_enabled is off: amount and payee are not in the message."
-    if enabled and not named:
-        yield "psd2_enabled: every send needs amount and payee (60206); TWILIO_VERIFY_PSD2 does not name the backend."
-    if enabled and alias == "default" and settings.router is None:
-        yield "psd2_enabled: codes for signing in are refused (60206). Route payments to a Service of their own."
-
-
-def _service(declared: Mapping[str, Any]) -> Resource:
+def _service(alias: str, declared: Mapping[str, Any]) -> Resource:
     values: dict[str, Value] = {
         name: _canonical(name, declared[name]) for name in SERVICE_PARAMETERS if declared.get(name) is not None
     }
-    values.setdefault("code_length", settings.code_length)
+    said = settings.service(alias)
+    values.setdefault("code_length", said.code_length)
+    if said.psd2 is not None:
+        values.setdefault("psd2_enabled", said.psd2)
     return Resource(Kind.SERVICE, "", values)
 
 
@@ -281,12 +276,18 @@ def _disagreements(declared: Mapping[str, Any]) -> Iterator[Problem]:
     if domain and any(host != domain and not host.endswith(f".{domain}") for host in hosts):
         what = "must be on the domain of passkeys_relying_party_id, or below it."
         yield Problem("'passkeys_relying_party_origins'", what, TOGETHER)
-    length = declared.get("code_length")
-    if length is not None and length != settings.code_length:
-        what = (
-            f"must equal TWILIO_VERIFY_CODE_LENGTH, which is {settings.code_length}: other answers are refused unasked."
-        )
-        yield Problem("'code_length'", what, CODE_LENGTH)
+
+
+def _said_twice(alias: str, declared: Mapping[str, Any]) -> Iterator[Problem]:
+    """Where the declaration and the keys of the alias name different values."""
+    said = settings.service(alias)
+    for name, key, ours, why in (
+        ("code_length", "CODE_LENGTH", said.code_length, "codes of another length are refused unasked"),
+        ("psd2_enabled", "PSD2", bool(said.psd2), "it says whether sends carry amount and payee"),
+    ):
+        if declared.get(name) is not None and declared[name] != ours:
+            what = f"must equal TWILIO_VERIFY_BACKENDS[{alias!r}][{key!r}], which is {ours}: {why}."
+            yield Problem(f"{name!r}", what, SAID_TWICE)
 
 
 def _hosts(origins: Any) -> list[str]:
@@ -344,7 +345,7 @@ def _limit_problems(where: str, limit: Mapping[str, Any]) -> Iterator[Problem]:
     ]
     yield from found
     if not found and len({one["interval"] for one in buckets}) < len(buckets):
-        yield Problem(f"{where}['buckets']", "has an interval twice (60211).")
+        yield Problem(f"{where}['buckets']", "has an interval twice.")
 
 
 def _messaging_problems(declared: Any) -> Iterator[Problem]:

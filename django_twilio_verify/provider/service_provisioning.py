@@ -143,11 +143,11 @@ def plan(alias: str, there: Sequence[Resource], *, prune: bool = False) -> Plan:
 def declared_for(alias: str) -> list[Resource]:
     """What settings declare for ``alias``. Raises ``ImproperlyConfigured`` with everything that is wrong with it."""
     declared = service_declaration.of(alias) or {}
-    found = service_declaration.problems(declared)
+    found = service_declaration.problems(alias, declared)
     if found:
         sentences = "\n".join(f"{service_declaration.place(alias)}: {one.where}: {one.what}" for one in found)
         raise ImproperlyConfigured(sentences)
-    return service_declaration.resources(declared)
+    return service_declaration.resources(alias, declared)
 
 
 @dataclass(slots=True)
@@ -247,7 +247,7 @@ def _same(old: Value, new: Value) -> bool:
 
 def _replaced(steps: list[Step], extra: list[Resource]) -> tuple[list[Step], list[Resource]]:
     """As given, but a bucket that would be made beside one that would be removed is that one, changed: a limit that has
-    as many buckets as Twilio allows (60210) has no room for both.
+    as many buckets as Twilio allows has no room for both.
     """
     spare = [one for one in extra if one.kind is Kind.BUCKET]
     result = []

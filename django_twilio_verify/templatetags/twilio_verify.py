@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django import template
-from django.forms import BoundField
+from django.forms import BaseForm, BoundField
 from django.template import Context
 from django.urls import reverse
 from django.utils import timezone
@@ -16,7 +16,8 @@ from django.utils.safestring import SafeString
 
 from ..choices import AttemptStatus, Channel
 from ..conf import settings
-from ..factors.api import ChallengeOption
+from ..factors.own_factors import ChallengeOption
+from ..forms.recipients import DisclosureForm
 from ..login import passkey_button, trust_cookie
 from ..login.redirects import with_next
 from ..models import Verification
@@ -46,12 +47,12 @@ def nonce_attr(context: Context) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def has_proved(context: Context, max_age: int | None = None, channels: str = "") -> bool:
+def is_fresh(context: Context, max_age: int | None = None, channels: str = "") -> bool:
     """Whether who is signed in passed a factor in this session, at most ``max_age`` seconds ago and by one of
-    ``channels`` (with spaces between): ``{% has_proved max_age=600 as fresh %}``. Costs no query.
+    ``channels`` (with spaces between): ``{% is_fresh max_age=600 as fresh %}``. Costs no query.
     """
     access = getattr(context.get("request"), "twilio_verify", None)
-    return access is not None and bool(access.has_proved(max_age=max_age, channels=channels.split()))
+    return access is not None and bool(access.is_fresh(max_age=max_age, channels=channels.split()))
 
 
 @register.simple_tag(takes_context=True)
@@ -81,6 +82,34 @@ def verify_field(field: BoundField, hint: str = "") -> dict[str, Any]:
         "control": field.as_widget(attrs=attrs),
         "is_checkbox": getattr(field.field.widget, "input_type", "") == "checkbox",
     }
+
+
+@register.inclusion_tag("twilio_verify/_disclosure.html")
+def consent_box(form: DisclosureForm, screen: str = "") -> dict[str, Any]:
+    """The disclosure of ``form``, its links and its empty box: ``{% consent_box form %}``.
+
+    Args:
+        form: A ``PhoneForm``, ``EmailForm`` or ``ConsentForm``. Two on one page need a ``prefix`` each.
+        screen: The id of a heading of the page that names the form, where a page shows several.
+
+    Raises:
+        TypeError: ``form`` is something else. An empty place instead would ask for consent to words that nobody read.
+    """
+    if not isinstance(form, DisclosureForm):
+        raise TypeError(f"consent_box takes a form with a consent box, such as PhoneForm, not {type(form).__name__}.")
+    return {"form": form, "screen": screen}
+
+
+@register.inclusion_tag("twilio_verify/_field.html")
+def code_field(form: BaseForm, hint: str = "") -> dict[str, Any]:
+    """Label, hint, error and control for the code of ``form``: ``{% code_field form %}``. Phones offer to fill it in.
+
+    Raises:
+        TypeError: ``form`` has no field ``code``.
+    """
+    if not isinstance(form, BaseForm) or "code" not in form.fields:
+        raise TypeError(f"code_field takes a form with a field 'code', such as CodeForm, not {type(form).__name__}.")
+    return verify_field(form["code"], hint)
 
 
 @register.inclusion_tag("twilio_verify/_passkey_sign_in.html", takes_context=True)

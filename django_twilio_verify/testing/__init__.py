@@ -1,17 +1,35 @@
-"""For the tests of sites, and of other people's backends.
+"""For the tests of sites and of backends. Never imported by code that runs in production.
 
-``outbox``: what ``LocMemBackend`` has sent, each a ``Message``; ``reset`` empties it and forgets
-what is pending. ``VerifyServer``: Twilio Verify on the loopback interface. ``BackendContract``:
-what every backend must do; ``FactorContract``: what one that keeps factors must do. ``Authenticator``, ``Phone`` and
-``Browser`` are the other ends of factors.
+Helpers for sites' tests: ``outbox``, ``enroll``, ``sign_in`` and the like, and ``TwilioVerifyTestMixin``. For backends:
+``BackendContract`` and ``FactorContract``. ``VerifyServer`` is Twilio Verify on the loopback interface.
+``Authenticator``, ``Phone`` and ``Browser`` are the other ends of factors.
 """
 
-from ..backends.locmem import Message, outbox, reset
+from ..backends.locmem import Message, clear_outbox, outbox
+from ..backends.twilio.errors import VerifyError
 from .browser import Browser
 from .contract import BackendContract
 from .factor_contract import FactorContract
-from .phone import Authenticator, HttpApi, LocalApi, Phone
-from .verify_server import VerifyServer
+from .helpers import (
+    aage_verification,
+    aenroll,
+    aenroll_totp,
+    age_verification,
+    agrant_consent,
+    asign_in,
+    askip_cooldown,
+    enroll,
+    enroll_totp,
+    fail_next,
+    get_disclosure_digest,
+    grant_consent,
+    last_code,
+    sign_in,
+    skip_cooldown,
+)
+from .phone import Authenticator, DeviceRefused, HttpApi, LocalApi, Phone
+from .testcases import TwilioVerifyTestMixin
+from .verify_server import Request, VerifyServer
 from .verify_server_factors import FactorRoutes
 from .verify_server_services import AccountServices
 
@@ -21,13 +39,32 @@ __all__ = [
     "Authenticator",
     "BackendContract",
     "Browser",
+    "DeviceRefused",
     "FactorContract",
     "FactorRoutes",
     "HttpApi",
     "LocalApi",
     "Message",
     "Phone",
+    "Request",
+    "TwilioVerifyTestMixin",
+    "VerifyError",
     "VerifyServer",
+    "aage_verification",
+    "aenroll",
+    "aenroll_totp",
+    "age_verification",
+    "agrant_consent",
+    "asign_in",
+    "askip_cooldown",
+    "clear_outbox",
+    "enroll",
+    "enroll_totp",
+    "fail_next",
+    "get_disclosure_digest",
+    "grant_consent",
+    "last_code",
     "outbox",
-    "reset",
+    "sign_in",
+    "skip_cooldown",
 ]

@@ -19,8 +19,8 @@ from django.utils import timezone
 from ..choices import FACTOR_CHANNELS, Channel, FactorKind, Purpose
 from ..conf import ASSURANCE, settings
 from ..core.client import ClientInfo
-from ..exceptions import TooWeak
-from ..models import Factor, OfferRefusal
+from ..exceptions import ChannelTooWeak
+from ..models import Factor, UserState
 from . import routing
 from .routing import RouteRequest
 
@@ -68,9 +68,9 @@ def is_enough(channel: str, *, user: AbstractBaseUser | None, purpose: str, clie
 
 
 def require(channel: str, *, user: AbstractBaseUser | None, purpose: str, client: ClientInfo) -> None:
-    """Refuse a way that is too weak. Raises ``TooWeak``, whose sentence says why."""
+    """Refuse a way that is too weak. Raises ``ChannelTooWeak``, whose sentence says why."""
     if not is_enough(channel, user=user, purpose=purpose, client=client):
-        raise TooWeak
+        raise ChannelTooWeak
 
 
 def strongest(factors: Iterable[Factor], now: datetime | None = None) -> Factor | None:
@@ -97,10 +97,10 @@ def channels(user: AbstractBaseUser, client: ClientInfo, *, purpose: str = Purpo
 def enrollable(
     backend: str | None = None, *, user: AbstractBaseUser | None = None, client: ClientInfo | None = None
 ) -> frozenset[FactorKind]:
-    """What people are offered to enroll, by ``TWILIO_VERIFY_FACTORS``, of what ``backend`` keeps. The rest as
+    """What people are offered to enroll, by ``TWILIO_VERIFY_DEVICE_FACTORS``, of what ``backend`` keeps. The rest as
     ``is_enrollable``.
     """
-    return frozenset(one for one in settings.factors if is_enrollable(one, backend, user=user, client=client))
+    return frozenset(one for one in settings.device_factors if is_enrollable(one, backend, user=user, client=client))
 
 
 def is_enrollable(
@@ -113,7 +113,7 @@ def is_enrollable(
     """Whether ``kind`` is among them: kept by ``backend``, or else where the router has ``user`` enroll it, or by any
     backend that it may name if nobody is known so far.
     """
-    if kind not in settings.factors:
+    if kind not in settings.device_factors:
         return False
     if backend or user is None:
         return routing.keeps([backend] if backend else routing.possible(), kind)
@@ -142,10 +142,10 @@ def offer(
 
 def said_not_now(user: AbstractBaseUser) -> bool:
     """Whether ``user`` has refused within 30 days what was asked of them after a sign-in. One SELECT."""
-    found: bool = OfferRefusal.objects.filter(user_id=user.pk, refused_at__gt=timezone.now() - NOT_NOW).exists()
-    return found
+    since = timezone.now() - NOT_NOW
+    return UserState.objects.filter(user_id=user.pk, suggestion_dismissed_at__gt=since).exists()
 
 
 def not_now(user: AbstractBaseUser) -> None:
     """Remember that ``user`` does not want to be bothered now: by a stronger factor, or an old number."""
-    OfferRefusal.objects.update_or_create(user_id=user.pk, defaults={"refused_at": timezone.now()})
+    UserState.objects.dismiss_suggestion(user.pk, timezone.now())

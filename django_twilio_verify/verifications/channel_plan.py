@@ -1,6 +1,6 @@
 """Which ways lead to somebody, and in which order: what pages offer, and what "try another way" tries.
 
-The site's plan (``TWILIO_VERIFY_CHANNEL_PLAN``) gives the order; the person's own preferred way goes first; a landline
+The site's plan (``TWILIO_VERIFY_CHANNEL_RULES``) gives the order; the person's own preferred way goes first; a landline
 is called; what the provider does not carry at the moment is left out.
 """
 
@@ -155,7 +155,7 @@ def plan_among(asked: PlanRequest, out: Outages) -> tuple[Channel, ...]:
 
 def _planned(asked: PlanRequest, line_type: str) -> tuple[Channel, ...]:
     """The channels of the first rule that fits, without those that the site does not offer."""
-    for rule in settings.channel_plan:
+    for rule in settings.channel_rules:
         if rule.fits(asked.recipient.country, asked.purpose, line_type):
             return tuple(channel for channel in rule.channels if channel in settings.channels)
     return settings.channels
@@ -173,8 +173,8 @@ def _carries(alias: str, channel: Channel, purpose: Purpose) -> bool:
         return False
     if purpose != Purpose.PAYMENT:
         return True
-    # A link shows nobody what is paid. With PSD2, Verify tells amount and payee in text messages only (60214, 60329).
-    return channel == Channel.SMS if alias in settings.psd2 else channel not in LINK_CHANNELS
+    # A link shows nobody what is paid. With PSD2, Verify tells amount and payee in text messages only.
+    return channel == Channel.SMS if settings.service(alias).psd2 else channel not in LINK_CHANNELS
 
 
 def _first(wanted: str, channels: Iterable[Channel]) -> list[Channel]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Literal
+from typing import Literal, Protocol
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import check_password
@@ -34,6 +34,7 @@ from ..exceptions import (
 )
 from ..ledger.persons import session_matches
 from ..limits import counters
+from ..limits.lockouts import Refused
 from ..models import Verification, VerificationCheck
 from ..models.transactions import short_transaction
 from ..models.verification import CLEARED
@@ -44,17 +45,25 @@ from .results import Checked
 logger = logging.getLogger("django_twilio_verify")
 
 _OVER = {
-    VerificationStatus.APPROVED: CheckOutcome.ALREADY_VERIFIED,
+    VerificationStatus.APPROVED: CheckOutcome.ALREADY_APPROVED,
     VerificationStatus.EXPIRED: CheckOutcome.EXPIRED,
-    VerificationStatus.MAX_ATTEMPTS_REACHED: CheckOutcome.USED_UP,
+    VerificationStatus.MAX_ATTEMPTS_REACHED: CheckOutcome.NO_CHECKS_LEFT,
 }
 
 MAX_LINK_CHECKS = 3
 """How often the provider is asked what came of the links of a verification. Whether Verify counts that as one of its
 five checks is not documented: so many leave two for the code that comes instead.
 """
-_LINK_PENDING = 60519
-"""Verify's word for a link that the phone has not opened, or not to the end."""
+
+
+class Given(Protocol):
+    """What every kind of answer says of who gives it."""
+
+    @property
+    def client(self) -> ClientInfo | None: ...
+
+    @property
+    def user(self) -> AbstractBaseUser | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +94,8 @@ class LinkQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An answer that has been counted and may now be judged, once: by the provider, or for a code that the site made
-    itself, here.
+    """An answer that has been counted and may now be judged, once: by the provider, or for a code that the app or the
+    site made, here.
     """
 
     verification: Verification
@@ -136,31 +145,31 @@ def load(verification_id: uuid.UUID, client: ClientInfo, user: AbstractBaseUser 
     return verification
 
 
-def claim(answer: Answer, now: datetime) -> Checked | Claimed | None:
+def claim(answer: Answer, now: datetime, loaded: Verification | None = None) -> Checked | Claimed | None:
     """Count the answer; or what it is answered without asking the provider; or ``None``: wait and ask again.
 
-    Raises ``VerificationNotFound``.
+    ``loaded``: the verification, if it was read a moment ago. Raises ``VerificationNotFound``.
     """
-    verification = load(answer.verification_id, answer.client, answer.user)
+    verification = loaded or load(answer.verification_id, answer.client, answer.user)
     over = ended_as(verification, now)
     if over is not None:
         return checked_result(verification, over)
     if waits_for_link(verification) or verification.channel == Channel.SNA or verification.is_challenge:
-        return checked_result(verification, CheckOutcome.NOT_THIS_WAY)  # no code was sent
+        return checked_result(verification, CheckOutcome.WRONG_ANSWER_TYPE)  # no code was sent
     if payment_changed(verification, answer.payment):
-        return checked_result(verification, CheckOutcome.CHANGED)
+        return checked_result(verification, CheckOutcome.PAYMENT_CHANGED)
     typed = read_code(answer.code, verification)
     if typed.problem is not None:
-        return checked_result(verification, CheckOutcome.MALFORMED, problem=typed.problem.value)
+        return checked_result(verification, CheckOutcome.MALFORMED, reason=typed.problem.value)
     withheld = claimants.is_outranked(verification, now)
     if withheld and not verification.is_claim:
         # SECURITY: a password alone must not use up the answers that the provider takes to the owner's code.
         return record_outcome(verification, CheckOutcome.CLOSED, now)
-    taken = claim_answer(verification, answer.client, now)
+    taken = claim_answer(verification, answer, now)
     return Claimed(verification, typed, withheld) if taken is True else taken
 
 
-def claim_answer(verification: Verification, client: ClientInfo, now: datetime) -> Checked | Literal[True] | None:
+def claim_answer(verification: Verification, given: Given, now: datetime) -> Checked | Literal[True] | None:
     """Count an answer to ``verification`` and hold the place while it is judged: true if this call does; what it is
     answered if there were too many; ``None``: wait and ask again.
     """
@@ -168,42 +177,45 @@ def claim_answer(verification: Verification, client: ClientInfo, now: datetime) 
         return None
     if verification.checks >= claimants.most_checks(verification):  # the last answer was cut short and counted
         close(verification, VerificationStatus.MAX_ATTEMPTS_REACHED)
-        return checked_result(verification, CheckOutcome.USED_UP)
+        return checked_result(verification, CheckOutcome.NO_CHECKS_LEFT)
     try:
-        throttling.charge(verification, client, now)
+        throttling.charge(verification, given.client or ClientInfo(), now)
     except FactorHeld:
         return checked_result(verification, CheckOutcome.HELD)
     except RateLimited as limit:
         return checked_result(verification, CheckOutcome.TOO_SOON, retry_at=limit.retry_at)
     try:
-        if not count_answer(verification, "checks", now):
+        if not count_answer(verification, "checks", given, now):
             throttling.refund(verification)
             return None
     except RateLimited as limited:
         # All claimants' answers together are used up: the same is told as of this one's own.
         throttling.refund(verification)
-        used_up = record_outcome(verification, CheckOutcome.USED_UP, now)
+        used_up = record_outcome(verification, CheckOutcome.NO_CHECKS_LEFT, now)
+        verification.is_locked_out = False  # the site was told of the claimants' limit
         return replace(used_up, checks_left=0, retry_at=max(limited.retry_at, verification.expires_at))
     verification.checks += 1
     return True
 
 
-def claim_link(question: LinkQuestion, now: datetime) -> Checked | LinkClaimed | None:
+def claim_link(
+    question: LinkQuestion, now: datetime, loaded: Verification | None = None
+) -> Checked | LinkClaimed | None:
     """As ``claim``, for a question after the link of a verification."""
-    verification = load_for_link(question)
+    verification = loaded or load_for_link(question)
     over = ended_as(verification, now)
     if over is not None:
         return checked_result(verification, over)
     if not waits_for_link(verification):
         # A link that failed, or whose address was lost with the provider's answer; or there never was one.
         by_link = verification.channel in LINK_CHANNELS
-        return _link_failed(verification) if by_link else checked_result(verification, CheckOutcome.NOT_THIS_WAY)
+        return _link_failed(verification) if by_link else checked_result(verification, CheckOutcome.WRONG_ANSWER_TYPE)
     if verification.checking_until is not None and verification.checking_until > now:
         return None
     if verification.link_checks >= MAX_LINK_CHECKS:  # the last question was cut short and counted
         return _end_link(verification, now)
     try:
-        if not count_answer(verification, "link_checks", now):
+        if not count_answer(verification, "link_checks", question, now):
             return None
     except RateLimited:
         return _end_link(verification, now)
@@ -247,7 +259,7 @@ class _NotFree(Exception):
     """Another answer is being judged, or was, since the verification was read."""
 
 
-def count_answer(verification: Verification, counter: str, now: datetime) -> bool:
+def count_answer(verification: Verification, counter: str, given: Given, now: datetime) -> bool:
     """Count an answer that is about to be judged, and hold the place while it is; whether this call did."""
     # Longer than a provider's call can last (connecting and reading each have the time-out).
     lease = timedelta(seconds=2 * backends[verification.backend].timeout + 5)
@@ -262,14 +274,27 @@ def count_answer(verification: Verification, counter: str, now: datetime) -> boo
     try:
         # SECURITY: a claimant's answers count with those of all other claimants to the same recipient, in the same
         # transaction and before the provider is asked. With nobody to count, this is a short transaction.
-        return counters.within(claimants.check_subjects(verification), now, write)
+        refused = partial(_refused, verification, given)
+        return counters.within(claimants.check_subjects(verification), now, write, refused=refused)
     except _NotFree:
         return False
 
 
+def _refused(verification: Verification, given: Given) -> Refused:
+    return Refused(account_of(verification, given), given.client, verification.country)
+
+
+def account_of(verification: Verification, given: Given | None) -> AbstractBaseUser | None:
+    """The user whose ``verification`` it is. No query where the caller named the user."""
+    if given is not None and given.user is not None and given.user.pk == verification.user_id:
+        return given.user
+    return verification.user
+
+
 def judge(claimed: Claimed) -> ProviderCheck:
-    """The site's own judgement of a code that it made itself. Slow, as the hash wants."""
-    is_right = check_password(claimed.code.digits, claimed.verification.code_digest)
+    """Judge a code that the app or the site made. Slow, as the hash wants."""
+    # SECURITY: of one that is withheld, which nobody was sent, every code is wrong, and takes as long.
+    is_right = check_password(claimed.code.digits, claimed.verification.code_digest) and not claimed.withheld
     return ProviderCheck(ProviderStatus.APPROVED if is_right else ProviderStatus.PENDING, claimed.verification.sid)
 
 
@@ -282,7 +307,7 @@ def record_check(claimed: Claimed, judged: ProviderCheck, now: datetime) -> Chec
         return record_outcome(verification, over, now, judged.provider_code)
     # SECURITY: pending, and any word that we do not know, is a wrong code.
     used_up = verification.checks >= claimants.most_checks(verification)
-    return record_outcome(verification, CheckOutcome.USED_UP if used_up else CheckOutcome.WRONG, now)
+    return record_outcome(verification, CheckOutcome.NO_CHECKS_LEFT if used_up else CheckOutcome.WRONG, now)
 
 
 def record_link_check(claimed: LinkClaimed, judged: ProviderCheck, now: datetime) -> Checked:
@@ -293,8 +318,7 @@ def record_link_check(claimed: LinkClaimed, judged: ProviderCheck, now: datetime
     if over := _ended(claimed, judged):
         return record_outcome(verification, over, now, judged.provider_code)
     # SECURITY: pending, and any word that we do not know, proves nothing.
-    opened = bool(judged.link_errors) and _LINK_PENDING not in judged.link_errors
-    if opened or verification.link_checks >= MAX_LINK_CHECKS:
+    if judged.link_failed or verification.link_checks >= MAX_LINK_CHECKS:
         return _end_link(verification, now, judged.link_errors[-1] if judged.link_errors else 0)
     return record_outcome(verification, CheckOutcome.NOT_OPENED, now)
 
@@ -306,7 +330,7 @@ def _ended(claimed: Claimed | LinkClaimed, judged: ProviderCheck) -> CheckOutcom
         return None  # SECURITY: what was asked about is not there; told is a wrong code
     if judged.status == ProviderStatus.GONE:
         return _why_gone(verification)
-    ends = {ProviderStatus.EXHAUSTED: CheckOutcome.USED_UP, ProviderStatus.CANCELED: CheckOutcome.CLOSED}
+    ends = {ProviderStatus.EXHAUSTED: CheckOutcome.NO_CHECKS_LEFT, ProviderStatus.CANCELED: CheckOutcome.CLOSED}
     return ends.get(judged.status)
 
 
@@ -320,7 +344,7 @@ def _why_gone(verification: Verification) -> CheckOutcome:
     found = set(others.values_list("status", flat=True)) if verification.sid else set()
     if found & {VerificationStatus.APPROVED, VerificationStatus.CANCELED, VerificationStatus.DENIED}:
         return CheckOutcome.CLOSED
-    return CheckOutcome.USED_UP if VerificationStatus.MAX_ATTEMPTS_REACHED in found else CheckOutcome.EXPIRED
+    return CheckOutcome.NO_CHECKS_LEFT if VerificationStatus.MAX_ATTEMPTS_REACHED in found else CheckOutcome.EXPIRED
 
 
 def record_check_failed(claimed: Claimed, error: BackendError, now: datetime) -> Checked:
@@ -329,7 +353,7 @@ def record_check_failed(claimed: Claimed, error: BackendError, now: datetime) ->
     release(verification, "checks", error, now)
     if isinstance(error, BackendRejected) and error.code == "code":
         verification.checks -= 1
-        return checked_result(verification, CheckOutcome.MALFORMED, problem="not_digits")
+        return checked_result(verification, CheckOutcome.MALFORMED, reason="not_digits")
     raise error
 
 
@@ -351,7 +375,7 @@ def release(verification: Verification, counter: str, error: BackendError, now: 
         error.provider_code,
     )
     # A time-out may have counted at the provider, so it counts here; what never reached it does not.
-    counted = isinstance(error, BackendUnavailable) and error.perhaps_done
+    counted = isinstance(error, BackendUnavailable) and error.may_have_been_done
 
     if counted:
         throttling.lose(verification)
@@ -394,7 +418,7 @@ def approve(
         # SECURITY: promise 3. Whoever removed or replaced the factor a moment ago did so for this sign-in too. Before
         # the verification, as removing does: of two that wait for each other the database ends one.
         if not verification.is_challenge and not confirmed_factors.still_opens(verification):
-            raise _Forbidden(CheckOutcome.LOST)
+            raise _Forbidden(CheckOutcome.FACTOR_GONE)
         accepted = bool(Verification.objects.filter(pk=verification.pk).approve(now))
         if accepted:
             append_check(verification, CheckOutcome.APPROVED, now)
@@ -441,10 +465,10 @@ def _link_failed(verification: Verification) -> Checked:
 
 
 _ENDS = {
-    CheckOutcome.USED_UP: VerificationStatus.MAX_ATTEMPTS_REACHED,
+    CheckOutcome.NO_CHECKS_LEFT: VerificationStatus.MAX_ATTEMPTS_REACHED,
     CheckOutcome.EXPIRED: VerificationStatus.EXPIRED,
     CheckOutcome.CLOSED: VerificationStatus.CANCELED,
-    CheckOutcome.LOST: VerificationStatus.CANCELED,
+    CheckOutcome.FACTOR_GONE: VerificationStatus.CANCELED,
     CheckOutcome.DENIED: VerificationStatus.DENIED,
 }
 
@@ -466,9 +490,10 @@ def record_outcome(verification: Verification, outcome: CheckOutcome, now: datet
 
 def close(verification: Verification, status: VerificationStatus) -> bool:
     """End a pending verification without proof; whether this call did."""
-    ended = Verification.objects.filter(pk=verification.pk).close(status)
+    ended = bool(Verification.objects.filter(pk=verification.pk).close(status))
     verification.status = status.value
-    return bool(ended)
+    verification.is_locked_out = ended and status == VerificationStatus.MAX_ATTEMPTS_REACHED
+    return ended
 
 
 def append_check(verification: Verification, outcome: CheckOutcome, now: datetime, provider_code: int = 0) -> None:
@@ -483,33 +508,33 @@ def append_check(verification: Verification, outcome: CheckOutcome, now: datetim
 
 def busy(verification: Verification) -> Checked:
     """Another answer did not come back from the provider in time."""
-    return checked_result(verification, CheckOutcome.BUSY)
+    return checked_result(verification, CheckOutcome.IN_PROGRESS)
 
 
 def checked_result(
     verification: Verification,
     outcome: CheckOutcome,
     *,
-    problem: str = "",
+    reason: str = "",
     next_channel: Channel | None = None,
     retry_at: datetime | None = None,
 ) -> Checked:
     """The answer that describes ``verification`` after ``outcome``."""
-    used_up = outcome == CheckOutcome.USED_UP
+    used_up = outcome == CheckOutcome.NO_CHECKS_LEFT
     return Checked(
         verification=verification,
         outcome=outcome,
         checks_left=max(claimants.most_checks(verification) - verification.checks, 0),
         retry_at=verification.expires_at if used_up else retry_at,
-        problem=problem,
+        reason=reason,
         next_channel=next_channel,
     )
 
 
 def read_code(code: str, verification: Verification) -> TypedCode:
-    """``code`` as typed, against the length that the site says its codes have; a code of the site's own against what
-    such codes may be.
+    """``code`` as typed, against the length of its Service's codes; a code of the site's own against what such codes
+    may be.
     """
-    if verification.code_digest:
+    if verification.has_custom_code:
         return TypedCode.parse_custom(code)
-    return TypedCode.parse(code, length=settings.code_length)
+    return TypedCode.parse(code, length=settings.service(verification.backend).code_length)

@@ -1,8 +1,8 @@
 """Owners and claimants: whose verification of a recipient goes first, and what each may use up.
 
-Twilio keeps one pending verification for a recipient and Service, with five sends and five answers, whoever asked for
-it. So a claimant's (somebody who has not confirmed the recipient as a factor) gives way to the owner's, and claimants
-share small budgets of their own, whether there is an owner or not: what they are answered does not tell.
+Twilio keeps one pending verification for a recipient and Service, with its own count of sends and answers, whoever
+asked for it. So a claimant's (somebody who has not confirmed the recipient as a factor) gives way to the owner's, and
+claimants share small budgets of their own, whether there is an owner or not: what they are answered does not tell.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from ..backends.handler import backends
 from ..choices import Channel, Precedence, Purpose, VerificationStatus
-from ..conf import MAX_CHECKS, fingerprint, fingerprints, settings
+from ..conf import fingerprint, fingerprints, settings
 from ..core.client import ClientInfo
 from ..core.recipients import FingerprintKey, Recipient
 from ..ledger.persons import Person, session_fingerprints
@@ -89,11 +89,11 @@ def send_subjects(
     person, where = Person.of(user, client).fingerprint, fingerprint(recipient)
     if rank == Precedence.CLAIMANT or user is None:
         claimed = dict.fromkeys(("claim_ten_minutes", "claim_hour", "claim_day"), where)
-        return {"person_hour": person, "ip_hour": client.ip, **claimed}
+        return {"user_hour": person, "ip_hour": client.ip, **claimed}
     if rank == Precedence.NEW_NETWORK:
         return {**new_network_subjects(user, client), "ip_hour": _owners(client.ip)}
     owned = f"{user.pk}|{where}"
-    return {"person_hour": _owners(person), "ip_hour": _owners(client.ip), "owner_hour": owned, "owner_day": owned}
+    return {"user_hour": _owners(person), "ip_hour": _owners(client.ip), "owner_hour": owned, "owner_day": owned}
 
 
 def challenge_subjects(
@@ -111,7 +111,7 @@ def challenge_subjects(
         return {"login_app_hour": f"{user.pk}|{client.network}", **owners_ip}
     if purpose == Purpose.LOGIN and not is_known(user, client):
         return {**new_network_subjects(user, client), **owners_ip}
-    return {"person_hour": _owners(Person.of(user, client).fingerprint), **owners_ip}
+    return {"user_hour": _owners(Person.of(user, client).fingerprint), **owners_ip}
 
 
 def new_network_subjects(user: AbstractBaseUser, client: ClientInfo) -> dict[str, str]:
@@ -130,16 +130,26 @@ def check_subjects(verification: Verification) -> dict[str, str]:
 
 
 def most_checks(verification: Verification) -> int:
-    """Return how many answers ``verification`` takes: five, or of a claimant's as many as claimants have together."""
-    if not verification.is_claim or verification.is_challenge:
-        return MAX_CHECKS
-    return min(MAX_CHECKS, settings.limits["claim_check_ten_minutes"])
+    """Return how many answers ``verification`` takes: as many as its backend judges; of a claimant's, no more than
+    claimants have together.
+    """
+    backend = backends[verification.backend]
+    if verification.is_challenge:
+        return backend.max_challenge_checks
+    if not verification.is_claim:
+        return backend.max_checks
+    return min(backend.max_checks, settings.limits["claim_check_ten_minutes"])
 
 
 def rivals(
     rank: Precedence, recipient: Recipient, alias: str, client: ClientInfo, now: datetime, own: Verification | None
 ) -> Rivals:
-    """Return what else is under way to ``recipient`` at the Service of ``alias``, in other sessions. One SELECT."""
+    """Return what else is under way to ``recipient`` at the Service of ``alias``, in other sessions. One SELECT.
+
+    Nothing where the app makes the codes: each verification has its own, so none gives way to another.
+    """
+    if not backends[alias].makes_codes:
+        return Rivals()
     sessions = {*session_fingerprints(client)} - {""}
     found = [
         row
@@ -164,6 +174,8 @@ def is_outranked(verification: Verification, now: datetime) -> bool:
     """
     if verification.precedence == Precedence.OWNER or verification.is_challenge:
         return False
+    if not backends[verification.backend].makes_codes:
+        return verification.withheld
     found = _under_way(verification.recipient, verification.backend, now)
     higher = [row for row in found if row.precedence > verification.precedence and row.session != verification.session]
     return verification.withheld or bool(higher)

@@ -47,7 +47,7 @@ def hold(user_id: Any, recipient: Recipient, purpose: Purpose) -> bool:
     """In a transaction: keep the factor that ``recipient`` is to the user from being removed or replaced until it ends.
 
     Returns whether there is such a factor, confirmed and not lost; always true for purposes that need none. One UPDATE,
-    which writes the row as it is: removing and replacing write it too (``factors.hold``), so one of them is first.
+    which writes the row as it is: removing and replacing write it too (``own_factors.hold``), so one of them is first.
     """
     return purpose not in OPENING or bool(_standing(user_id, recipient).hold(user_id))
 

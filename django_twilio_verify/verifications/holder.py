@@ -9,38 +9,44 @@ from datetime import timedelta
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 
-from .. import consent
-from ..choices import ConsentEventType, ConsentMedium, Purpose, VerificationStatus
-from ..consent import opt_outs
-from ..consent.api import Act, NewConsent
-from ..consent.gate import is_holder
+from ..choices import ConsentEventType, Purpose, VerificationStatus
+from ..consent import endings, opt_outs
+from ..consent.context import ConsentContext, pressed
+from ..consent.gate import NewConsent, is_holder
 from ..consent.recording import Subject
 from ..consent.self_service import _events
 from ..core.client import ClientInfo
 from ..core.recipients import Recipient
 from ..exceptions import VerificationNotFound
-from ..ledger.disclosure_text import DisclosureText
+from ..ledger.disclosure_text import Disclosure
 from ..models import ConsentEvent, Verification
-from . import api, checking
+from . import checking, lifecycle
 from .results import Started
 
 STOP_WITHIN = timedelta(hours=1)
 """How long the proof of an address lets its holder stop messages to it."""
 
 
-def ask(*, recipient: Recipient, channel: str, disclosure: DisclosureText, client: ClientInfo, act: Act) -> Started:
+def ask(
+    *,
+    recipient: Recipient,
+    channel: str,
+    disclosure: Disclosure,
+    client: ClientInfo,
+    context: ConsentContext,
+) -> Started:
     """Send the one code by which the visitor behind ``client`` proves that ``recipient`` is hers.
 
-    ``disclosure``: the words of ``disclosures.compose_once`` that were agreed to by ``act``. The answer is the same
+    ``disclosure``: the words of ``disclosures.compose_once`` that were agreed to by ``context``. The answer is the same
     whether anything is on record of ``recipient`` or not. Raises as ``verifications.start``.
     """
     # SECURITY: recorded with the send: a refused request leaves no event behind.
-    return api.start(
+    return lifecycle.start(
         recipient=recipient,
         channel=channel,
         client=client,
         purpose=Purpose.VERIFY,
-        new_consent=NewConsent(disclosure, act, once=True),
+        new_consent=NewConsent(disclosure, context, once=True),
     )
 
 
@@ -48,10 +54,10 @@ def ask_to_reopen(
     *,
     recipient: Recipient,
     channel: str,
-    disclosure: DisclosureText,
+    disclosure: Disclosure,
     client: ClientInfo,
     user: AbstractBaseUser,
-    act: Act,
+    context: ConsentContext,
 ) -> Started:
     """Send the one code by which ``user`` verifies again a number that has opted out.
 
@@ -59,13 +65,13 @@ def ask_to_reopen(
         ConsentRequired: ``recipient`` is no confirmed factor of ``user``.
         TwilioVerifyError: As ``verifications.start``.
     """
-    return api.start(
+    return lifecycle.start(
         recipient=recipient,
         channel=channel,
         client=client,
         user=user,
         purpose=Purpose.VERIFY,
-        new_consent=NewConsent(disclosure, act, once=True, reopens=True),
+        new_consent=NewConsent(disclosure, context, once=True, reopens=True),
     )
 
 
@@ -83,13 +89,14 @@ def reopen(
     is_once = event is not None and event.event == ConsentEventType.GRANTED_ONCE
     if event is None or not is_once or verification.user_id != user.pk or not is_holder(user, recipient):
         raise VerificationNotFound
-    opt_out = Subject.of_holder(recipient, event.channel, None).position().opt_out
+    subject = Subject.of_holder(recipient, event.channel, None)
+    opt_out = subject.position().opt_out
     # SECURITY: a code that was asked for before the holder opted out says nothing about what the holder wants since.
     # Of all its sends: the provider sends the same code again.
     if opt_out is not None and verification.attempts.filter(consent_event_id__lt=opt_out.pk).exists():
         raise VerificationNotFound
-    act = Act(ConsentMedium.WEB, control="button", final=True, button=button, origin=str(verification.pk))
-    return consent.release(recipient=recipient, channel=event.channel, act=act)
+    context = pressed(button, origin=str(verification.pk))
+    return endings.release(subject, context)
 
 
 def is_for_one_message(verification: Verification) -> bool:
@@ -125,5 +132,5 @@ def stop(verification_id: uuid.UUID, *, channels: Iterable[str], client: ClientI
     not. Raises ``VerificationNotFound`` as ``proved`` and ``ValueError`` for a way that does not lead there.
     """
     verification = proved(verification_id, client=client)
-    act = Act(ConsentMedium.WEB, control="button", final=True, button=button, origin=str(verification.pk))
-    return opt_outs.stop(verification.recipient, channels, client=client, act=act)
+    context = pressed(button, origin=str(verification.pk))
+    return opt_outs.stop(verification.recipient, channels, client=client, context=context)

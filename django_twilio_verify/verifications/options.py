@@ -21,14 +21,19 @@ GivenOptions = SendOptions | Mapping[str, Any] | None
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """What a payment is bound to, as it is compared and shown: free text in one line. Empty for other purposes."""
+    """What a payment is bound to, as it is compared and shown. Empty for other purposes.
+
+    Args:
+        amount: The amount with its currency, as "39,00 €": free text in one line.
+        payee: Who is paid: free text in one line.
+    """
 
     amount: str = ""
     payee: str = ""
 
     @classmethod
     def of(cls, amount: str, payee: str) -> Payment:
-        """The payment that these mean: how many spaces are between the words does not matter."""
+        """Return the payment with single spaces between the words of both texts."""
         return cls(" ".join(str(amount).split()), " ".join(str(payee).split()))
 
 
@@ -87,7 +92,7 @@ def of_setting(request: SendRequest) -> SendOptions:
 
 def _with_payment(options: SendOptions, request: SendRequest, payment: Payment) -> SendOptions:
     """With amount and payee, where the Service is set to PSD2 and wants them."""
-    if request.purpose != Purpose.PAYMENT or request.backend not in settings.psd2:
+    if request.purpose != Purpose.PAYMENT or not settings.service(request.backend).psd2:
         return options
     return SendOptions(amount=payment.amount, payee=payment.payee).over(options)
 

@@ -9,6 +9,7 @@ from django.db import IntegrityError, router, transaction
 from django.utils import timezone
 
 from ..choices import Channel
+from ..core import receivers
 from ..models import ChannelOutage
 from ..signals import channel_unavailable
 
@@ -43,7 +44,7 @@ def note(backend: str, channel: Channel, error_code: int, now: datetime) -> bool
         error_code,
         outage.until.isoformat(timespec="seconds"),
     )
-    channel_unavailable.send(sender=ChannelOutage, outage=outage)
+    receivers.send(channel_unavailable, ChannelOutage, user=None, client=None, outage=outage)
     return True
 
 

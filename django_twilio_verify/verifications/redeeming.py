@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 
-from ..choices import Purpose, VerificationStatus
+from ..choices import Purpose, RedeemProblem, VerificationStatus
 from ..core.client import ClientInfo
 from ..exceptions import VerificationNotFound
 from ..models import Verification
 from . import checking, confirmed_factors
 from .options import Payment
-from .results import Redeemed, RedeemProblem
+from .results import Redeemed
 
 REDEEM_WITHIN = timedelta(minutes=10)
 """How old an approval may be when it is used."""
@@ -29,7 +29,20 @@ def redeem(
     within: timedelta,
 ) -> Redeemed:
     """Use an approval up, as ``verifications.redeem`` says. One SELECT and one UPDATE; one SELECT more if refused."""
-    verification = checking.load(verification_id, client, user)
+    return redeem_loaded(checking.load(verification_id, client, user), user, purpose, payment, within)
+
+
+def redeem_loaded(
+    verification: Verification,
+    user: AbstractBaseUser | None,
+    purpose: Purpose,
+    payment: Payment,
+    within: timedelta,
+) -> Redeemed:
+    """As ``redeem``, of a verification that was read for its session a moment ago. One UPDATE.
+
+    The UPDATE holds only if the record is still as it was read.
+    """
     if verification.user_id is not None and user is None:
         # SECURITY: a session alone may change hands; what a person has proved is used for that person.
         raise VerificationNotFound
@@ -64,5 +77,5 @@ def _problem(verification: Verification, purpose: Purpose, payment: Payment, old
     if verification.redeemed_at is not None:
         return RedeemProblem.USED
     if purpose == Purpose.PAYMENT and payment != Payment(verification.amount, verification.payee):
-        return RedeemProblem.CHANGED
+        return RedeemProblem.PAYMENT_CHANGED
     return RedeemProblem.TOO_LATE if verification.approved_at <= oldest else None

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,26 +33,27 @@ from ..choices import (
     Purpose,
     VerificationStatus,
 )
-from ..conf import MAX_SENDS, fingerprint, settings
+from ..conf import fingerprint, settings
 from ..consent import opt_outs, recall
 from ..consent.gate import Gate, NewConsent, Uncounted
 from ..core.client import ClientInfo
-from ..core.codes import TypedCode
+from ..core.codes import TypedCode, make_code
 from ..core.recipients import Recipient
 from ..exceptions import (
     BackendError,
     BackendRejected,
     BackendUnavailable,
-    ConsentRequired,
     FactorNotFound,
     InvalidRecipient,
     RateLimited,
     VerificationNotFound,
 )
 from ..ledger.persons import Person, session_fingerprint
-from ..limits import counters
+from ..limits import counters, lockouts
+from ..limits.lockouts import Refused
 from ..models import ConsentEvent, Factor, Verification, VerificationAttempt, locks
 from ..models.transactions import short_transaction
+from ..models.verification import MAX_SID
 from . import assurance, channel_plan, checking, claimants, confirmed_factors, outages, routing, throttling
 from .claimants import Rivals
 from .options import GivenOptions, Payment, gather, tagged
@@ -65,7 +67,6 @@ PROVIDER_PAUSE = timedelta(seconds=30)
 """How long to wait after the provider said "too many" (Twilio: at most one request in 30 s to a number)."""
 MAX_AMOUNT, MAX_PAYEE = 32, 128
 """Characters of amount and payee."""
-_SENDS_USED_UP = 60203
 _TRIES = 5
 
 
@@ -116,6 +117,10 @@ class ValidatedStart:
     asker: AbstractBaseUser | None
     again: Verification | None = None
     new_consent: NewConsent | None = None
+
+    def refused(self) -> Refused:
+        """Who is locked out where a limit refuses the send."""
+        return Refused(self.asker, self.client, self.recipient.country, self.factor)
 
     @property
     def gate(self) -> Gate:
@@ -168,6 +173,8 @@ class _Before:
 
     channel: str
     link: str = field(repr=False)
+    code_digest: str = field(repr=False)
+    has_custom_code: bool
 
 
 class _Lost(Exception):
@@ -177,8 +184,8 @@ class _Lost(Exception):
 def validate(ask: StartRequest) -> ValidatedStart:
     """What ``ask`` comes to, if it can be told to the provider at all. Nothing is written.
 
-    Raises ``InvalidRecipient``, ``TooWeak``, ``FactorNotFound``, ``ValueError`` (also as ``IncompatibleOptions``) and
-    ``ImproperlyConfigured``.
+    Raises ``InvalidRecipient``, ``ChannelTooWeak``, ``FactorNotFound``, ``ValueError`` (also as
+    ``IncompatibleOptions``) and ``ImproperlyConfigured``.
     """
     Person.of(ask.user, ask.client)  # raises where nobody is given
     recipient = Recipient.parse(ask.recipient, region=ask.region or settings.default_region or None)
@@ -191,7 +198,7 @@ def validate(ask: StartRequest) -> ValidatedStart:
     assurance.require(channel, user=ask.user, purpose=purpose, client=ask.client)
     payment = payment_of(purpose, ask.amount, ask.payee)
     if purpose == Purpose.PAYMENT and channel in LINK_CHANNELS:
-        # SECURITY: whoever opens a link approves no amount. Verify refuses it with PSD2 too (60329).
+        # SECURITY: whoever opens a link approves no amount. Verify refuses it with PSD2 too.
         raise ValueError("A payment is approved by a code: a link shows nobody what is paid to whom.")
     gathered = gather(SendRequest(recipient, channel, purpose, ask.user, ask.client, alias), ask.options, payment)
     return ValidatedStart(
@@ -271,7 +278,7 @@ def reserve(wanted: ValidatedStart, now: datetime) -> Reserved | Started:
         if wanted.again is not None and not _is_open(wanted.again, current, now):
             # SECURITY: a page of days ago has a button too: what is over is begun anew, where that is asked for.
             raise VerificationNotFound("verification_closed")
-        if current is not None and (standing := _standing(current, wanted, now)):
+        if current is not None and (standing := _standing(current, wanted, now)) is not None:
             # No message goes out now. What is agreed to, other than to this one message, is recorded all the same.
             if consented is None and wanted.new_consent is not None and not wanted.new_consent.once:
                 gate.agree()
@@ -283,18 +290,18 @@ def reserve(wanted: ValidatedStart, now: datetime) -> Reserved | Started:
         rivals = claimants.rivals(rank, wanted.recipient, wanted.backend, wanted.client, now, again)
         if rank == Precedence.NEW_NETWORK and rivals.outranked_until is not None:
             # SECURITY: whoever knows the password alone must not use up the answers to the owner's code.
-            raise RateLimited("resend_too_early", retry_at=rivals.outranked_until)
+            raise RateLimited("cooldown", retry_at=rivals.outranked_until)
         subjects = claimants.send_subjects(rank, wanted.asker, wanted.client, wanted.recipient)
         if is_counted:
             subjects |= gate.budget()
         if rank == Precedence.CLAIMANT:
             # SECURITY: the same work for a number that was never sent to: it must not tell those that were.
-            counters.prepare(subjects, now)
+            counters.prepare(subjects, now, refused=wanted.refused)
             locks.make(gate.prints)
         try:
             coded = _coded(wanted, current, now)
             work = partial(_reserve, coded, current, gate, now, rank, rivals, is_counted=is_counted)
-            reserved = counters.within(subjects, now, work)
+            reserved = counters.within(subjects, now, work, refused=wanted.refused)
         except locks.Unlocked:
             locks.make(gate.prints)
             continue
@@ -305,7 +312,7 @@ def reserve(wanted: ValidatedStart, now: datetime) -> Reserved | Started:
             continue  # SECURITY: somebody was first; look again, never send beside them
         _end(rivals)
         return reserved
-    raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
+    raise RateLimited("cooldown", retry_at=now + timedelta(seconds=1))
 
 
 def _end(rivals: Rivals) -> None:
@@ -328,29 +335,31 @@ def reserve_decoy(wanted: ValidatedStart, now: datetime) -> Verification | Start
     """
     for _ in range(_TRIES):
         current = _pending(wanted)
-        if current is not None and (standing := _standing(current, wanted, now)):
+        if current is not None and (standing := _standing(current, wanted, now)) is not None:
             return standing
         subjects = claimants.send_subjects(Precedence.CLAIMANT, None, wanted.client, wanted.recipient)
-        counters.prepare(subjects, now)
+        counters.prepare(subjects, now, refused=wanted.refused)
+        coded = _coded_decoy(wanted, current)
         try:
-            return counters.within(subjects, now, partial(_pretend, wanted, current, now))
+            work = partial(_pretend, coded, current, now)
+            return counters.within(subjects, now, work, refused=wanted.refused)
         except (_Lost, IntegrityError):
             continue
-    raise RateLimited("resend_too_early", retry_at=now + timedelta(seconds=1))
+    raise RateLimited("cooldown", retry_at=now + timedelta(seconds=1))
 
 
-def _pretend(wanted: ValidatedStart, current: Verification | None, now: datetime) -> Verification:
+def _pretend(coded: _Coded, current: Verification | None, now: datetime) -> Verification:
     if current is not None and current.expires_at > now:
-        return _again(current, wanted, now, withheld=True)
-    return _open(_Coded(wanted, wanted.options), current, now, Precedence.CLAIMANT, withheld=True)
+        return _again(current, coded, now, withheld=True)
+    return _open(coded, current, now, Precedence.CLAIMANT, withheld=True)
 
 
 def record_decoy(verification: Verification, error: BackendError | None) -> Started:
     """The provider answered, as it would have answered a send, or did not. Raises ``error`` as ``record_failed``."""
     if error is None:
         return started_result(verification)
-    if isinstance(error, BackendUnavailable) and error.perhaps_done:
-        return started_result(verification, perhaps_sent=True)
+    if isinstance(error, BackendUnavailable) and error.may_have_been_done:
+        return started_result(verification, delivery_unknown=True)
     row = Verification.objects.filter(pk=verification.pk)
     short_transaction(partial(row.close, VerificationStatus.FAILED))
     raise error
@@ -403,8 +412,8 @@ def _standing(current: Verification, wanted: ValidatedStart, now: datetime) -> S
     if current.expires_at <= now:
         return None
     if current.status == VerificationStatus.MAX_ATTEMPTS_REACHED:
-        raise RateLimited("checks_used_up", retry_at=current.expires_at)
-    used_up = current.sends >= MAX_SENDS
+        raise RateLimited("no_checks_left", retry_at=current.expires_at)
+    used_up = current.sends >= backends[current.backend].max_sends
     same_way = wanted.channel.value in _asked_as(current)
     # A link sends no message: who cannot open it goes on by another way at once.
     from_link = current.channel in LINK_CHANNELS and not same_way
@@ -412,8 +421,11 @@ def _standing(current: Verification, wanted: ValidatedStart, now: datetime) -> S
         return None
     if wanted.resend or not same_way:
         if used_up:
-            raise RateLimited("sends_used_up", retry_at=current.expires_at)
-        raise RateLimited("resend_too_early", retry_at=current.resend_at)
+            key = counters.key("no_sends_left", str(current.pk))
+            if lockouts.is_first(key, current.created_at):
+                lockouts.announce("no_sends_left", wanted.refused(), until=current.expires_at)
+            raise RateLimited("no_sends_left", retry_at=current.expires_at)
+        raise RateLimited("cooldown", retry_at=current.resend_at)
     return started_result(current, reused=True)
 
 
@@ -424,27 +436,45 @@ def _asked_as(current: Verification) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Coded:
-    """A send whose custom code, if any, has been settled. ``digest``: of the code of a new verification."""
+    """A send whose code has been settled, where it is judged here.
+
+    ``digest``: of the code that is good once this send is reserved, ``""`` if the provider judges it; ``is_custom``:
+    whether the site named it.
+    """
 
     wanted: ValidatedStart
     options: SendOptions
-    digest: str = ""
+    digest: str = field(default="", repr=False)
+    is_custom: bool = False
 
 
 @sensitive_variables("code")
 def _coded(wanted: ValidatedStart, current: Verification | None, now: datetime) -> _Coded:
-    """Verify sends a pending verification's own code again, whatever it is told: so the first one stays.
-
-    Done before the transaction, which a slow hash would hold up.
-    """
-    code = _custom(wanted.options)
-    if current is None or current.expires_at <= now:
-        return _Coded(wanted, wanted.options, make_password(code) if code else "")
+    """Settle the code of a send. Done before the transaction, which a slow hash would hold up."""
+    backend, code = backends[wanted.backend], _custom(wanted.options)
+    if not (backend.makes_codes or code):
+        code = make_code(settings.service(wanted.backend).code_length)
+        return _Coded(wanted, SendOptions(custom_code=code).over(wanted.options), make_password(code))
+    if current is None or current.expires_at <= now or not backend.same_code_on_resend:
+        return _Coded(wanted, wanted.options, make_password(code) if code else "", bool(code))
+    # Verify sends a pending verification's own code again, whatever it is told: so the first one stays.
+    kept = current.code_digest, current.has_custom_code
     if not code or check_password(code, current.code_digest):
-        return _Coded(wanted, wanted.options)
+        return _Coded(wanted, wanted.options, *kept)
     if wanted.insists:
         raise IncompatibleOptions("custom_code is not the code that was sent first: that one is sent again.")
-    return _Coded(wanted, wanted.options.without("custom_code"))
+    return _Coded(wanted, wanted.options.without("custom_code"), *kept)
+
+
+def _coded_decoy(wanted: ValidatedStart, current: Verification | None) -> _Coded:
+    """As ``_coded``, for a send that is pretended.
+
+    SECURITY: it hashes where that does, so that time does not tell, and what it hashes is nothing that can be typed.
+    """
+    if backends[wanted.backend].makes_codes:
+        digest, is_custom = (current.code_digest, current.has_custom_code) if current is not None else ("", False)
+        return _Coded(wanted, wanted.options, digest, is_custom)
+    return _Coded(wanted, wanted.options, make_password(secrets.token_urlsafe(32)))
 
 
 def _custom(options: SendOptions) -> str:
@@ -473,8 +503,8 @@ def _reserve(
     locks.take(gate.prints)
     event = gate.settle(counted=is_counted)
     if current is not None and current.expires_at > now:
-        before = _Before(current.channel, current.link)
-        verification = _again(current, wanted, now, withheld=_is_withheld(wanted, rank, rivals, current))
+        before = _Before(current.channel, current.link, current.code_digest, current.has_custom_code)
+        verification = _again(current, coded, now, withheld=_is_withheld(wanted, rank, rivals, current))
     else:
         verification = _open(coded, current, now, rank, withheld=_is_withheld(wanted, rank, rivals))
     attempt = VerificationAttempt.objects.create(
@@ -504,7 +534,7 @@ def hand_over(reserved: Reserved) -> float:
         is_ours = reserved.wanted.gate.still_stands(reserved.consent_event)
     if not is_ours:
         short_transaction(lambda: _give_back(reserved, AttemptStatus.NOT_SENT, now, now))
-        raise ConsentRequired
+        raise reserved.wanted.gate.missing()
     return until
 
 
@@ -533,7 +563,7 @@ def _open(coded: _Coded, over: Verification | None, now: datetime, rank: Precede
         place = Verification.objects.filter(pk=over.pk, pending_key__in=wanted.places)
         place.close(VerificationStatus.EXPIRED)
         place.leave_place()
-    expires_at = now + timedelta(seconds=settings.code_lifetime)
+    expires_at = now + timedelta(seconds=settings.service(wanted.backend).code_lifetime_seconds)
     return Verification.objects.create(
         user_id=wanted.user.pk if wanted.user else None,
         session=session_fingerprint(wanted.client),
@@ -551,6 +581,7 @@ def _open(coded: _Coded, over: Verification | None, now: datetime, rank: Precede
         amount=wanted.payment.amount,
         payee=wanted.payment.payee,
         code_digest=coded.digest,
+        has_custom_code=coded.is_custom,
         sends=1,
         created_at=now,
         expires_at=expires_at,
@@ -558,11 +589,18 @@ def _open(coded: _Coded, over: Verification | None, now: datetime, rank: Precede
     )
 
 
-def _again(current: Verification, wanted: ValidatedStart, now: datetime, *, withheld: bool) -> Verification:
+def _again(current: Verification, coded: _Coded, now: datetime, *, withheld: bool) -> Verification:
     """One more send of a pending verification; raises ``_Lost`` if it is not as we read it any more."""
     sends = current.sends + 1
-    resend_at = counters.resend_at(sends, now=now, expires_at=current.expires_at)
-    values: dict[str, Any] = {"resend_at": resend_at, "channel": wanted.channel.value, "withheld": withheld}
+    values: dict[str, Any] = {
+        "resend_at": counters.resend_at(sends, now=now, expires_at=current.expires_at),
+        "channel": coded.wanted.channel.value,
+        "withheld": withheld,
+        # From here on the code before is wrong, where this send brings another: also if its worker dies before it is
+        # handed over, or the gateway does not say whether it took it. The user may ask for another one then.
+        "code_digest": coded.digest,
+        "has_custom_code": coded.is_custom,
+    }
     if not Verification.objects.filter(pk=current.pk).count_send(current, now, **values):
         raise _Lost
     for name, value in (values | {"sends": sends, "link": ""}).items():
@@ -574,7 +612,7 @@ def record_sent(reserved: Reserved, sent: ProviderSend, now: datetime) -> Starte
     """The provider took it."""
     verification, attempt = reserved.verification, reserved.attempt
     values = {
-        "sid": sent.sid or verification.sid,
+        "sid": sent.sid[:MAX_SID] or verification.sid,
         "channel": _came_by(reserved.wanted.channel, sent).value,
         "link": sent.link,
         "line_type": sent.line_type[:20] or verification.line_type,
@@ -585,7 +623,7 @@ def record_sent(reserved: Reserved, sent: ProviderSend, now: datetime) -> Starte
         if not row.record_sent(**values):
             row.record_sid(values["sid"])
         status = AttemptStatus.WITHHELD if reserved.is_withheld else AttemptStatus.SENT
-        _settle_attempt(attempt, status, now, sid=sent.attempt_sid, channel_used=sent.channel)
+        _settle_attempt(attempt, status, now, sid=sent.attempt_sid[:MAX_SID], channel_used=sent.channel)
 
     short_transaction(write)
     for name, value in values.items():
@@ -608,7 +646,7 @@ def record_failed(reserved: Reserved, error: BackendError, now: datetime) -> Sta
         error.code,
         error.provider_code,
     )
-    if isinstance(error, BackendUnavailable) and error.perhaps_done:
+    if isinstance(error, BackendUnavailable) and error.may_have_been_done:
         # A message may be under way: it counts, the code page is shown, and nothing is repeated by itself.
         _settle_attempt(
             reserved.attempt,
@@ -616,19 +654,20 @@ def record_failed(reserved: Reserved, error: BackendError, now: datetime) -> Sta
             now,
             error_code=error.provider_code or None,
         )
-        return started_result(reserved.verification, perhaps_sent=True)
+        return started_result(reserved.verification, delivery_unknown=True)
     told: RateLimited | None = None
     if isinstance(error, BackendRejected) and error.code == "wait":
-        used_up = error.provider_code == _SENDS_USED_UP
         told = RateLimited(
             "provider",
-            retry_at=reserved.verification.expires_at if used_up else now + PROVIDER_PAUSE,
+            retry_at=reserved.verification.expires_at if error.sends_used_up else now + PROVIDER_PAUSE,
         )
     status = AttemptStatus.REFUSED if isinstance(error, BackendRejected) else AttemptStatus.NOT_SENT
     code = error.provider_code or None
     short_transaction(lambda: _give_back(reserved, status, now, told.retry_at if told else now, code))
     if isinstance(error, BackendRejected):
         _learn(reserved, error, now)
+    if told is not None:
+        lockouts.announce(told.code, reserved.wanted.refused(), until=told.retry_at)
     raise told or error
 
 
@@ -650,7 +689,7 @@ def _learn(reserved: Reserved, error: BackendRejected, now: datetime) -> None:
 
 
 def _note_opt_out(reserved: Reserved) -> None:
-    """The holder has sent STOP to the provider (error 21610): from here on nobody's sends go there."""
+    """The holder has sent STOP to the provider: from here on nobody's sends go there."""
     wanted = reserved.wanted
     origin = f"attempt:{reserved.attempt.pk}"
     opt_outs.opted_out(recipient=wanted.recipient, channel=wanted.channel, origin=origin)
@@ -660,11 +699,14 @@ def _give_back(
     reserved: Reserved, status: AttemptStatus, now: datetime, resend_at: datetime, error_code: int | None = None
 ) -> None:
     """Nothing was sent: the verification keeps its sends; one that was never sent fails. The hour's counters stay."""
-    row = Verification.objects.filter(pk=reserved.verification.pk)
-    if reserved.before is None:
+    row, before = Verification.objects.filter(pk=reserved.verification.pk), reserved.before
+    code_digest = reserved.verification.code_digest
+    if before is None:
         row.close(VerificationStatus.FAILED)
     else:
-        row.uncount_send(resend_at=resend_at, channel=reserved.before.channel, link=reserved.before.link)
+        row.uncount_send(resend_at=resend_at, channel=before.channel, link=before.link)
+        if code_digest != before.code_digest:
+            row.restore_code(code_digest, code_digest=before.code_digest, has_custom_code=before.has_custom_code)
     _settle_attempt(reserved.attempt, status, now, error_code=error_code)
 
 
@@ -689,17 +731,19 @@ def _settle_attempt(
         setattr(attempt, name, value)
 
 
-def started_result(verification: Verification, *, reused: bool = False, perhaps_sent: bool = False) -> Started:
+def started_result(verification: Verification, *, reused: bool = False, delivery_unknown: bool = False) -> Started:
     """The answer that describes ``verification`` as it stands."""
-    left = max(MAX_SENDS - verification.sends, 0)
+    backend = backends[verification.backend]
+    left = max(backend.max_sends - verification.sends, 0)
     return Started(
         verification=verification,
         channel=Channel(verification.channel),
         reused=reused,
-        perhaps_sent=perhaps_sent,
+        delivery_unknown=delivery_unknown,
         resend_at=verification.resend_at if left else None,
         sends_left=left,
         link=verification.link if verification.status == VerificationStatus.PENDING else "",
-        offer_call=verification.sends >= channel_plan.CALL_AFTER and channel_plan.can_call(verification),
-        may_differ=Channel(verification.channel).row.may_differ,
+        suggests_call=verification.sends >= channel_plan.CALL_AFTER and channel_plan.can_call(verification),
+        channel_may_differ=Channel(verification.channel).row.channel_may_differ,
+        code_replaced=verification.sends > 1 and not backend.same_code_on_resend,
     )

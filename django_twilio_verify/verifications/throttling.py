@@ -7,23 +7,22 @@ email on the way there. Passkeys are never held: a signature cannot be guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import F
-from django.dispatch import Signal
 from django.utils import timezone
 
 from ..choices import CheckOutcome, FactorKind
 from ..core import receivers
 from ..core.client import ClientInfo
 from ..exceptions import FactorHeld, RateLimited
-from ..limits import counters
+from ..limits import counters, lockouts
+from ..limits.lockouts import Refused
 from ..models import Factor, LimitCounter, RecoveryCode, Verification
 from ..models.transactions import short_transaction
-from ..signals import factor_held
+from ..signals import Signal
 from .results import Checked
 
 MAX_FAILURES = 50
@@ -35,9 +34,9 @@ FREE_FAILURES = 4
 LONGEST_WAIT = timedelta(hours=1)
 FORGET_AFTER = timedelta(days=1)
 """How long after its last failure a network begins anew."""
-FAILED = (CheckOutcome.WRONG, CheckOutcome.USED_UP, CheckOutcome.REPLAYED)
+FAILED = (CheckOutcome.WRONG, CheckOutcome.NO_CHECKS_LEFT, CheckOutcome.REPLAYED)
 
-failures_reached = Signal()
+failures_reached = Signal("failures_reached")
 """Private: consecutive failures reached one of ``TOLD_AT``; ``factors.notices`` mails the user. ``user``, ``factor``
 (``None`` for recovery codes), ``count``, ``client``.
 """
@@ -77,8 +76,14 @@ def require(factor: Factor, client: ClientInfo, now: datetime) -> None:
         raise FactorHeld
     if factor.kind == FactorKind.PASSKEY:
         return
-    if retry_at := _wait_of(factor, client, now):
-        raise RateLimited("guesses", retry_at=retry_at)
+    counter = _waiting(factor, client, now)
+    if counter is None:
+        return
+    until = counter.since + _wait_after(counter.count)
+    told = counter.locked_out_since
+    if (told is None or told < counter.since) and lockouts.is_first(counter.key, counter.since):
+        lockouts.announce("guesses", _refused(factor, client), until=until)
+    raise RateLimited("guesses", retry_at=until)
 
 
 def charge(verification: Verification, client: ClientInfo, now: datetime) -> None:
@@ -165,12 +170,15 @@ def _take_step(factor_id: int, step: int, client: ClientInfo) -> bool:
     if not rows.record_told(step):
         return False
     factor = rows.select_related("user").get()
-    acts: list[Callable[[], object]] = [partial(_tell, factor.user, factor, step, client)]
     if step == MAX_FAILURES:
-        told = {"factor": factor, "user": factor.user, "client": client}
-        acts.insert(0, partial(receivers.send, factor_held, sender=Factor, **told))
-    receivers.each(*acts)
+        lockouts.announce("factor_held", _refused(factor, client), until=None)
+    _tell(factor.user, factor, step, client)
     return True
+
+
+def _refused(factor: Factor, client: ClientInfo) -> Refused:
+    country = factor.recipient.country if factor.recipient_value else ""
+    return Refused(factor.user, client if client != ClientInfo() else None, country, factor)
 
 
 def recovery_failed(user: AbstractBaseUser, client: ClientInfo, now: datetime) -> None:
@@ -186,11 +194,11 @@ def recovery_worked(user: AbstractBaseUser) -> None:
 
 
 def _tell(user: AbstractBaseUser, factor: Factor | None, count: int, client: ClientInfo) -> None:
-    failures_reached.send(sender=Factor, user=user, factor=factor, count=count, client=client)
+    receivers.send(failures_reached, Factor, user=user, client=client, factor=factor, count=count)
 
 
-def _wait_of(factor: Factor, client: ClientInfo, now: datetime) -> datetime | None:
-    """From when the network of ``client`` may answer again; ``None`` for now. No query where nobody has failed."""
+def _waiting(factor: Factor, client: ClientInfo, now: datetime) -> LimitCounter | None:
+    """The counter of the network of ``client``, if that has to wait. No query where nobody has failed."""
     # SECURITY: and not only from the fifth on: the owner's sign-ins begin the factor's count anew, and would give a
     # thief's network four free tries each.
     if not factor.failures:
@@ -198,8 +206,11 @@ def _wait_of(factor: Factor, client: ClientInfo, now: datetime) -> datetime | No
     counter = LimitCounter.objects.filter(key=_key(factor.pk, client), since__gt=now - FORGET_AFTER).first()
     if counter is None or counter.count <= FREE_FAILURES:
         return None
-    wait = min(timedelta(minutes=2 ** min(counter.count - FREE_FAILURES - 1, 10)), LONGEST_WAIT)
-    return counter.since + wait if counter.since + wait > now else None
+    return counter if counter.since + _wait_after(counter.count) > now else None
+
+
+def _wait_after(failures: int) -> timedelta:
+    return min(timedelta(minutes=2 ** min(failures - FREE_FAILURES - 1, 10)), LONGEST_WAIT)
 
 
 def _key(factor_id: int, client: ClientInfo) -> str:

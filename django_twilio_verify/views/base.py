@@ -24,12 +24,13 @@ from django.views.generic.base import ContextMixin, TemplateResponseMixin, View
 
 from .. import factors
 from ..choices import LINK_CHANNELS
+from ..client import Client, client_from, visitor_from
 from ..conf import settings
 from ..core.client import ClientInfo
-from ..exceptions import ConsentRequired, InvalidRecipient, TwilioVerifyError
+from ..exceptions import TwilioVerifyError
+from ..forms.recipients import DisclosureForm, show_error
 from ..login import enforcement, own_session, redirects, reset_notice, session, trust_cookie
-from ..login.access import Access
-from ..login.client import client_from, client_without_session
+from ..login.state import LoginState
 from ..verifications.results import Started
 from .errors import Refusal
 
@@ -64,7 +65,7 @@ class PageMixin(ContextMixin, View):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
         # SECURITY: before any page asks who it is: a session that was ended elsewhere proves, adds and removes nothing.
-        enforcement.look_again(request)
+        enforcement.look_once(request)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = super().dispatch(request, *args, **kwargs)
@@ -76,11 +77,11 @@ class PageMixin(ContextMixin, View):
         return response
 
     @property
-    def access(self) -> Access:
+    def access(self) -> LoginState:
         return self.request.twilio_verify  # type: ignore[attr-defined, no-any-return]
 
     @property
-    def client(self) -> ClientInfo:
+    def client(self) -> Client:
         return client_from(self.request)
 
     @property
@@ -88,7 +89,7 @@ class PageMixin(ContextMixin, View):
         """The same without the session, which a page that is only shown does not begin: for what router and policy say
         of it.
         """
-        return client_without_session(self.request)
+        return visitor_from(self.request)
 
     @property
     def next(self) -> str:
@@ -133,24 +134,22 @@ class TemplatePage(TemplateResponseMixin, PageMixin):
 class FormPage(PageMixin, _FormView):
     """A page with a form: a problem is told beside its field, with what was typed kept."""
 
-    problem_field: str | None = None
-    """The field beside which problems of the address or the code stand."""
-
     def refuse(self, form: forms.Form, error: TwilioVerifyError) -> HttpResponse:
         """Show the form again with ``error``, and the status that says the same to programs."""
-        field = self._field_for(error)
-        beside = field is not None and field in form.fields and form.is_bound
-        if beside:
-            form.add_error(field, error.sentence)
+        beside = form.is_bound and self._tell(form, error)
         refusal = Refusal.of(error, otherwise=200)
-        problem = "" if beside else error.sentence
+        problem = "" if beside else error.user_message
         context = self.get_context_data(form=form, problem=problem, retry_at=refusal.retry_at)
         return refusal.tell(self.render_to_response(context, status=refusal.status))
 
-    def _field_for(self, error: TwilioVerifyError) -> str | None:
-        if isinstance(error, ConsentRequired):
-            return "consent"
-        return self.problem_field if isinstance(error, InvalidRecipient) else None
+    def _tell(self, form: forms.Form, error: TwilioVerifyError) -> bool:
+        """Whether ``error`` is told beside a field of ``form``."""
+        if getattr(form, "failure", None) is error:
+            return True
+        if isinstance(form, DisclosureForm):
+            show_error(form, error)
+            return True
+        return False
 
 
 class PersonMixin(PageMixin):
@@ -179,7 +178,7 @@ class PersonMixin(PageMixin):
 
 
 class StepUpMixin(PersonMixin):
-    """Pages that change what protects an account: the proof must be one of the last minutes (``STEP_UP_AGE``)."""
+    """Pages that change what protects an account: the proof must be recent (``STEP_UP_MAX_AGE_SECONDS``)."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         person = self.access.acting_user
@@ -203,9 +202,9 @@ def must_open_link_first(page: PageMixin, person: AbstractBaseUser) -> bool:
 
 def is_proof_old(page: PageMixin, person: AbstractBaseUser) -> bool:
     """Whether ``person`` has a factor and passed one in this session, but too long ago to change what protects the
-    account (``STEP_UP_AGE``), or by a factor that was removed since.
+    account (``STEP_UP_MAX_AGE_SECONDS``), or by a factor that was removed since.
     """
-    return page.access.is_verified and not page.access.has_fresh_proof() and factors.has_factor(person)
+    return page.access.is_verified and not page.access.may_change_factors() and factors.has_factor(person)
 
 
 def missing_proof(page: PageMixin, person: AbstractBaseUser, back: str) -> HttpResponse | None:
@@ -226,7 +225,7 @@ def demand_proof(page: PageMixin, back: str = "") -> HttpResponseRedirect:
     Raises ``PermissionDenied`` as ``must_be_in_session``.
     """
     wanted = back or page.next or page.request.path
-    if page.access.is_trusted and not page.access.is_pending:
+    if page.access.is_trusted_browser and not page.access.is_pending:
         return HttpResponseRedirect(redirects.with_next(reverse("twilio_verify:step_up"), wanted))
     if not page.access.is_pending:
         must_be_in_session(page.request)

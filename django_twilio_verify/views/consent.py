@@ -11,18 +11,20 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
-from .. import factors
 from ..choices import CODE_CHANNELS, LINK_CHANNELS, Channel, Purpose
+from ..client import session_secret
 from ..conf import settings
 from ..consent import self_service
+from ..consent.context import ConsentContext
 from ..exceptions import TwilioVerifyError
+from ..factors import own_factors
 from ..forms.consent import ChannelsForm, StopEmailForm, StopPhoneForm, stop_form
 from ..forms.recipients import ConsentForm, OnceForm, recipient_form
-from ..login import redirects, session
+from ..login import redirects
 from ..models import Verification
 from ..verifications import holder
 from .base import FormPage, PersonMixin, TemplatePage
-from .verification.send import AddressPage, SendPage, act, button_of, named, offered
+from .verification.send import AddressPage, SendPage, button_of, named, offered
 
 ON_A_PAGE = 50
 """Entries of a list of consents."""
@@ -34,11 +36,11 @@ class ConsentsView(PersonMixin, TemplatePage):
     template_name = "twilio_verify/consents.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        found = sorted(self_service.list_consents(self.person), key=lambda standing: not standing.is_live)
+        found = sorted(self_service.own_consents(self.person), key=lambda own: not own.state.is_live)
         page = Paginator(found, ON_A_PAGE).get_page(request.GET.get("page"))
         context = self.get_context_data(
-            consents=[standing for standing in page if standing.is_live],
-            ended=[standing for standing in page if not standing.is_live],
+            consents=[own.state for own in page if own.state.is_live],
+            ended=[own for own in page if not own.state.is_live],
             page_obj=page,
         )
         return self.render_to_response(context)
@@ -74,7 +76,7 @@ class ReopenView(PersonMixin, SendPage):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         person = self.access.acting_user
         if person is not None:
-            owned = [one for one in factors.enrolled(person) if one.pk == kwargs["factor"] and one.recipient_value]
+            owned = [one for one in own_factors.usable(person) if one.pk == kwargs["factor"] and one.recipient_value]
             if not owned:
                 raise Http404
             self.recipient = owned[0].recipient
@@ -99,7 +101,7 @@ class ReopenView(PersonMixin, SendPage):
                 disclosure=form.shown,
                 client=self.client,
                 user=self.person,
-                act=act(button_of(self.channel)),
+                context=ConsentContext.checkbox(button_label=button_of(self.channel)),
             )
         except TwilioVerifyError as error:
             return self.refuse(form, error)
@@ -142,7 +144,7 @@ class StopView(AddressPage):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         # The visitor's session begins here and not with the press of the button: two first presses, each making one,
         # would be two visitors, and two messages.
-        session.secret(request)
+        session_secret(request)
         return super().get(request, *args, **kwargs)
 
     def get_form_class(self) -> type[StopPhoneForm] | type[StopEmailForm]:
@@ -156,7 +158,7 @@ class StopView(AddressPage):
                 channel=self.channel,
                 disclosure=form.shown,
                 client=self.client,
-                act=act(self.button),
+                context=ConsentContext.checkbox(button_label=self.button),
             )
         except TwilioVerifyError as error:
             return self.refuse(form, error)

@@ -88,7 +88,7 @@ def page_of(kind: FactorKind, user: AbstractBaseUser | None, client: ClientInfo)
     enroll it (for ``None``: nowhere that it may name), or the site does not offer it.
     """
     name = _PAGES.get(kind, "")
-    if kind == FactorKind.PUSH and not settings.push_app:
+    if kind == FactorKind.PUSH and not settings.push_app_name:
         return ""
     if not assurance.is_enrollable(kind, user=user, client=client):
         return ""
@@ -101,5 +101,5 @@ def page_of(kind: FactorKind, user: AbstractBaseUser | None, client: ClientInfo)
 
 def _name(kind: FactorKind) -> str:
     if kind == FactorKind.PUSH:
-        return _("%(app)s on your phone") % {"app": settings.push_app}
+        return _("%(app)s on your phone") % {"app": settings.push_app_name}
     return str(_NAMES[kind])

@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from .. import factors
 from ..choices import Purpose
+from ..factors import own_factors
 from ..login import session
 from ..models import Verification
 from .base import PageMixin
@@ -41,4 +41,4 @@ def codes_may_be_unseen(request: HttpRequest, verification: Verification) -> boo
     # The first press may still be at it, and then its session says nothing yet.
     approved_at = verification.approved_at
     just_now = approved_at is not None and timezone.now() - approved_at < MAKING
-    return just_now and len(factors.enrolled(verification.user)) <= 1
+    return just_now and len(own_factors.usable(verification.user)) <= 1

@@ -5,10 +5,9 @@ from __future__ import annotations
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from .. import factors
 from ..choices import VERIFICATION_CHANNELS, FactorKind
 from ..conf import settings
-from ..factors import changes
+from ..factors import changes, own_factors
 from ..login import redirects
 from ..login.redirects import success_url
 from ..models import Factor
@@ -37,7 +36,11 @@ def _to_prove_again(page: PageMixin) -> Factor | None:
     user = page.request.user
     if not settings.reverify_days or not user.is_authenticated or redirects.wants_json(page.request):
         return None
-    old = [one for one in factors.held(user) if stale_factors.is_stale(one) and changes.reverify_channel(user, one)]
+    old = [
+        one
+        for one in own_factors.confirmed(user)
+        if stale_factors.is_stale(one) and changes.reverify_channel(user, one)
+    ]
     return old[0] if old and not assurance.said_not_now(user) else None
 
 
@@ -46,7 +49,11 @@ def is_offered(page: PageMixin, channel: str) -> bool:
 
     Not for programs: they follow where a person was going.
     """
-    if not settings.offer_stronger or not page.request.user.is_authenticated or redirects.wants_json(page.request):
+    if (
+        not settings.suggest_stronger_factor
+        or not page.request.user.is_authenticated
+        or redirects.wants_json(page.request)
+    ):
         return False
     return offered(page, channel) is not None
 

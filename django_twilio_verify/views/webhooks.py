@@ -111,7 +111,7 @@ class EventsView(Hook):
 class FactorEventsView(Hook):
     """``webhooks/factors/``: takes one event of a Verify Service's own webhook, as a form or as JSON.
 
-    Twilio wants 200 (error 60330). 503 is for what was not kept and may be sent again, 4xx for what will never do.
+    Twilio wants 200. 503 is for what was not kept and may be sent again, 4xx for what will never do.
     """
 
     max_body = factor_webhook.MAX_BODY

@@ -30,8 +30,8 @@ def caller_gets(row: Row) -> str:
 
 def person_reads(row: Row) -> str:
     if row.reaction is Reaction.TRANSIENT:
-        return str(BackendUnavailable.sentences["unavailable"])
-    return str(BackendRejected.sentences[row.reaction.key])
+        return str(BackendUnavailable.user_messages["unavailable"])
+    return str(BackendRejected.user_messages[row.reaction.key])
 
 
 def _another(row: Row) -> str:

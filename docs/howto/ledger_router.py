@@ -1,6 +1,6 @@
 """A router that keeps the consent ledger in a database of its own."""
 
-from django_twilio_verify.models.append_only import LEDGER_MODELS
+from django_twilio_verify.models import LEDGER_MODELS
 
 
 class LedgerRouter:

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-CONSOLE = {"BACKEND": "shop.phone.PhoneBackend"}
+# Codes for a payment name amount and payee. A real Service must be set to PSD2 for that, and then takes nothing else.
+CONSOLE = {"BACKEND": "shop.phone.PhoneBackend", "PSD2": True}
 TWILIO = "django_twilio_verify.backends.twilio.TwilioBackend"
 
 PREFIXES = {"TWILIO_ACCOUNT_SID": "AC", "TWILIO_API_KEY": "SK", "VERIFY_SERVICE_SID": "VA"}

@@ -6,8 +6,8 @@ That page has a phone with the shop's app too: real keys and signatures, in the 
 import os
 from typing import Any
 
+from django_twilio_verify.backends.base import PasskeyOptions
 from django_twilio_verify.backends.console import ConsoleBackend
-from django_twilio_verify.backends.factor_options import PasskeyOptions
 from django_twilio_verify.testing import FactorRoutes, LocalApi, Phone
 
 CONFIRMS = "+12025550150"

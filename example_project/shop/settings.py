@@ -5,7 +5,7 @@ from pathlib import Path
 
 import django
 
-from shop.environment import CONSOLE, verify_backend
+from shop.environment import verify_backend
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -93,14 +93,12 @@ else:
 # With nothing set in the environment, messages are not sent: the page /phone/ shows them.
 TWILIO_VERIFY_BACKENDS = {"default": verify_backend(os.environ)}
 TWILIO_VERIFY_CHANNELS = ["sms", "call", "whatsapp", "email", "sna", "auto"]
-# Codes for a payment name amount and payee. A real Service must be set to PSD2 for that, and then takes nothing else.
-TWILIO_VERIFY_PSD2 = ["default"] if TWILIO_VERIFY_BACKENDS["default"] == CONSOLE else []
 TWILIO_VERIFY_REQUIRED_FOR = "enrolled"
-TWILIO_VERIFY_OFFER_STRONGER = os.environ.get("OFFER_STRONGER", "1") == "1"
+TWILIO_VERIFY_SUGGEST_STRONGER_FACTOR = os.environ.get("SUGGEST_STRONGER_FACTOR", "1") == "1"
 # "Do not ask again on this browser for 30 days", on the pages where a sign-in is confirmed.
-TWILIO_VERIFY_TRUST_DAYS = int(os.environ.get("TRUST_DAYS", "30"))
+TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = int(os.environ.get("TRUSTED_BROWSER_DAYS", "30"))
 # The app that people approve a sign-in with. In the demo the page /phone/ and `manage.py verify_phone` play it.
-TWILIO_VERIFY_PUSH_APP = "Corner Shop app"
+TWILIO_VERIFY_PUSH_APP_NAME = "Corner Shop app"
 TWILIO_VERIFY_PROGRAM = {
     "name": "Corner Shop",
     "terms_url": "/terms/",

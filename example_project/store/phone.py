@@ -12,22 +12,21 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from django_twilio_verify import factors
+from django_twilio_verify import factors, login
+from django_twilio_verify.backends import backends
 from django_twilio_verify.backends.console import ConsoleBackend
-from django_twilio_verify.backends.handler import backends
-from django_twilio_verify.backends.twilio.errors import VerifyError
 from django_twilio_verify.choices import FactorKind
+from django_twilio_verify.client import client_from
 from django_twilio_verify.decorators import verification_exempt
 from django_twilio_verify.exceptions import TwilioVerifyError
-from django_twilio_verify.factors import devices
-from django_twilio_verify.login import completion, redirects
-from django_twilio_verify.login.client import client_from
-from django_twilio_verify.testing.phone import DeviceRefused
-from django_twilio_verify.testing.verify_server import MAX_BODY, Request
+from django_twilio_verify.testing import DeviceRefused, Request, VerifyError
 from shop.phone import PhoneBackend
+
+MAX_BODY = 64 * 1024
 
 
 def app_context(request: HttpRequest, backend: ConsoleBackend) -> dict[str, Any]:
@@ -50,23 +49,21 @@ def register(request: HttpRequest) -> HttpResponse:
         raise Http404
     assert request.user.is_authenticated
     if factors.has_factor(request.user) and not request.twilio_verify.is_verified:  # type: ignore[attr-defined]
-        # As the pages of django-twilio-verify have it: whoever has a factor passes it before there is another one.
+        # As the app's pages do: a user who has a factor verifies it before adding another one.
         messages.error(request, "Sign in again, with the factor that you have, and then on the phone.")
         return redirect("phone")
     try:
-        begun = devices.begin_push(request.user, client, name="Demo phone")
-        phone = backend.new_phone(begun.identity)
-        phone.register(begun.access_token)
-        done = devices.confirm(begun.verification, client=client, user=request.user)
+        setup = factors.begin_push(request.user, client=client, name="Demo phone")
+        phone = backend.new_phone(setup.identity)
+        phone.register(setup.access_token)
+        done = login.finish_setup(request, setup.verification)  # the session is verified by it
     except (TwilioVerifyError, DeviceRefused) as error:
-        messages.error(request, getattr(error, "sentence", "The phone was refused."))
+        messages.error(request, getattr(error, "user_message", "The phone was refused."))
     else:
         backend.phones[phone.sid] = phone
-        # The proof is one of this session, begun and ended in this request.
-        completion.mark_passed(request, done.checked.verification.channel)
         messages.success(request, "You are signed in to the app on the phone.")
-        if done.first:  # an app of one's own shows them: docs/howto/push-app.md
-            return redirect(redirects.with_next(reverse("twilio_verify:recovery_codes"), reverse("phone")))
+        if done.is_first:  # an app of one's own shows them: docs/howto/push-app.md
+            return redirect(f"{reverse('twilio_verify:recovery_codes')}?{urlencode({'next': reverse('phone')})}")
     return redirect("phone")
 
 

@@ -10,23 +10,19 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
-from django_twilio_verify import factors, verifications
+from django_twilio_verify import factors, login, verifications
+from django_twilio_verify.backends import backends
 from django_twilio_verify.backends.console import ConsoleBackend
-from django_twilio_verify.backends.handler import backends
-from django_twilio_verify.choices import Channel, ConsentMedium, VerificationStatus
-from django_twilio_verify.consent.api import Act, NewConsent
-from django_twilio_verify.core.client import ClientInfo
+from django_twilio_verify.choices import VerificationStatus
+from django_twilio_verify.client import client_from, region_from
 from django_twilio_verify.decorators import verification_exempt, verification_required
-from django_twilio_verify.exceptions import InvalidRecipient, TwilioVerifyError, VerificationNotFound
-from django_twilio_verify.factors import recovery_codes
-from django_twilio_verify.forms.recipients import PhoneForm
-from django_twilio_verify.login import payments, redirects
-from django_twilio_verify.login.client import client_from, region_of
-from django_twilio_verify.login.signup import sign_up as attach_and_sign_in
+from django_twilio_verify.exceptions import VerificationNotFound
+from django_twilio_verify.forms import PhoneForm
 from django_twilio_verify.models import Verification
-from django_twilio_verify.verifications.results import Started
+from django_twilio_verify.verifications import Payment
 
 from . import basket
 from .phone import app_context
@@ -51,7 +47,7 @@ def add_to_basket(request: HttpRequest, product: str) -> HttpResponse:
 def checkout(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and basket.lines(request):
         # To the pages of django-twilio-verify, and from there, approved, to paid().
-        return payments.begin(request, amount=basket.amount(request), payee=PAYEE, next=reverse("paid"))
+        return login.begin_payment(request, Payment(basket.amount(request), PAYEE), next=reverse("paid"))
     context = {"lines": basket.lines(request), "total": basket.total(request)}
     return render(request, "store/checkout.html", context)
 
@@ -61,11 +57,11 @@ def paid(request: HttpRequest) -> HttpResponse:
     """Take the money for what is in the basket now, if that was approved: once, however often this is loaded."""
     if not basket.lines(request):
         return redirect("home")
-    approval = payments.redeem(request, amount=basket.amount(request), payee=PAYEE)
-    if not approval:
-        context = {"problem": approval.sentence, "amount": basket.amount(request)}
+    redeemed = login.redeem_payment(request, Payment(basket.amount(request), PAYEE))
+    if not redeemed.accepted:
+        context = {"problem": redeemed.user_message, "amount": basket.amount(request)}
         return render(request, "store/not_paid.html", context, status=409)
-    # Here a real shop charges the card and writes the order, in one transaction with redeem().
+    # Here a real shop charges the card and writes the order, in one transaction with redeem_payment().
     messages.success(request, f"Thank you! {basket.amount(request)} are paid. We are packing your bag.")
     basket.empty(request)
     return redirect("home")
@@ -75,8 +71,8 @@ def paid(request: HttpRequest) -> HttpResponse:
 def account(request: HttpRequest) -> HttpResponse:
     assert request.user.is_authenticated
     context = {
-        "factors": factors.enrolled(request.user),
-        "recovery_left": recovery_codes.remaining(request.user),
+        "factors": factors.list_factors(request.user),
+        "recovery_left": factors.count_recovery_codes(request.user),
     }
     return render(request, "store/account.html", context)
 
@@ -97,30 +93,14 @@ def sign_up(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect("account")
     # Made when the page is shown, so that both halves of a double click on its button come from one session.
-    client = client_from(request)
-    form = PhoneForm(request.POST or None, channel=Channel.SMS, region=region_of(request))
-    if request.method == "POST" and form.is_valid():
-        try:
-            started = _send_code(client, form)
-        except TwilioVerifyError as error:
-            form.add_error("number" if isinstance(error, InvalidRecipient) else None, error.sentence)
-        else:
-            proof = started.verification.pk
-            request.session["sign_up"] = str(proof)
-            ask_for_code = reverse("twilio_verify:code", args=[proof])
-            return redirect(redirects.with_next(ask_for_code, reverse("sign_up_finish")))
+    client_from(request)
+    form = PhoneForm(request.POST or None, channel="sms", region=region_from(request))
+    if form.is_valid() and (started := form.send(request, button_label="Send code")):
+        proof = started.verification.pk
+        request.session["sign_up"] = str(proof)
+        ask_for_code = reverse("twilio_verify:code", args=[proof])
+        return redirect(f"{ask_for_code}?{urlencode({'next': reverse('sign_up_finish')})}")
     return render(request, "store/sign_up.html", {"form": form})
-
-
-def _send_code(client: ClientInfo, form: PhoneForm) -> Started:
-    # What the visitor agreed to is recorded with the send: a send that is refused leaves nothing behind.
-    act = Act(ConsentMedium.WEB, control="checkbox", final=True, button="Send code")
-    return verifications.start(
-        recipient=form.cleaned_data["recipient"],
-        channel=Channel.SMS,
-        client=client,
-        new_consent=NewConsent(form.cleaned_data["disclosure"], act),
-    )
 
 
 def sign_up_finish(request: HttpRequest) -> HttpResponse:
@@ -134,9 +114,9 @@ def sign_up_finish(request: HttpRequest) -> HttpResponse:
             with transaction.atomic():
                 user = form.save()
                 # Her number is her first factor, and she has just proved it: signing in, she is not asked for it again.
-                attach_and_sign_in(request, user, proof.pk)
+                login.sign_up(request, user, proof)
         except VerificationNotFound as error:  # more than an hour has gone by
-            messages.error(request, error.sentence)
+            messages.error(request, error.user_message)
             return redirect("sign_up")
         del request.session["sign_up"]
         messages.success(request, f"Welcome, {user.get_username()}!")

@@ -32,6 +32,7 @@ from django_twilio_verify.models import (
     Verification,
     VerificationCheck,
 )
+from django_twilio_verify.verifications import lifecycle
 from tests.support.basics import (
     PASSWORD,
     agree,
@@ -77,7 +78,7 @@ def make_person(name: str) -> Person:
     for recipient, channel in ((person.phone, "sms"), (person.email, "email")):
         agree(recipient, channel, user=person.user, client=client)
         factor = make_factor(person.user, recipient, channel=channel, agreed=False)
-        started = verifications.start(
+        started = lifecycle.start(
             recipient=recipient, channel=channel, user=person.user, purpose="enroll", factor=factor, client=client
         )
         assert not verifications.check(

@@ -105,8 +105,8 @@ def ann() -> User:
     """Somebody who agreed, got a code, and whose evidence has everything in it."""
     user = make_user()
     client = make_client(ip="198.51.100.77", user_agent="private-browser", page="https://shop.test/private-page")
-    act = consent.Act(control="checkbox", final=True, button="Send code")
-    agree(user=user, client=client, act=act)
+    context = consent.ConsentContext(control="checkbox", checked_on_submit=True, button_label="Send code")
+    agree(user=user, client=client, context=context)
     verifications.start(recipient=PHONE, channel="sms", user=user, client=client)
     return user
 
@@ -144,7 +144,7 @@ def test_the_page_says_where_consent_stands(root: Client, ann: User) -> None:
 def test_the_page_says_that_it_was_stopped(root: Client, ann: User, stop: str, sentence: str) -> None:
     values: dict[str, Any] = {"user": ann, "client": make_client()} if stop == "withdraw" else {}
     if stop == "invalidate":
-        values = {"act": consent.Act(note="the form was broken")}
+        values = {"reason": "the form was broken"}
     getattr(consent, stop)(recipient=PHONE, channel="sms", **values)
     text = shown(root, page())
     assert sentence in text
@@ -161,7 +161,7 @@ def test_each_person_and_way_has_a_sentence(root: Client, ann: User) -> None:
 
 
 def test_it_is_masked(root: Client, ann: User) -> None:
-    consent.opt_out(recipient=PHONE, channel="sms", act=consent.Act(note="private words"))
+    consent.opt_out(recipient=PHONE, channel="sms", context=consent.ConsentContext(note="private words"))
     text = shown(root, page())
     assert "••• ••61" in text
     for hidden in (*PERSONAL, "private words", last_code()):
@@ -212,7 +212,7 @@ def test_a_change_shows(root: Client, ann: User) -> None:
 
 
 def test_what_was_said_is_shown_as_text(root: Client) -> None:
-    consent.opt_out(recipient=PHONE, channel="sms", act=consent.Act(note="<script>alert(1)</script>"))
+    consent.opt_out(recipient=PHONE, channel="sms", context=consent.ConsentContext(note="<script>alert(1)</script>"))
     text = root.post(page("unmask")).content.decode()
     assert "<script>alert(1)" not in text
     assert "&lt;script&gt;alert(1)" in text
@@ -486,7 +486,7 @@ def test_filters(root: Client, ann: User) -> None:
 
 def test_overdue_opt_outs_stand_out(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     late = timezone.now() - timedelta(days=40)
-    consent.opt_out(recipient=PHONE, channel="sms", act=consent.Act(received_at=late))
+    consent.opt_out(recipient=PHONE, channel="sms", context=consent.ConsentContext(received_at=late))
     consent.opt_out(recipient=OTHER_PHONE, channel="call")
     assert listed(root, "stop=overdue") == {"opted_out sms"}
     with monkeypatch.context() as patched:  # many of them are asked for in another way

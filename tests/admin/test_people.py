@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,20 +14,18 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_twilio_verify.models import (
-    EnrollmentGrace,
     Entity,
     Factor,
     FactorReset,
-    OfferRefusal,
     ProviderRemoval,
-    SessionCutoff,
     TrustedBrowser,
+    UserState,
 )
 from django_twilio_verify.signals import browsers_revoked
 from tests.support.basics import all_permissions, make_factor, make_user
 
 pytestmark = pytest.mark.django_db
-MODELS = [Entity, TrustedBrowser, EnrollmentGrace, OfferRefusal, FactorReset, ProviderRemoval, SessionCutoff]
+MODELS = [Entity, TrustedBrowser, UserState, FactorReset, ProviderRemoval]
 SECRETS = ("digest-of-the-cookie", "setup-of-the-person", "digest-of-the-link")
 
 
@@ -56,9 +54,7 @@ def fill(name: str) -> User:
         last_used_at=now,
         expires_at=now + timedelta(days=1),
     )
-    EnrollmentGrace.objects.create(user=user, started_at=now)
-    OfferRefusal.objects.create(user=user, refused_at=now)
-    SessionCutoff.objects.create(user=user, ended_at=now)
+    UserState.objects.create(user=user, grace_started_at=now, sessions_ended_at=now, suggestion_dismissed_at=now)
     FactorReset.objects.create(
         user=user,
         pending_for=user,
@@ -145,12 +141,33 @@ def test_how_many_factors_an_entity_has(ann: User) -> None:
     assert re.findall(r'field-factor_count">(\d+)<', shown) == ["2", "2"]
 
 
+def test_a_state_shows_when_the_grace_period_ends(settings: Any) -> None:
+    settings.TWILIO_VERIFY_GRACE_DAYS = 14
+    settings.TIME_ZONE = "UTC"
+    started = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    UserState.objects.create(user=make_user("ann"), grace_started_at=started, sessions_ended_at=started)
+    UserState.objects.create(user=make_user("ben"))
+    client = enter(superuser=True)
+    shown = client.get(list_of(UserState)).content.decode()
+    assert re.findall(r"field-grace_period_ends[^>]*>([^<]+)<", shown) == ["–", "March 15, 2026, noon"]
+    heads = re.findall(r'class="text">(?:<a[^>]*>|<span>)([^<]+)<', shown)
+    assert [one for one in heads if one.strip()] == [
+        "User",
+        "Grace period ends",
+        "Sessions ended",
+        "Suggestion dismissed",
+    ]
+    settings.TWILIO_VERIFY_GRACE_DAYS = 0
+    assert "March 15" not in client.get(list_of(UserState)).content.decode()
+
+
 def test_an_account_can_still_be_deleted_with_all_of_it(ann: User) -> None:
     client = enter("delete_user", "view_user", *(f"delete_{model.__name__.lower()}" for model in [*MODELS, Factor]))
     page = f"/admin/auth/user/{ann.pk}/delete/"
     assert "permission" not in client.get(page).content.decode()
     assert client.post(page, {"post": "yes"}).status_code == 302
     assert not User.objects.filter(pk=ann.pk).exists() and not TrustedBrowser.objects.exists()
+    assert not UserState.objects.exists()
 
 
 def test_staff_ends_the_trust_in_a_browser(ann: User) -> None:

@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from django_twilio_verify import verifications
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.models import ChannelOutage, Verification, VerificationAttempt
+from django_twilio_verify.verifications import lifecycle
 from tests.support.basics import PHONE, agree, make_client, make_factor, make_user
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +30,7 @@ def officer(client: Client) -> Client:
 def sent(name: str = "ann", channel: str = "whatsapp", **values: str) -> Verification:
     user, visitor = make_factor(make_user(name)).user, make_client(name)
     agree(PHONE, channel, user=user, client=visitor)
-    return verifications.start(recipient=PHONE, channel=channel, user=user, client=visitor, **values).verification
+    return lifecycle.start(recipient=PHONE, channel=channel, user=user, client=visitor, **values).verification
 
 
 def page(browser: Client, path: str) -> str:

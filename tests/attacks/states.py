@@ -31,7 +31,7 @@ NOON = "2026-11-20T12:00:00Z"
 NEW_PHONE = "+15017122669"
 BEFORE, AFTER = 500, 160
 """Seconds from the proof to the beginning of the stage, and from there to the request: together more than the
-``STEP_UP_AGE`` of 600, and each less than what a code or a push is good for.
+``STEP_UP_MAX_AGE_SECONDS`` of 600, and each less than what a code or a push is good for.
 """
 
 

@@ -38,7 +38,7 @@ def clock():
 
 @pytest.fixture(autouse=True)
 def a_site_with_devices(settings):
-    settings.TWILIO_VERIFY_PUSH_APP = "Acme Go"
+    settings.TWILIO_VERIFY_PUSH_APP_NAME = "Acme Go"
     simulator = backends["default"].factor_simulator
     before, simulator.passkeys = simulator.passkeys, PARTY
     yield

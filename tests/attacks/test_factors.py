@@ -10,8 +10,8 @@ from django_twilio_verify import verifications
 from django_twilio_verify.exceptions import VerificationNotFound
 from django_twilio_verify.factors import devices
 from django_twilio_verify.models import Factor, Verification
-from django_twilio_verify.signals import factor_confirmed
-from django_twilio_verify.verifications import claimants
+from django_twilio_verify.signals import factor_added
+from django_twilio_verify.verifications import claimants, lifecycle
 from tests.support.basics import (
     EMAIL,
     OTHER_PHONE,
@@ -67,7 +67,7 @@ def test_removing_a_factor_races_with_its_answer_and_one_of_them_is_first(ann):
     for turn in range(6):
         phone = make_factor(ann, f"+150177330{turn:02}")
         tab = make_client(f"session-{turn}")
-        started = verifications.start(
+        started = lifecycle.start(
             recipient=phone.recipient, channel="sms", user=ann, purpose="login", factor=phone, client=tab
         )
         code = last_code()
@@ -95,7 +95,7 @@ def test_a_verification_is_of_the_person_it_was_begun_for(ann):
     eve = make_user("eve")
     client = make_client()
     phone = Factor.objects.get(kind="phone")
-    started = verifications.start(
+    started = lifecycle.start(
         recipient=phone.recipient, channel="sms", user=ann, purpose="login", factor=phone, client=client
     )
     for user, session in ((eve, client), (ann, make_client("another")), (None, make_client("another"))):
@@ -127,11 +127,11 @@ def test_a_phone_that_is_enrolled_beside_another_one_goes_again(begun):
         if factor.recipient_value == PHONE:
             make_factor(factor.user, OTHER_PHONE)
 
-    factor_confirmed.connect(meanwhile)
+    factor_added.connect(meanwhile)
     try:
         answer = eve.post(page, {"code": code})
     finally:
-        factor_confirmed.disconnect(meanwhile)
+        factor_added.disconnect(meanwhile)
     assert answer["Location"].startswith("/verify/challenge/")
     assert [factor.recipient_value for factor in Factor.objects.all()] == [OTHER_PHONE]
     assert eve.get("/whoami/", headers={"Accept": "application/json"}).status_code == 401

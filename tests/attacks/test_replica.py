@@ -12,10 +12,10 @@ from django.db import connections
 from django.test import Client
 
 from django_twilio_verify import verifications
-from django_twilio_verify.factors import challenges, changes, devices, recovery_codes
+from django_twilio_verify.factors import changes, devices, recovery_codes
 from django_twilio_verify.models import Factor, RecoveryCode, Verification
 from django_twilio_verify.testing import Authenticator
-from django_twilio_verify.verifications import throttling
+from django_twilio_verify.verifications import challenges, lifecycle, throttling
 from tests.support.basics import (
     EMAIL,
     OTHER_PHONE,
@@ -53,7 +53,7 @@ def ann(settings: Any, replica: None) -> Any:
     user = make_user(email=EMAIL)
     make_factor(user)
     make_factor(user, EMAIL, channel="email")
-    settings.TWILIO_VERIFY_TRUST_DAYS = 30
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 30
     return user
 
 
@@ -98,10 +98,10 @@ def test_an_authenticator_app(ann: Any) -> None:
 def test_what_was_removed_or_replaced_opens_nothing(ann: Any) -> None:
     client = make_client()
     asked = {"client": client, "user": ann, "purpose": "login"}
-    sent = verifications.start(recipient=PHONE, channel="sms", **asked).verification
+    sent = lifecycle.start(recipient=PHONE, channel="sms", **asked).verification
     code = last_code()
     agree(OTHER_PHONE, user=ann)
-    new = verifications.start(recipient=OTHER_PHONE, channel="sms", **{**asked, "purpose": "enroll"}).verification
+    new = lifecycle.start(recipient=OTHER_PHONE, channel="sms", **{**asked, "purpose": "enroll"}).verification
     assert verifications.check(new, code=last_code(), client=client, user=ann).approved
     changes.replace(new, Factor.objects.get(recipient_value=PHONE).pk, client=client)
     assert not verifications.check(sent, code=code, client=client, user=ann).approved
@@ -112,8 +112,8 @@ def test_a_held_factor_and_its_release(ann: Any) -> None:
     phone = Factor.objects.get(recipient_value=PHONE)
     Factor.objects.filter(pk=phone.pk).update(failures=49)
     asked = {"client": make_client(), "user": ann}
-    sent = verifications.start(recipient=PHONE, channel="sms", purpose="login", **asked).verification
-    assert not verifications.check(sent, code=wrong_code(), **asked).approved
+    sent = lifecycle.start(recipient=PHONE, channel="sms", purpose="login", **asked).verification
+    assert not lifecycle.check(sent, code=wrong_code(), **asked).approved
     phone.refresh_from_db()
     assert throttling.is_held(phone)
     recovery_codes.redeem(ann, recovery_codes.issue(ann)[0])
@@ -127,7 +127,7 @@ def test_a_visitors_code(ann: Any) -> None:
     agree(client=client)
     sent = verifications.start(recipient=PHONE, channel="sms", client=client).verification
     assert not verifications.check(sent, code=wrong_code(), client=client).approved
-    assert verifications.status(sent, client=client).status == "pending"
+    assert lifecycle.status(sent, client=client).status == "pending"
 
 
 def test_related_rows_too(ann: Any) -> None:

@@ -64,7 +64,7 @@ def stop_form(number: str, **values: str) -> dict[str, str]:
     ],
 )
 def test_only_what_the_sites_own_proxies_wrote_is_evidence(settings, proxies, header, expected):
-    settings.TWILIO_VERIFY_TRUSTED_PROXIES = proxies
+    settings.TWILIO_VERIFY_PROXY_COUNT = proxies
     browser = Client(REMOTE_ADDR="203.0.113.5", headers={"X-Forwarded-For": header, "X-Real-IP": "192.0.2.66"})
     browser.get("/verify/stop/")
     code_path(browser.post("/verify/stop/", stop_form(PHONE)))
@@ -98,7 +98,7 @@ def test_an_unknown_host_is_refused(browsers):
 
 
 def test_extra_fields_change_nothing_of_a_sign_in(ann, settings):
-    settings.TWILIO_VERIFY_TRUST_DAYS = 7
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 7
     eve = make_user("eve")
     make_factor(eve, OTHER_PHONE)
     browser = Client()

@@ -92,7 +92,7 @@ def test_what_was_started_in_a_planted_session_is_not_the_victims(ann, eve):
 
 
 def test_an_excused_sign_in_gets_a_new_key_too(ann, settings):
-    settings.TWILIO_VERIFY_TRUST_DAYS = 30
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 30
     victim = Client()
     sign_in(victim)
     victim.post(code_path(victim.post("/verify/challenge/")), {"code": last_code(), "trust": "yes"})
@@ -104,7 +104,7 @@ def test_an_excused_sign_in_gets_a_new_key_too(ann, settings):
 
 
 def test_a_trusted_cookie_on_another_account_excuses_nothing(ann, eve, settings):
-    settings.TWILIO_VERIFY_TRUST_DAYS = 30
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 30
     owner = Client()
     sign_in(owner, "eve")
     owner.post(code_path(owner.post("/verify/challenge/")), {"code": last_code(), "trust": "yes"})

@@ -10,15 +10,13 @@ import time_machine
 from asgiref.sync import async_to_sync
 from django.db import connections
 
-from django_twilio_verify import verifications
 from django_twilio_verify.backends.handler import backends
-from django_twilio_verify.choices import CheckOutcome
+from django_twilio_verify.choices import CheckOutcome, RedeemProblem
 from django_twilio_verify.core import derived_keys
 from django_twilio_verify.exceptions import FactorNotFound, VerificationNotFound
-from django_twilio_verify.factors import challenges
 from django_twilio_verify.models import Factor, Verification, VerificationAttempt
 from django_twilio_verify.testing import outbox
-from django_twilio_verify.verifications.results import RedeemProblem
+from django_twilio_verify.verifications import challenges, lifecycle
 from tests.attacks.states import FACTOR_STATES, NOON, Stage
 from tests.support.basics import PHONE, agree, last_code, make_client, make_factor, make_secret, make_user
 
@@ -36,7 +34,7 @@ class Verbs:
         self.own = {"client": make_client(), "user": user}
         self.paid = BREAD if purpose == "payment" else {}
 
-    def __call__(self, verb: str, *args: Any, place: Any = verifications, **kwargs: Any) -> Any:
+    def __call__(self, verb: str, *args: Any, place: Any = lifecycle, **kwargs: Any) -> Any:
         found = getattr(place, verb if self.twin == "sync" else f"a{verb}")
         return (found if self.twin == "sync" else async_to_sync(found))(*args, **self.own, **kwargs)
 
@@ -115,7 +113,7 @@ class TestGone:
         verification = verbs.start(factor=stage.attacked)
         FACTOR_STATES[state](stage)
         checked = verbs("check", verification, code=last_code(), **verbs.paid)
-        assert checked.outcome in (CheckOutcome.LOST, CheckOutcome.CLOSED)
+        assert checked.outcome in (CheckOutcome.FACTOR_GONE, CheckOutcome.CLOSED)
         assert Verification.objects.get(pk=verification.pk).status == "canceled"
 
     def test_check_of_what_is_still_open(self, verbs, stage, state):
@@ -124,7 +122,11 @@ class TestGone:
         kept = Verification.objects.filter(pk=verification.pk)
         kept.update(status="pending")
         checked = verbs("check", verification, code=last_code(), **verbs.paid)
-        assert (checked.outcome, kept.get().status, kept.get().approved_at) == (CheckOutcome.LOST, "canceled", None)
+        assert (checked.outcome, kept.get().status, kept.get().approved_at) == (
+            CheckOutcome.FACTOR_GONE,
+            "canceled",
+            None,
+        )
         again = verbs("check", verification, code=last_code(), **verbs.paid)
         assert again.outcome == CheckOutcome.CLOSED
 
@@ -138,7 +140,7 @@ class TestGone:
         FACTOR_STATES[state](stage)
         kept = Verification.objects.filter(pk=verification.pk)
         kept.update(status="pending", link=verification.link)
-        assert verbs("check_link", verification).outcome == CheckOutcome.LOST
+        assert verbs("check_link", verification).outcome == CheckOutcome.FACTOR_GONE
         assert kept.get().status == "canceled"
 
     def test_redeem(self, verbs, stage, state):
@@ -146,7 +148,7 @@ class TestGone:
         assert verbs.approved(verification)
         FACTOR_STATES[state](stage)
         redeemed = verbs("redeem", verification, purpose=verbs.purpose, **verbs.paid)
-        assert not redeemed and redeemed.problem == RedeemProblem.FACTOR_GONE
+        assert not redeemed.accepted and redeemed.problem == RedeemProblem.FACTOR_GONE
         assert Verification.objects.get(pk=verification.pk).redeemed_at is None
 
 
@@ -166,7 +168,7 @@ class TestDeviceGone:
         stage.with_number()
         Verification.objects.filter(pk=verification.pk).update(matched_at=verification.created_at)
         FACTOR_STATES[state](stage)
-        assert verbs("poll", verification, place=challenges).outcome == CheckOutcome.LOST
+        assert verbs("poll", verification, place=challenges).outcome == CheckOutcome.FACTOR_GONE
         assert Verification.objects.get(pk=verification.pk).status == "canceled"
 
     def test_the_number(self, verbs, stage, state):
@@ -174,7 +176,7 @@ class TestDeviceGone:
         number = stage.with_number().data["number"]
         FACTOR_STATES[state](stage)
         checked = verbs("check", verification, place=challenges, number=number, **verbs.paid)
-        assert checked.outcome == CheckOutcome.LOST
+        assert checked.outcome == CheckOutcome.FACTOR_GONE
 
     def test_redeem(self, verbs, stage, state):
         verification = verbs.ask()
@@ -188,7 +190,7 @@ class TestDeviceGone:
         verification = verbs.ask()
         number = stage.with_number().data["number"]
         assert verbs("check", verification, place=challenges, number=number, **verbs.paid).approved
-        assert verbs("redeem", verification, purpose=verbs.purpose, **verbs.paid)
+        assert verbs("redeem", verification, purpose=verbs.purpose, **verbs.paid).accepted
 
 
 @pytest.mark.django_db(transaction=True)
@@ -198,7 +200,7 @@ def test_removed_while_the_provider_judges(verbs, stage, monkeypatch):
     verification = verbs.start(factor=stage.attacked)
     _meanwhile(monkeypatch, lambda: FACTOR_STATES["removed"](stage))
     checked = verbs("check", verification, code=last_code(), **verbs.paid)
-    assert checked.outcome == CheckOutcome.LOST
+    assert checked.outcome == CheckOutcome.FACTOR_GONE
     assert Verification.objects.get(pk=verification.pk).approved_at is None
 
 
@@ -247,7 +249,7 @@ def test_the_same_number_enrolled_again_is_a_factor_again(verbs, stage, clock):
     clock.shift(60)
     agree(PHONE, user=stage.ann)
     verification = verbs.start()
-    assert verbs.approved(verification) and verbs("redeem", verification, purpose=verbs.purpose, **verbs.paid)
+    assert verbs.approved(verification) and verbs("redeem", verification, purpose=verbs.purpose, **verbs.paid).accepted
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)
@@ -271,7 +273,7 @@ def test_a_number_that_was_not_used_for_long_opens_nothing_beside_another(verbs,
     Factor.objects.filter(pk=stage.attacked.pk).update(confirmed_at="2025-01-01T00:00:00Z")
     with pytest.raises(FactorNotFound):  # the address beside it was used lately
         verbs.start(resend=True)
-    assert verbs("check", verification, code=code, **verbs.paid).outcome == CheckOutcome.LOST
+    assert verbs("check", verification, code=code, **verbs.paid).outcome == CheckOutcome.FACTOR_GONE
     Factor.objects.exclude(pk=stage.attacked.pk).delete()
     stage.ann.twilio_recovery_codes.all().delete()
     clock.shift(60)
@@ -290,7 +292,7 @@ def test_under_a_newer_key(verbs, stage, settings, clock):
     agree(PHONE, user=stage.ann)
     verification = verbs.start()
     assert verbs.approved(verification)
-    assert verbs("redeem", verification, purpose=verbs.purpose, **verbs.paid)
+    assert verbs("redeem", verification, purpose=verbs.purpose, **verbs.paid).accepted
 
 
 @pytest.mark.parametrize("purpose", ["enroll", "verify"])

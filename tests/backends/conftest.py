@@ -8,15 +8,15 @@ import pytest
 
 from django_twilio_verify.backends.twilio.backend import TwilioBackend
 from django_twilio_verify.core.recipients import Recipient
-from django_twilio_verify.testing import VerifyServer, reset
+from django_twilio_verify.testing import VerifyServer, clear_outbox
 
 
 @pytest.fixture(autouse=True)
 def _nothing_pending(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("NO_PROXY", "*")  # a developer's proxy must not see the loopback requests
-    reset()
+    clear_outbox(factors=True)
     yield
-    reset()
+    clear_outbox(factors=True)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from django.test import override_settings
 
 from django_twilio_verify.backends.console import KEPT, ConsoleBackend
 from django_twilio_verify.backends.options import SendOptions
@@ -16,8 +17,10 @@ from django_twilio_verify.testing import outbox
 
 def test_it_prints_what_it_would_have_sent(recipient: Recipient) -> None:
     stream = io.StringIO()
-    backend = ConsoleBackend("shop", stream=stream, code_length=7, ttl=300)
-    backend.start(recipient, Channel.CALL)
+    config = {"BACKEND": "django_twilio_verify.backends.console.ConsoleBackend", "CODE_LIFETIME_SECONDS": 300}
+    backend = ConsoleBackend("shop", stream=stream)
+    with override_settings(TWILIO_VERIFY_BACKENDS={"shop": config}):
+        backend.start(recipient, Channel.CALL)
     (message,) = backend.sent
     assert stream.getvalue().splitlines() == [
         "-" * 64,

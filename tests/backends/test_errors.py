@@ -17,6 +17,7 @@ from django_twilio_verify.backends.twilio.errors import (
     Unanswered,
     VerifyError,
     called,
+    check_of,
     delivery_meaning,
     error_for,
     in_some_language,
@@ -72,7 +73,7 @@ def test_refusals(status: int, code: int, key: str, level: int, caplog: pytest.L
 def test_an_error_of_the_provider_may_have_been_carried_out(status: int, code: int) -> None:
     error = error_for(status, code)
     assert isinstance(error, BackendUnavailable)
-    assert error.perhaps_done
+    assert error.may_have_been_done
     assert error.provider_code == code
 
 
@@ -102,7 +103,7 @@ def test_every_row_has_a_sentence_for_both(caplog: pytest.LogCaptureFixture) -> 
         assert str(error)
         assert f"Twilio error {code} (HTTP status 400): {row.sentence}" in caplog.text
     keys = {reaction.key for reaction in Reaction} - {""}
-    assert keys <= {*BackendRejected.sentences}
+    assert keys <= {*BackendRejected.user_messages}
 
 
 def test_a_fraud_block_reads_like_any_refusal() -> None:
@@ -149,7 +150,7 @@ def test_some_errors_are_answers(status: int, code: int, answer: ProviderStatus 
 
 
 @pytest.mark.parametrize("around", [called, judged])
-@pytest.mark.parametrize("error", [VerifyError(400, 60200, "To"), Unanswered(perhaps_done=True)])
+@pytest.mark.parametrize("error", [VerifyError(400, 60200, "To"), Unanswered(may_have_been_done=True)])
 def test_the_chain_ends_at_our_own_exception(around: object, error: Exception) -> None:
     def fail() -> ProviderCheck:
         raise error
@@ -233,18 +234,38 @@ def test_every_number_that_twilio_documents_is_in_the_table() -> None:
 )
 def test_where_a_refusal_leads(code: int, channel: str, another: bool, off: bool, retry: Retry) -> None:
     error = error_for(400, code, channel=channel)
-    assert (error.try_another_way, error.channel_off, error.retry) == (another, off, retry)
+    assert (error.try_another_channel, error.channel_off, error.retry) == (another, off, retry)
+
+
+def test_two_facts_of_a_refusal_are_named() -> None:
+    facts = {
+        code: (error.sends_used_up, error.not_found)
+        for code in (*TABLE, 99999)
+        if isinstance(error := error_for(400, code), BackendRejected)
+    }
+    assert {code for code, (used_up, _) in facts.items() if used_up} == {60203}
+    assert {code for code, (_, not_found) in facts.items() if not_found} == {20404}
+
+
+@pytest.mark.parametrize(
+    ("errors", "failed"),
+    [((), False), ((60519,), False), ((60510, 60519), False), ((60519, 60510), False), ((60510,), True)],
+)
+def test_a_link_has_failed_once_none_is_left_to_open(errors: tuple[int, ...], failed: bool) -> None:
+    assert check_of("pending", "VE1", errors) == ProviderCheck(
+        ProviderStatus.PENDING, "VE1", link_failed=failed, link_errors=errors
+    )
 
 
 @pytest.mark.parametrize("code", [60500, 60501, 60519, 60525, 60545])
 def test_a_silent_check_that_failed_for_whatever_reason_leads_to_a_code(code: int) -> None:
     error = error_for(400, code)
-    assert (error.code, error.try_another_way) == ("silent", True)
+    assert (error.code, error.try_another_channel) == ("silent", True)
 
 
 def test_a_provider_that_is_down_may_be_asked_again() -> None:
     error = error_for(503, 20503, channel="sms")
-    assert (error.try_another_way, error.channel_off, error.retry) == (True, False, Retry.NOW)
+    assert (error.try_another_channel, error.channel_off, error.retry) == (True, False, Retry.NOW)
 
 
 @pytest.mark.parametrize(
@@ -253,15 +274,19 @@ def test_a_provider_that_is_down_may_be_asked_again() -> None:
 )
 def test_the_parameter_decides_whether_another_way_helps(message: str, key: str, another: bool) -> None:
     error = error_for(400, 60200, message)
-    assert (error.code, error.try_another_way) == (key, another)
+    assert (error.code, error.try_another_channel) == (key, another)
 
 
 def test_a_person_is_never_left_without_a_word() -> None:
     for code, row in TABLE.items():
         error = error_for(400, code)
-        assert error.sentence
+        assert error.user_message
         if error.code in ("misconfigured", "silent", "landline", "undelivered", "device"):
-            assert "another way" in error.sentence or "Choose" in error.sentence or "Get a code" in error.sentence
+            assert (
+                "another way" in error.user_message
+                or "Choose" in error.user_message
+                or "Get a code" in error.user_message
+            )
         if row.off:
             assert row.another_way, f"{code}: the channel is off, and no other is offered"
             assert row.reaction is Reaction.OPERATOR
@@ -286,8 +311,8 @@ def test_a_person_is_never_left_without_a_word() -> None:
 )
 def test_what_a_report_of_delivery_means(code: int, opted_out: bool, another: bool, sentence: str) -> None:
     meaning = delivery_meaning(code)
-    assert (meaning.opted_out, meaning.try_another_way) == (opted_out, another)
-    assert str(meaning.sentence) == str(BackendRejected.sentences[sentence])
+    assert (meaning.opted_out, meaning.try_another_channel) == (opted_out, another)
+    assert str(meaning.sentence) == str(BackendRejected.user_messages[sentence])
     assert meaning.operator.endswith(".")
 
 
@@ -317,7 +342,7 @@ def test_the_reference_has_a_line_for_each_number(monkeypatch: pytest.MonkeyPatc
         number, meaning, gets, reads, *others = docs.texts(code, row)
         assert (number, meaning) == (str(code), row.sentence)
         error = error_for(400, code)
-        assert reads == error.sentence
+        assert reads == error.user_message
         assert gets.startswith(type(error).__name__) and gets.endswith(
             error.code if row.reaction.key else "Unavailable"
         )

@@ -25,7 +25,7 @@ def configured(**aliases: Any) -> override_settings:
     return override_settings(TWILIO_VERIFY_BACKENDS=aliases)
 
 
-@configured(default={"BACKEND": LOCMEM}, brand={"BACKEND": LOCMEM, "OPTIONS": {"code_length": 4}})
+@configured(default={"BACKEND": LOCMEM}, brand={"BACKEND": LOCMEM, "OPTIONS": {"timeout": 4.0}})
 def test_one_instance_for_each_alias() -> None:
     assert isinstance(backends["default"], LocMemBackend)
     assert backends["default"] is backends["default"]
@@ -35,7 +35,7 @@ def test_one_instance_for_each_alias() -> None:
 
 
 def test_an_instance_lives_as_long_as_its_part_of_the_setting() -> None:
-    options = {"code_length": 4}
+    options = {"timeout": 4.0}
     with configured(default={"BACKEND": LOCMEM}, brand={"BACKEND": LOCMEM, "OPTIONS": options}):
         kept, changed = backends["default"], backends["brand"]
     with configured(default={"BACKEND": LOCMEM}, brand={"BACKEND": LOCMEM}):

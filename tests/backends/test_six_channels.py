@@ -78,6 +78,7 @@ def test_the_sixth_send_is_refused(trial: Trial) -> None:
     with pytest.raises(BackendRejected) as caught:
         trial.send()
     assert (caught.value.code, caught.value.provider_code) == ("wait", 60203)
+    assert caught.value.sends_used_up
 
 
 def test_approve(trial: Trial) -> None:
@@ -96,6 +97,7 @@ def test_refuse(trial: Trial) -> None:
         refused = trial.wrong_answer(sent)
         assert refused.status is ProviderStatus.PENDING
         assert refused.link_errors == ((60500,) if trial.linked else ())
+        assert refused.link_failed is trial.linked
     assert trial.wrong_answer(sent).status is ProviderStatus.EXHAUSTED
 
 
@@ -117,7 +119,7 @@ def _by_call_instead(trial: Trial) -> ProviderCheck:
     trial.server.simulator.landlines.add(PHONE.value)
     with pytest.raises(BackendRejected) as caught:
         trial.send()
-    assert (caught.value.code, caught.value.try_another_way) == ("landline", True)
+    assert (caught.value.code, caught.value.try_another_channel) == ("landline", True)
     return _end_by(trial, Channel.CALL)
 
 

@@ -188,7 +188,7 @@ def test_region_and_edge_choose_the_host(
     with pytest.raises(BackendUnavailable) as caught:
         backend.start(recipient, Channel.SMS)
     assert asked == [host]
-    assert not caught.value.perhaps_done
+    assert not caught.value.may_have_been_done
 
 
 def test_region_and_edge_do_not_apply_to_another_address(make: Make, recipient: Recipient) -> None:
@@ -324,6 +324,8 @@ def answered_late(server: VerifyServer) -> None:
     server.delay(30)
 
 
+PATIENCE = 1.5
+"""Seconds that what is answered late is waited for. A server of a busy machine may take as long for the others."""
 FAULTS: dict[str, tuple[Plan, bool]] = {
     # What the server does, and whether the message went out
     "late": (answered_late, True),
@@ -346,13 +348,13 @@ def test_after_it_was_written_a_send_is_perhaps_done(
     make: Make, server: VerifyServer, recipient: Recipient, fault: str, warm: bool
 ) -> None:
     plan, sent = FAULTS[fault]
-    backend = make(timeout=1.5)
+    backend = make(timeout=PATIENCE if fault == "late" else 30)
     if warm:
         backend.fetch(SID)
     plan(server)
     with pytest.raises(BackendUnavailable) as caught:
         backend.start(recipient, Channel.SMS)
-    assert caught.value.perhaps_done
+    assert caught.value.may_have_been_done
     assert len(server.sent) == sent, "never repeated, and the simulator knows the truth"
     assert server.count("Verifications") <= 1
 
@@ -361,19 +363,19 @@ def test_after_it_was_written_a_send_is_perhaps_done(
 def test_a_check_without_an_answer_is_no_proof(
     make: Make, server: VerifyServer, recipient: Recipient, fault: str
 ) -> None:
-    backend = make(timeout=1.5)
+    backend = make(timeout=PATIENCE if fault == "late" else 30)
     sid = backend.start(recipient, Channel.SMS).sid
     FAULTS[fault][0](server)
     with pytest.raises(BackendUnavailable) as caught:
         backend.check(recipient, server.sent[0].code, sid=sid)
-    assert caught.value.perhaps_done
+    assert caught.value.may_have_been_done
 
 
 def test_a_question_changes_nothing_so_it_is_never_perhaps_done(make: Make, server: VerifyServer) -> None:
     server.reset_next()
     with pytest.raises(BackendUnavailable) as caught:
         make().fetch(SID)
-    assert not caught.value.perhaps_done
+    assert not caught.value.may_have_been_done
 
 
 @pytest.fixture
@@ -391,7 +393,7 @@ def at(listener: socket.socket, scheme: str = "http") -> str:
 def test_a_refused_connection_is_not_done(make: Make, listener: socket.socket, recipient: Recipient) -> None:
     with pytest.raises(BackendUnavailable) as caught:
         make(base_url=at(listener)).start(recipient, Channel.SMS)
-    assert not caught.value.perhaps_done
+    assert not caught.value.may_have_been_done
 
 
 def test_a_connection_that_nobody_takes_is_not_done(make: Make, listener: socket.socket, recipient: Recipient) -> None:
@@ -402,14 +404,14 @@ def test_a_connection_that_nobody_takes_is_not_done(make: Make, listener: socket
             one.connect_ex(listener.getsockname())
         with pytest.raises(BackendUnavailable) as caught:
             make(base_url=at(listener), timeout=0.3).start(recipient, Channel.SMS)
-    assert not caught.value.perhaps_done
+    assert not caught.value.may_have_been_done
 
 
 def test_a_failed_handshake_is_not_done(make: Make, server: VerifyServer, recipient: Recipient) -> None:
     backend = make(base_url=server.url.replace("http:", "https:"))
     with pytest.raises(BackendUnavailable) as caught:
         backend.start(recipient, Channel.SMS)
-    assert not caught.value.perhaps_done
+    assert not caught.value.may_have_been_done
     assert server.sent == []
 
 
@@ -420,7 +422,7 @@ def test_a_handshake_that_is_cut_short_is_not_done(make: Make, listener: socket.
         with pytest.raises(BackendUnavailable) as caught:
             make(base_url=at(listener, "https")).start(recipient, Channel.SMS)
         cut.result()
-    assert not caught.value.perhaps_done
+    assert not caught.value.may_have_been_done
 
 
 def test_a_dead_proxy_is_not_done(
@@ -430,14 +432,14 @@ def test_a_dead_proxy_is_not_done(
     monkeypatch.setenv("HTTPS_PROXY", at(listener))
     with pytest.raises(BackendUnavailable) as caught:
         TwilioBackend("default", **GOOD).start(recipient, Channel.SMS)
-    assert not caught.value.perhaps_done
+    assert not caught.value.may_have_been_done
 
 
 def test_a_missing_certificate_store_is_not_done(recipient: Recipient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
     with pytest.raises(BackendUnavailable) as caught:
         TwilioBackend("default", **GOOD).start(recipient, Channel.SMS)
-    assert not caught.value.perhaps_done
+    assert not caught.value.may_have_been_done
 
 
 @pytest.mark.parametrize("timeout", [None, 0, -1, "10", float("nan")])
@@ -523,7 +525,7 @@ REFUSED_ANEW = json.dumps({"type": "https://example.com", "title": "No", "status
 
 
 @pytest.mark.parametrize(
-    ("fault", "raised", "perhaps_done"),
+    ("fault", "raised", "may_have_been_done"),
     [
         (lambda server: server.fail_next(status=401, body=REFUSED), BackendRejected, None),
         (lambda server: server.fail_next(status=401, body=REFUSED_ANEW), BackendRejected, None),
@@ -555,14 +557,14 @@ def test_every_call_turns_every_failure_into_ours(
     call: Callable[[TwilioBackend, Recipient], object],
     fault: Plan,
     raised: type[BackendError],
-    perhaps_done: bool | None,
+    may_have_been_done: bool | None,
 ) -> None:
     fault(server)
     with pytest.raises(raised) as caught:
         call(backend, recipient)
     assert caught.value.__cause__ is caught.value.__context__ is None
-    if perhaps_done is not None:
-        assert getattr(caught.value, "perhaps_done", None) is perhaps_done
+    if may_have_been_done is not None:
+        assert getattr(caught.value, "may_have_been_done", None) is may_have_been_done
     assert len(server.requests) <= 1, "nothing is tried again"
 
 

@@ -42,6 +42,7 @@ def test_a_link_comes_back_and_is_opened_over_http(
     assert sent.link not in f"{sent!r} {backend!r}"
     waiting = backend.check(recipient, "", sid=sent.sid)
     assert (waiting.status, waiting.link_errors) == (ProviderStatus.PENDING, (60519,))
+    assert not waiting.link_failed
     assert requests.get(sent.link, timeout=5).text == "ErrorCode=0&ErrorDescription=Success&Carrier=VZW"
     assert dict(server.requests[1].form) == {"VerificationSid": sent.sid}, "no Code at all"
     approved = backend.check(recipient, "", sid=sent.sid)
@@ -166,7 +167,7 @@ def test_without_a_language_it_is_not_asked_twice(
     server.fail_next(status=400, code=60242)
     with pytest.raises(BackendRejected) as caught:
         backend.start(recipient, Channel.WHATSAPP)
-    assert caught.value.try_another_way and not caught.value.channel_off
+    assert caught.value.try_another_channel and not caught.value.channel_off
     assert len(server.requests) == 1
 
 
@@ -178,7 +179,7 @@ def test_a_service_of_another_account(
         backend.start(recipient, Channel.SNA, SendOptions(locale="de"))
     backend.close()
     assert (caught.value.code, caught.value.provider_code) == ("misconfigured", 20404)
-    assert not caught.value.try_another_way
+    assert not caught.value.try_another_channel
     assert [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR] == [
         "Twilio error 20404 (HTTP status 404): Twilio did not find it: look at service_sid, which has to be a Service "
         "of account_sid, and at region."
@@ -196,7 +197,7 @@ def test_a_channel_that_is_off_is_off_for_everybody(
     with pytest.raises(BackendRejected) as caught:
         backend.start(recipient, channel)
     error = caught.value
-    assert (error.provider_code, error.channel_off, error.try_another_way) == (off, True, True)
+    assert (error.provider_code, error.channel_off, error.try_another_channel) == (off, True, True)
     assert error.retry is Retry.NEVER
 
 

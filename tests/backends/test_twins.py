@@ -94,10 +94,10 @@ def test_steps_may_catch_what_the_backend_raised(drive: Drive) -> None:
         try:
             yield Call("default", "cancel", ("VE1",))
         except BackendUnavailable as error:
-            return error.perhaps_done
+            return error.may_have_been_done
         return False
 
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=True))
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=True))
     assert drive(steps())
 
 

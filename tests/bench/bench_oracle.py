@@ -38,8 +38,8 @@ from tests.attacks.oracle.probes import PROBES, Nothing, Probe, World  # noqa: E
 
 SITE = {
     "TWILIO_VERIFY_CHANNELS": ["sms", "call", "whatsapp", "email", "sna", "auto"],
-    "TWILIO_VERIFY_TRUST_DAYS": 30,
-    "TWILIO_VERIFY_PUSH_APP": "Acme Go",
+    "TWILIO_VERIFY_TRUSTED_BROWSER_DAYS": 30,
+    "TWILIO_VERIFY_PUSH_APP_NAME": "Acme Go",
     "TWILIO_VERIFY_WEBHOOK": {"username": "sink", "password": "password"},
     "PASSWORD_HASHERS": [
         "django.contrib.auth.hashers.PBKDF2PasswordHasher",

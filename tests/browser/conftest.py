@@ -80,7 +80,7 @@ def _environment(database: Path) -> dict[str, str]:
     environ.pop("DJANGO_SETTINGS_MODULE", None)
     environ |= {"PORT": str(port), "HOST": "127.0.0.1", "DATABASE": str(database)}
     environ |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "DEBUG": "1"}
-    environ |= {"OFFER_STRONGER": "0"}  # but for the tests of it: journeys end where they were going
+    environ |= {"SUGGEST_STRONGER_FACTOR": "0"}  # but for the tests of it: journeys end where they were going
     return environ
 
 

@@ -9,4 +9,3 @@ import os
 from shop.settings import *  # noqa: F403  all of them, as they stand
 
 TWILIO_VERIFY_BACKENDS = json.loads(os.environ["LOOPBACK"])
-TWILIO_VERIFY_PSD2: list[str] = []

@@ -153,7 +153,7 @@ def test_new_recovery_codes(visitor: Visitor) -> None:
 # Something stronger
 
 
-@pytest.mark.parametrize("more", [{"OFFER_STRONGER": "1"}], ids=["offered"])
+@pytest.mark.parametrize("more", [{"SUGGEST_STRONGER_FACTOR": "1"}], ids=["offered"])
 def test_something_stronger_is_offered_after_a_code(visitor: Visitor, more: dict[str, str]) -> None:
     visitor.sign_in("ann")
     visitor.add_phone()
@@ -176,7 +176,7 @@ def test_something_stronger_is_offered_after_a_code(visitor: Visitor, more: dict
     sent_to(visitor, "/checkout/")  # not again so soon
 
 
-@pytest.mark.parametrize("more", [{"OFFER_STRONGER": "1"}], ids=["offered"])
+@pytest.mark.parametrize("more", [{"SUGGEST_STRONGER_FACTOR": "1"}], ids=["offered"])
 def test_an_offer_that_this_browser_cannot_take(
     visitor: Visitor, visitor_without_scripts: Visitor, more: dict[str, str]
 ) -> None:

@@ -49,7 +49,7 @@ def test_a_basket_that_grew_meanwhile_is_not_paid(visitor: Visitor) -> None:
     other.close()
     visitor.enter(paying_code(visitor))
     assert visitor.heading == "Nothing was paid"
-    expect(visitor.page.locator("main")).to_contain_text("not the one that you approved")
+    expect(visitor.page.locator("main")).to_contain_text("the one that you approved. Nothing was paid.")
     visitor.look("not_paid")
     visitor.follow("Back to the basket")
     expect(visitor.page.get_by_role("button", name="Pay € 11.30")).to_be_visible()

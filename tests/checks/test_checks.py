@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections import Counter
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.core import checks as django_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import override_settings
+from django.utils.translation import gettext_lazy
 
 from django_twilio_verify.backends.base import BaseBackend
 from django_twilio_verify.backends.twilio import backend
@@ -95,6 +97,11 @@ def ids(**settings: Any) -> list[str]:
     return sorted(str(message.id).removeprefix("twilio_verify.") for message in found(**settings))
 
 
+def service(**keys: Any) -> dict[str, Any]:
+    """``TWILIO_VERIFY_BACKENDS`` with the facts of a Service."""
+    return {"default": {"BACKEND": LOCMEM, **keys}}
+
+
 def options(**changed: Any) -> dict[str, Any]:
     return {"default": {"BACKEND": TWILIO, "OPTIONS": {**ACCOUNT, **changed}}}
 
@@ -110,12 +117,17 @@ def test_manage_py_check_passes() -> None:
 
 
 def test_manage_py_check_fails_on_an_error() -> None:
-    with override_settings(TWILIO_VERIFY_CODE_LENGTH=3), pytest.raises(SystemCheckError, match=r"twilio_verify\.E018"):
+    with (
+        override_settings(TWILIO_VERIFY_BACKENDS=service(CODE_LENGTH=3)),
+        pytest.raises(SystemCheckError, match=r"twilio_verify\.E018"),
+    ):
         call_command("check", stdout=StringIO(), stderr=StringIO())
 
 
 def test_an_id_can_be_silenced() -> None:
-    with override_settings(SILENCED_SYSTEM_CHECKS=["twilio_verify.E018"], TWILIO_VERIFY_CODE_LENGTH=3):
+    with override_settings(
+        SILENCED_SYSTEM_CHECKS=["twilio_verify.E018"], TWILIO_VERIFY_BACKENDS=service(CODE_LENGTH=3)
+    ):
         call_command("check", stdout=StringIO(), stderr=StringIO())
 
 
@@ -128,7 +140,7 @@ def test_checks_can_be_run_by_tag(tag: str, expected: set[str]) -> None:
         TWILIO_VERIFY_REQUIRED_FOR="nobody",
         TWILIO_VERIFY_LIMITS=[],
         TWILIO_VERIFY_FINGERPRINT_KEYS=["x"],
-        TWILIO_VERIFY_CODE_LENGTH=3,
+        TWILIO_VERIFY_BACKENDS=service(CODE_LENGTH=3),
     ):
         messages = django_checks.run_checks(tags=[tag])
     said = {str(message.id).removeprefix("twilio_verify.") for message in messages}
@@ -177,12 +189,12 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"LIMITS": []}, ["E004"]),
     ({"LIMITS": 5}, ["E004"]),
     # ---- E024
-    ({"RESEND_SPACING": [60, 60, "90"]}, []),
-    ({"RESEND_SPACING": None}, []),
-    ({"RESEND_SPACING": []}, ["E024"]),
-    ({"RESEND_SPACING": 30}, ["E024"]),
-    ({"RESEND_SPACING": [0]}, ["E024"]),
-    ({"RESEND_SPACING": [60, 30]}, ["E024"]),
+    ({"RESEND_COOLDOWN_SECONDS": [60, 60, "90"]}, []),
+    ({"RESEND_COOLDOWN_SECONDS": None}, []),
+    ({"RESEND_COOLDOWN_SECONDS": []}, ["E024"]),
+    ({"RESEND_COOLDOWN_SECONDS": 30}, ["E024"]),
+    ({"RESEND_COOLDOWN_SECONDS": [0]}, ["E024"]),
+    ({"RESEND_COOLDOWN_SECONDS": [60, 30]}, ["E024"]),
     # ---- E035, W035
     ({"CLAIMANT_BACKEND": None}, []),
     ({"CLAIMANT_BACKEND": "nowhere"}, ["E035"]),
@@ -238,34 +250,46 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"DEFAULT_REGION": 43}, ["E017"]),
     ({"COUNTRIES": "AT", "DEFAULT_REGION": "UK"}, ["E017", "E017"]),
     # ---- E018
-    ({"CODE_LENGTH": 4}, ["W006"]),
-    ({"CODE_LENGTH": 5}, ["W006"]),
-    ({"CODE_LENGTH": 6}, []),
-    ({"CODE_LENGTH": 10}, []),
-    ({"CODE_LENGTH": "8"}, []),
-    ({"CODE_LENGTH": None, "CODE_LIFETIME": None, "PENDING_LIFETIME": None, "TRUSTED_PROXIES": None}, []),
-    ({"CODE_LENGTH": 3}, ["E018"]),
-    ({"CODE_LENGTH": 11}, ["E018"]),
-    ({"CODE_LENGTH": "six"}, ["E018"]),
-    ({"CODE_LENGTH": []}, ["E018"]),
-    ({"CODE_LENGTH": 6.5}, ["E018"]),
-    ({"CODE_LIFETIME": 120}, []),
-    ({"CODE_LIFETIME": 86_400}, []),
-    ({"CODE_LIFETIME": 119}, ["E018"]),
-    ({"CODE_LIFETIME": 86_401}, ["E018"]),
-    ({"CODE_LIFETIME": float("inf")}, ["E018"]),
-    ({"CODE_LIFETIME": float("nan")}, ["E018"]),
-    ({"PENDING_LIFETIME": 60}, []),
-    ({"PENDING_LIFETIME": 59}, ["E018"]),
-    ({"TRUSTED_PROXIES": 10}, []),
-    ({"TRUSTED_PROXIES": -1}, ["E018"]),
+    ({"BACKENDS": service(CODE_LENGTH=4)}, ["W006"]),
+    ({"BACKENDS": service(CODE_LENGTH=5)}, ["W006"]),
+    ({"BACKENDS": service(CODE_LENGTH=6)}, []),
+    ({"BACKENDS": service(CODE_LENGTH=10)}, []),
+    ({"BACKENDS": service(CODE_LENGTH="8")}, []),
+    (
+        {
+            "BACKENDS": service(CODE_LENGTH=None, CODE_LIFETIME_SECONDS=None),
+            "PENDING_LOGIN_SECONDS": None,
+            "PROXY_COUNT": None,
+        },
+        [],
+    ),
+    ({"BACKENDS": service(CODE_LENGTH=3)}, ["E018"]),
+    ({"BACKENDS": service(CODE_LENGTH=11)}, ["E018"]),
+    ({"BACKENDS": service(CODE_LENGTH="six")}, ["E018"]),
+    ({"BACKENDS": service(CODE_LENGTH=[])}, ["E018"]),
+    ({"BACKENDS": service(CODE_LENGTH=6.5)}, ["E018"]),
+    ({"BACKENDS": service(CODE_LIFETIME_SECONDS=120)}, []),
+    ({"BACKENDS": service(CODE_LIFETIME_SECONDS=86_400)}, []),
+    ({"BACKENDS": service(CODE_LIFETIME_SECONDS=119)}, ["E018"]),
+    ({"BACKENDS": service(CODE_LIFETIME_SECONDS=86_401)}, ["E018"]),
+    ({"BACKENDS": service(CODE_LIFETIME_SECONDS=float("inf"))}, ["E018"]),
+    ({"BACKENDS": service(CODE_LIFETIME_SECONDS=float("nan"))}, ["E018"]),
+    ({"PENDING_LOGIN_SECONDS": 60}, []),
+    ({"PENDING_LOGIN_SECONDS": timedelta(minutes=30), "GRACE_DAYS": timedelta(days=14)}, []),
+    ({"PENDING_LOGIN_SECONDS": timedelta(seconds=-60)}, ["E018"]),
+    ({"PENDING_LOGIN_SECONDS": timedelta.max}, ["E018"]),
+    ({"GRACE_DAYS": timedelta(hours=30)}, ["E018"]),
+    ({"RESEND_COOLDOWN_SECONDS": [timedelta(minutes=1), timedelta(0)]}, ["E024"]),
+    ({"PENDING_LOGIN_SECONDS": 59}, ["E018"]),
+    ({"PROXY_COUNT": 10}, []),
+    ({"PROXY_COUNT": -1}, ["E018"]),
     ({"REVERIFY_DAYS": 0}, []),
     ({"REVERIFY_DAYS": "3650"}, []),
     ({"REVERIFY_DAYS": -1}, ["E018"]),
     ({"REVERIFY_DAYS": 3651}, ["E018"]),
     ({"REVERIFY_DAYS": "a year"}, ["E018"]),
-    ({"STEP_UP_AGE": 60}, []),
-    ({"STEP_UP_AGE": 59}, ["E018"]),
+    ({"STEP_UP_MAX_AGE_SECONDS": 60}, []),
+    ({"STEP_UP_MAX_AGE_SECONDS": 59}, ["E018"]),
     ({"RESET_DELAY_HOURS": 0}, []),
     ({"RESET_DELAY_HOURS": -1}, ["E018"]),
     ({"RESET_LINK_HOURS": 8760}, []),
@@ -273,35 +297,40 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"MAY_RESET": policy}, []),
     ({"MAY_RESET": "nowhere.rule"}, ["E072"]),
     ({"MAY_RESET": 7}, ["E072"]),
-    ({"TRUSTED_PROXIES": True}, ["E018"]),
-    ({"TRUST_DAYS": 365}, []),
-    ({"TRUST_DAYS": lambda user, request: 30}, []),
-    ({"TRUST_DAYS": 366}, ["E018"]),
-    ({"TRUST_DAYS": -1}, ["E018"]),
-    ({"TRUST_DAYS": "no.such.path"}, ["E018"]),
-    ({"CODE_LENGTH": 3, "CODE_LIFETIME": 1, "PENDING_LIFETIME": 1, "TRUSTED_PROXIES": 11}, ["E018"] * 4),
+    ({"PROXY_COUNT": True}, ["E018"]),
+    ({"TRUSTED_BROWSER_DAYS": 365}, []),
+    ({"TRUSTED_BROWSER_DAYS": lambda user, request: 30}, []),
+    ({"TRUSTED_BROWSER_DAYS": 366}, ["E018"]),
+    ({"TRUSTED_BROWSER_DAYS": -1}, ["E018"]),
+    ({"TRUSTED_BROWSER_DAYS": "no.such.path"}, ["E018"]),
+    ({"BACKENDS": service(CODE_LENGTH=3, CODE_LIFETIME_SECONDS=1), "GRACE_DAYS": -1, "PROXY_COUNT": 11}, ["E018"] * 4),
     # ---- W005, and silence where another check speaks
     ({"PROGRAM": {**FACTS, "terms_url": "https://localhost/terms"}}, ["W005", "W005"]),
     ({"PROGRAM": {**FACTS, "message_frequency": "As we like"}}, ["W005", "W005", "W005"]),
     ({"PROGRAM": {**FACTS, "message_frequency": "As we like"}, "CHANNELS": ["sms"]}, ["W002"]),
     ({"PROGRAM": {**FACTS, "message_frequency": "As we like", "support": ""}}, ["E016"]),
     # ---- E019
-    ({"EXEMPT_URL_NAMES": ["account", "logout", "/account/", "admin:login"]}, []),
-    ({"EXEMPT_URL_NAMES": None}, []),
-    ({"EXEMPT_URL_NAMES": ["/"]}, ["E019"]),
-    ({"EXEMPT_URL_NAMES": ["/account"]}, ["E019"]),
+    ({"EXEMPT_URLS": ["account", "logout", "/account/", "admin:login"]}, []),
+    ({"EXEMPT_URLS": None}, []),
+    ({"EXEMPT_URLS": ["/"]}, ["E019"]),
+    ({"EXEMPT_URLS": ["/account"]}, []),
+    ({"EXEMPT_URLS": ["/acc"]}, ["W070"]),
+    *(
+        ({"EXEMPT_URLS": [prefix]}, ["E019"])
+        for prefix in ("//", "//account", "/a//b", "/a/../b", "/a?b", "/%61", "/a#")
+    ),
     # ---- W070, W071, W072
-    ({"EXEMPT_URL_NAMES": ["status"]}, ["W070"]),
-    ({"EXEMPT_URL_NAMES": ["/nowhere/", "shop:account"]}, ["W070", "W070"]),
-    ({"EXEMPT_URL_NAMES": ["admin:index"]}, ["W071"]),
-    ({"EXEMPT_URL_NAMES": ["/admin/auth/"]}, ["W071"]),
-    ({"EXEMPT_URL_NAMES": ["login"]}, ["W072"]),
-    ({"EXEMPT_URL_NAMES": "status"}, ["E019"]),
-    ({"EXEMPT_URL_NAMES": {"status": 1}}, ["E019"]),
-    ({"EXEMPT_URL_NAMES": 5}, ["E019"]),
-    ({"EXEMPT_URL_NAMES": [policy]}, ["E019"]),
-    ({"EXEMPT_URL_NAMES": [""]}, ["E019"]),
-    ({"EXEMPT_URL_NAMES": "status", "REQUIRED_FOR": "nobody"}, ["E003", "E019"]),
+    ({"EXEMPT_URLS": ["status"]}, ["W070"]),
+    ({"EXEMPT_URLS": ["/nowhere/", "shop:account"]}, ["W070", "W070"]),
+    ({"EXEMPT_URLS": ["admin:index"]}, ["W071"]),
+    ({"EXEMPT_URLS": ["/admin/auth/"]}, ["W071"]),
+    ({"EXEMPT_URLS": ["login"]}, ["W072"]),
+    ({"EXEMPT_URLS": "status"}, ["E019"]),
+    ({"EXEMPT_URLS": {"status": 1}}, ["E019"]),
+    ({"EXEMPT_URLS": 5}, ["E019"]),
+    ({"EXEMPT_URLS": [policy]}, ["E019"]),
+    ({"EXEMPT_URLS": [""]}, ["E019"]),
+    ({"EXEMPT_URLS": "status", "REQUIRED_FOR": "nobody"}, ["E003", "E019"]),
     # ---- E050, W050 (what can be wrong with it is in tests/provider/webhooks)
     ({"WEBHOOK": {}}, []),
     ({"WEBHOOK": {"username": "sink", "password": "x"}}, []),
@@ -313,19 +342,19 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"WEBHOOK": "https://shop.example/"}, ["E050"]),
     ({"WEBHOOK": {"max_age": 86_400}}, ["W050"]),
     # ---- E040, E041, W040
-    ({"CHANNEL_PLAN": [{"countries": ["at"], "channels": ["call", "voice"]}, {"channels": ["sms"]}]}, []),
-    ({"CHANNEL_PLAN": [{"line_types": ["landline"], "purposes": ["login"], "channels": ["call"]}]}, []),
-    ({"CHANNEL_PLAN": None}, []),
-    ({"CHANNEL_PLAN": "sms"}, ["E040"]),
-    ({"CHANNEL_PLAN": [["sms"]]}, ["E040"]),
-    ({"CHANNEL_PLAN": [{"channel": ["sms"]}]}, ["E040"]),
-    ({"CHANNEL_PLAN": [{"countries": ["AT"]}]}, ["E040"]),
-    ({"CHANNEL_PLAN": [{"channels": ["pigeon"]}]}, ["E040"]),
-    ({"CHANNEL_PLAN": [{"channels": ["totp"]}]}, ["E040"]),
-    ({"CHANNEL_PLAN": [{"channels": "sms"}]}, ["E040"]),
-    ({"CHANNEL_PLAN": [{"channels": ["sms"], "purposes": ["fun"]}]}, ["E040"]),
-    ({"CHANNEL_PLAN": [{"channels": ["sms"], "countries": [43]}]}, ["E040"]),
-    ({"CHANNEL_PLAN": [{"channels": ["sms", "auto"]}]}, ["E041"]),
+    ({"CHANNEL_RULES": [{"countries": ["at"], "channels": ["call", "voice"]}, {"channels": ["sms"]}]}, []),
+    ({"CHANNEL_RULES": [{"line_types": ["landline"], "purposes": ["login"], "channels": ["call"]}]}, []),
+    ({"CHANNEL_RULES": None}, []),
+    ({"CHANNEL_RULES": "sms"}, ["E040"]),
+    ({"CHANNEL_RULES": [["sms"]]}, ["E040"]),
+    ({"CHANNEL_RULES": [{"channel": ["sms"]}]}, ["E040"]),
+    ({"CHANNEL_RULES": [{"countries": ["AT"]}]}, ["E040"]),
+    ({"CHANNEL_RULES": [{"channels": ["pigeon"]}]}, ["E040"]),
+    ({"CHANNEL_RULES": [{"channels": ["totp"]}]}, ["E040"]),
+    ({"CHANNEL_RULES": [{"channels": "sms"}]}, ["E040"]),
+    ({"CHANNEL_RULES": [{"channels": ["sms"], "purposes": ["fun"]}]}, ["E040"]),
+    ({"CHANNEL_RULES": [{"channels": ["sms"], "countries": [43]}]}, ["E040"]),
+    ({"CHANNEL_RULES": [{"channels": ["sms", "auto"]}]}, ["E041"]),
     ({"CHANNELS": ["sna", "email"]}, ["W040"]),
     ({"CHANNELS": ["sna", "auto", "email"]}, ["W040"]),
     ({"CHANNELS": ["sna", "auto", "sms"]}, []),
@@ -342,14 +371,13 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"SEND_OPTIONS": {"amount": "5", "payee": "Shop"}}, ["E042"]),
     ({"SEND_OPTIONS": {"amount": lambda request: "5"}}, ["E042"]),
     ({"SEND_OPTIONS": {"custom_friendly_name": "12345"}}, ["E042"]),
-    ({"PSD2": "default"}, ["E042"]),
-    ({"PSD2": ["default"]}, []),
-    ({"PSD2": ["elsewhere"]}, ["E044"]),
+    ({"BACKENDS": service(PSD2="default")}, ["E044"]),
+    ({"BACKENDS": service(PSD2=True)}, []),
+    ({"BACKENDS": service(PSD2=False)}, []),
     (
         {
-            "BACKENDS": {"default": {"BACKEND": f"{__name__}.SpeakingBackend"}},
+            "BACKENDS": {"default": {"BACKEND": f"{__name__}.SpeakingBackend", "PSD2": True}},
             "SEND_OPTIONS": {"app_hash": lambda request: "x"},
-            "PSD2": ["default"],
         },
         ["E043", "E044", "site.E001"],
     ),
@@ -362,30 +390,48 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"MINIMUM_ASSURANCE": 5}, ["E060"]),
     ({"MINIMUM_ASSURANCE": "nowhere.policy"}, ["E060"]),
     ({"MINIMUM_ASSURANCE": "totp"}, []),
+    # ---- E067
+    ({"ERROR_MESSAGES": {"phone_invalid": "No.", "wrong": gettext_lazy("No, 100%%: %(left)s left.")}}, []),
+    (
+        {"ERROR_MESSAGES": {"expired": "100% late", "totp.wrong": "%(left)s", "too_late": "Late.", "factor_held": "x"}},
+        [],
+    ),
+    ({"ERROR_MESSAGES": {"email_typo": "%(suggestion)s?"}}, []),
+    ({"ERROR_MESSAGES": None}, []),
+    ({"ERROR_MESSAGES": ["phone_invalid"]}, ["E067"]),
+    ({"ERROR_MESSAGES": {"phone_invlid": "No."}}, ["E067"]),
+    ({"ERROR_MESSAGES": {"approved": "Yes."}}, ["E067"]),
+    ({"ERROR_MESSAGES": {5: "No.", "fax.wrong": "No."}}, ["E067", "E067"]),
+    ({"ERROR_MESSAGES": {"phone_invalid": 5, "expired": ""}}, ["E067", "E067"]),
+    (
+        {"ERROR_MESSAGES": {"email_typo": "%(suggested)s?", "wrong": "%(length)s", "malformed": "100% %(length)s"}},
+        ["E067"] * 3,
+    ),
+    ({"ERROR_MESSAGES": {"phone_invalid": "%(suggestion)s?"}}, ["E067"]),
     # ---- E065, W065
-    ({"PUSH_APP": "Acme Go", "OFFER_STRONGER": False}, []),
-    ({"PUSH_APP": "Acme Go", "BACKENDS": {"default": {"BACKEND": LOCMEM}, "brand": {}}}, ["E007"]),
-    ({"PUSH_APP": 5}, ["E065"]),
-    ({"OFFER_STRONGER": "0"}, ["E065"]),
+    ({"PUSH_APP_NAME": "Acme Go", "SUGGEST_STRONGER_FACTOR": False}, []),
+    ({"PUSH_APP_NAME": "Acme Go", "BACKENDS": {"default": {"BACKEND": LOCMEM}, "brand": {}}}, ["E007"]),
+    ({"PUSH_APP_NAME": 5}, ["E065"]),
+    ({"SUGGEST_STRONGER_FACTOR": "0"}, ["E065"]),
     # ---- E066
-    ({"FACTORS": ["totp", "push", "passkey"]}, []),
-    ({"FACTORS": ()}, []),
-    ({"FACTORS": None}, []),
-    ({"FACTORS": ["totp", "phone"]}, ["E066"]),
-    ({"FACTORS": ["TOTP"]}, ["E066"]),
-    ({"FACTORS": "totp"}, ["E066"]),
-    ({"FACTORS": [5]}, ["E066"]),
-    ({"FACTORS": 5}, ["E066"]),
+    ({"DEVICE_FACTORS": ["totp", "push", "passkey"]}, []),
+    ({"DEVICE_FACTORS": ()}, []),
+    ({"DEVICE_FACTORS": None}, []),
+    ({"DEVICE_FACTORS": ["totp", "phone"]}, ["E066"]),
+    ({"DEVICE_FACTORS": ["TOTP"]}, ["E066"]),
+    ({"DEVICE_FACTORS": "totp"}, ["E066"]),
+    ({"DEVICE_FACTORS": [5]}, ["E066"]),
+    ({"DEVICE_FACTORS": 5}, ["E066"]),
     (
         {
-            "PUSH_APP": "Acme Go",
+            "PUSH_APP_NAME": "Acme Go",
             "BACKENDS": {"default": {"BACKEND": f"{__name__}.SpeakingBackend"}},
         },
         ["W065", "site.E001"],
     ),
-    ({"PUSH_APP": "Acme Go", "BACKENDS": ONE_KEEPS}, ["W001", "W065"]),
-    ({"PUSH_APP": "Acme Go", "BACKENDS": ONE_KEEPS, "ROUTER": policy}, ["W001"]),
-    ({"PUSH_APP": "Acme Go", "BACKENDS": ONE_KEEPS, "ROUTER": 5}, ["E030", "W001"]),
+    ({"PUSH_APP_NAME": "Acme Go", "BACKENDS": ONE_KEEPS}, ["W001", "W065"]),
+    ({"PUSH_APP_NAME": "Acme Go", "BACKENDS": ONE_KEEPS, "ROUTER": policy}, ["W001"]),
+    ({"PUSH_APP_NAME": "Acme Go", "BACKENDS": ONE_KEEPS, "ROUTER": 5}, ["E030", "W001"]),
     # ---- E020, W004 (what can be wrong with a key is in tests/ledger/seals)
     ({"SIGNING_KEYS": [("k2", SIGNING_SECRET), ("k1", OTHER_SECRET.encode())]}, []),
     ({"SIGNING_KEYS": [("k1", "short")]}, ["E020"]),
@@ -436,6 +482,7 @@ BACKENDS: list[tuple[Any, list[str]]] = [
     ({"default": {"BACKEND": f"{__name__}.ExplodingBackend", "OPTIONS": {"token": "hunter2"}}}, ["E007"]),
     ({"default": {"BACKEND": f"{__name__}.ExplodingChecks"}}, ["E007"]),
     ({"default": {"BACKEND": TWILIO}}, ["E007"]),
+    ({"default": {"BACKEND": LOCMEM}, "shop": {"BACKEND": LOCMEM, "CODE_LIFETIME": 600}}, ["E007", "W001"]),
     ({"default": {"BACKEND": LOCMEM}, "brand": {"BACKEND": "nowhere.Backend"}}, ["E007", "W001"]),
     ({"default": {"BACKEND": f"{__name__}.SpeakingBackend"}}, ["W001", "site.E001"]),
     # ---- E031 to E034, W030 (what can be wrong with a declared Service is in tests/provider/service)
@@ -444,7 +491,8 @@ BACKENDS: list[tuple[Any, list[str]]] = [
     ({"default": {"BACKEND": LOCMEM, "SERVICE": []}}, ["E032", "W001"]),
     ({"default": {"BACKEND": LOCMEM, "SERVICE": {"skip_sms_to_landlines": True}}}, ["E033", "W001"]),
     ({"default": {"BACKEND": LOCMEM, "SERVICE": {"code_length": 8}}}, ["E034", "W001"]),
-    ({"default": {"BACKEND": LOCMEM, "SERVICE": {"psd2_enabled": True}}}, ["W001", "W030", "W030"]),
+    ({"default": {"BACKEND": LOCMEM, "SERVICE": {"psd2_enabled": True}}}, ["E034", "W001"]),
+    (service(SERVICE={"psd2_enabled": True}, PSD2=True), ["W001", "W030"]),
     (options(account_sid="AC1"), ["E010"]),
     (options(service_sid=""), ["E011"]),
     (options(username="ann"), ["E012"]),
@@ -492,9 +540,9 @@ def test_everything_wrong_at_once_is_all_told() -> None:
         "CHANNELS",
         "PROGRAM",
         "COUNTRIES",
-        "EXEMPT_URL_NAMES",
+        "EXEMPT_URLS",
     )
-    said = ids(MIDDLEWARE=[], CODE_LENGTH=3, **dict.fromkeys(names, 5))
+    said = ids(MIDDLEWARE=[], GRACE_DAYS=-1, **dict.fromkeys(names, 5))
     assert said == ["E001", "E003", "E004", "E005", "E006", "E008", "E015", "E017", "E018", "E019", "E020"]
 
 
@@ -546,7 +594,7 @@ def test_every_id_is_tested_here() -> None:
     # These ask urls, a signal, a table, middleware: tests/login/enforcement/test_url_checks.py.
     fired |= {"E070", "E071", *(f"W07{place}" for place in (*range(7), 9))}
     assert fired == known
-    errors = (*range(1, 25), *range(30, 36), *range(40, 45), 50, 51, 60, 65, 66, 70, 71, 72)
+    errors = (*range(1, 25), *range(30, 36), *range(40, 45), 50, 51, 60, *range(65, 68), 70, 71, 72)
     warnings = (*range(1, 7), 30, 35, 40, 50, 65, *range(70, 77), 79)
     assert known == {f"E{number:03}" for number in errors} | {f"W{number:03}" for number in warnings}
 

@@ -26,7 +26,7 @@ def keys(*given: tuple[str, str | bytes]) -> override_settings:
 
 
 def live(user: Any = None, client: ClientInfo | None = None, recipient: str = PHONE) -> ConsentEvent | None:
-    return consent.live(recipient=recipient, channel="sms", user=user, client=client or make_client())
+    return consent.find(recipient=recipient, channel="sms", user=user, client=client or make_client())
 
 
 def test_without_the_setting_there_is_one_key_of_the_sites_own() -> None:

@@ -13,18 +13,17 @@ from django.db import connection, connections, transaction
 from django.db.models.signals import post_save
 from django.utils import timezone
 
-from django_twilio_verify import consent, factors, verifications
+from django_twilio_verify import consent, verifications
 from django_twilio_verify.backends.handler import backends
-from django_twilio_verify.choices import Actor, AttemptStatus
-from django_twilio_verify.consent import opt_outs
-from django_twilio_verify.consent.api import Act
+from django_twilio_verify.choices import AttemptStatus
+from django_twilio_verify.consent import carrying_over, opt_outs
 from django_twilio_verify.exceptions import ConsentRequired
-from django_twilio_verify.factors import erasure
+from django_twilio_verify.factors import erasure, own_factors
 from django_twilio_verify.ledger.addressees import Addressee
 from django_twilio_verify.limits import counters
 from django_twilio_verify.models import ConsentEvent, Verification, VerificationAttempt, locks
 from django_twilio_verify.testing import outbox
-from django_twilio_verify.verifications import sending
+from django_twilio_verify.verifications import lifecycle, sending
 from tests.support.basics import OTHER_PHONE, PHONE, agree, last_code, make_client, make_factor, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,7 +46,7 @@ def ask_staff(user: Any) -> None:
 
 
 def invalidate(user: Any) -> None:
-    consent.invalidate(recipient=PHONE, channel="sms", act=Act(actor=Actor.STAFF, note="A new holder."))
+    consent.invalidate(recipient=PHONE, channel="sms", reason="A new holder.")
 
 
 def expire(user: Any) -> None:
@@ -63,7 +62,7 @@ ENDINGS = [withdraw, opt_out, stop_at_the_provider, ask_staff, invalidate, expir
 
 @pytest.fixture(params=["sync", "async"])
 def start(request) -> Callable[..., Any]:
-    return verifications.start if request.param == "sync" else async_to_sync(verifications.astart)
+    return lifecycle.start if request.param == "sync" else async_to_sync(lifecycle.astart)
 
 
 @pytest.fixture
@@ -249,7 +248,7 @@ def test_a_resend_that_is_recalled_leaves_the_code_before_it(monkeypatch, ann):
     Verification.objects.update(resend_at=first.verification.created_at)
     before_the_first_call(monkeypatch, sending, "hand_over", lambda: to_its_end(lambda: withdraw(ann)))
     with pytest.raises(ConsentRequired):
-        verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann, resend=True)
+        lifecycle.start(recipient=PHONE, channel="sms", client=make_client(), user=ann, resend=True)
     row = Verification.objects.get()
     assert (row.status, row.sends, len(outbox)) == ("pending", 1, 1)
 
@@ -259,14 +258,14 @@ def test_sends_of_others_are_not_recalled_by_a_withdrawal(monkeypatch, ann):
     agree(user=ann)
     agree(user=bob)
     before_the_first_call(monkeypatch, sending, "hand_over", lambda: to_its_end(lambda: withdraw(bob)))
-    assert verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann)
+    assert verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann).verification
     assert [message.to for message in outbox] == [PHONE]
 
 
 def test_sends_to_others_are_not_recalled_by_an_opt_out(monkeypatch, ann):
     agree(OTHER_PHONE, user=ann)
     before_the_first_call(monkeypatch, sending, "hand_over", lambda: to_its_end(lambda: opt_out(ann)))
-    assert verifications.start(recipient=OTHER_PHONE, channel="sms", client=make_client(), user=ann)
+    assert verifications.start(recipient=OTHER_PHONE, channel="sms", client=make_client(), user=ann).verification
     assert len(outbox) == 1
 
 
@@ -296,16 +295,16 @@ def test_a_withdrawal_that_is_rolled_back_ends_nothing(ann):
     with transaction.atomic():
         withdraw(ann)
         transaction.set_rollback(True)
-    assert verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann)
+    assert verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann).verification
 
 
 def test_erasing_the_evidence_ends_the_consent(ann):
     agree(user=ann)
     erase(ann)
-    assert consent.live(recipient=PHONE, channel="sms", client=make_client(), user=ann) is None
-    refused(verifications.start, ann)
+    assert consent.find(recipient=PHONE, channel="sms", client=make_client(), user=ann) is None
+    refused(lifecycle.start, ann)
     agree(user=ann)
-    assert verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann)
+    assert verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann).verification
 
 
 def test_a_sender_that_died_holds_nobody_up(ann):
@@ -329,7 +328,7 @@ def prove(visitor: Any) -> Verification:
 
 
 def live(user: Any) -> ConsentEvent | None:
-    return consent.live(recipient=PHONE, channel="sms", client=make_client("elsewhere"), user=user)
+    return consent.find(recipient=PHONE, channel="sms", client=make_client("elsewhere"), user=user)
 
 
 @pytest.mark.parametrize("ending", [withdraw, invalidate, opt_out])
@@ -338,7 +337,7 @@ def test_what_ended_since_is_not_carried_over_from_before(ann, ending):
     agree(user=ann)
     proof = prove(make_client())
     ending(ann)
-    factors.attach(proof.pk, user=ann, client=make_client())
+    own_factors.attach(proof.pk, user=ann, client=make_client())
     assert live(ann) is None
 
 
@@ -346,7 +345,7 @@ def test_what_ended_before_the_visitor_agreed_is_renewed(ann):
     agree(user=ann)
     withdraw(ann)
     proof = prove(make_client())
-    factors.attach(proof.pk, user=ann, client=make_client())
+    own_factors.attach(proof.pk, user=ann, client=make_client())
     assert live(ann) is not None
 
 
@@ -361,7 +360,7 @@ def test_consent_that_ends_while_it_is_carried_over_has_ended(monkeypatch, ann, 
         rival.append(elsewhere(lambda: ending(ann)))
         rival[0].join(1)
 
-    before_the_first_call(monkeypatch, consent.api, "_carried", end)
-    factors.attach(proof.pk, user=ann, client=make_client())
+    before_the_first_call(monkeypatch, carrying_over, "_carried", end)
+    own_factors.attach(proof.pk, user=ann, client=make_client())
     rival[0].join(60)
     assert live(ann) is None

@@ -10,8 +10,9 @@ from django.utils import translation
 
 from django_twilio_verify import consent, verifications
 from django_twilio_verify.choices import FALLBACKS, Channel, ConsentMedium, RecipientKind
-from django_twilio_verify.consent import disclosures
-from django_twilio_verify.consent.api import Act, NewConsent
+from django_twilio_verify.consent import ConsentContext, disclosures
+from django_twilio_verify.consent.carrying_over import carry_over
+from django_twilio_verify.consent.gate import Gate, NewConsent
 from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.exceptions import ConsentRequired, RateLimited
 from django_twilio_verify.models import (
@@ -24,7 +25,7 @@ from django_twilio_verify.models import (
     VerificationAttempt,
 )
 from django_twilio_verify.testing import outbox
-from django_twilio_verify.verifications import holder
+from django_twilio_verify.verifications import holder, lifecycle
 from tests.support.basics import OTHER_PHONE, PHONE, agree, make_client, make_factor, make_user, release_opt_out
 
 pytestmark = pytest.mark.django_db
@@ -40,13 +41,13 @@ def start(channel: str = "sms", *, once: bool = False, recipient: str = PHONE, *
     compose = disclosures.compose_once if once else disclosures.compose
     new = NewConsent(compose(Channel(channel).consent_channel), once=once)
     asked = {"recipient": recipient, "channel": channel, "client": make_client(), "new_consent": new}
-    return verifications.start(**{**asked, **values})
+    return lifecycle.start(**{**asked, **values})
 
 
 # --------------------------------------------------------------------------------------------------- no row is left
 
 
-@pytest.mark.parametrize("rule", ["person_hour", "claim_hour", "ip_hour", "consent_person_day", "consent_ip_day"])
+@pytest.mark.parametrize("rule", ["user_hour", "claim_hour", "ip_hour", "consent_user_day", "consent_ip_day"])
 @pytest.mark.parametrize("once", [True, False])
 def test_a_send_that_a_limit_refuses_leaves_no_row(settings, rule, once):
     settings.TWILIO_VERIFY_LIMITS = {rule: 0}
@@ -59,7 +60,7 @@ def test_a_send_that_a_limit_refuses_leaves_no_row(settings, rule, once):
 def test_nor_does_the_asynchronous_twin(settings):
     settings.TWILIO_VERIFY_LIMITS = {"ip_hour": 0}
     with pytest.raises(RateLimited):
-        async_to_sync(verifications.astart)(
+        async_to_sync(lifecycle.astart)(
             recipient=PHONE,
             channel="sms",
             client=make_client(),
@@ -91,7 +92,7 @@ def test_a_hundred_posts_of_the_stop_page_write_no_more_events_than_they_send(se
                 channel="sms",
                 disclosure=disclosures.compose_once(Channel.SMS),
                 client=make_client(f"session-{number}"),
-                act=Act(),
+                context=ConsentContext(),
             )
         except RateLimited:
             continue
@@ -107,7 +108,7 @@ def test_a_digest_of_other_words_leaves_no_row():
 # -------------------------------------------------------------------------------------------------------- the budget
 
 
-@pytest.mark.parametrize("rule", ["consent_person_day", "consent_ip_day", "consent_recipient_day"])
+@pytest.mark.parametrize("rule", ["consent_user_day", "consent_ip_day", "consent_recipient_day"])
 def test_agreeing_and_stopping_again_and_again_is_counted(settings, rule):
     settings.TWILIO_VERIFY_LIMITS = {rule: 3}
     ann, agreed, stopped, codes = make_user(), 0, 0, set()
@@ -140,7 +141,7 @@ def test_other_words_while_a_code_is_pending_renew_nothing():
 
 
 def test_the_budget_lasts_a_day_and_no_longer(settings, time_machine):
-    settings.TWILIO_VERIFY_LIMITS = {"consent_person_day": 1}
+    settings.TWILIO_VERIFY_LIMITS = {"consent_user_day": 1}
     time_machine.move_to("2030-01-01T00:00:00Z")
     agree()
     time_machine.move_to("2030-01-01T23:00:00Z")
@@ -161,34 +162,30 @@ def test_one_message_is_one_message_in_whatever_language(language):
         Verification.objects.update(resend_at=started.verification.created_at)
         for values in ({"resend": True}, {"purpose": "verify"}, {"purpose": "enroll"}):
             with pytest.raises(ConsentRequired) as refused:
-                verifications.start(recipient=PHONE, channel="sms", client=make_client(), **values)
+                lifecycle.start(recipient=PHONE, channel="sms", client=make_client(), **values)
             assert refused.value.code == "consent_used_up"
         ann = make_user()
-        made = consent.carry_over(recipient=Recipient.phone(PHONE), visitor=make_client(), user=ann, purpose="enroll")
+        made = carry_over(recipient=Recipient.phone(PHONE), visitor=make_client(), user=ann, purpose="enroll")
     assert made == [] and len(outbox) == 1
     event = ConsentEvent.objects.get()
     assert (event.event, event.purpose, event.is_live) == ("granted_once", "verify", False)
 
 
 def test_one_message_is_for_the_purpose_that_was_agreed_to():
-    consent.grant(
-        recipient=PHONE,
-        channel="sms",
-        client=make_client(),
-        disclosure=disclosures.compose_once(Channel.SMS),
-        once=True,
-    )
+    Gate.of(
+        PHONE, "sms", client=make_client(), user=None, new=NewConsent(disclosures.compose_once("sms"), once=True)
+    ).agree()
     with pytest.raises(ConsentRequired):
-        verifications.start(recipient=PHONE, channel="sms", client=make_client(), purpose="enroll")
-    assert verifications.start(recipient=PHONE, channel="sms", client=make_client())
+        lifecycle.start(recipient=PHONE, channel="sms", client=make_client(), purpose="enroll")
+    assert verifications.start(recipient=PHONE, channel="sms", client=make_client()).verification
     assert len(outbox) == 1
 
 
 def test_an_import_does_not_renew_one_message():
     ann = make_user()
     start(once=True, user=ann)
-    act = Act(ConsentMedium.IMPORT, origin="crm")
-    event = consent.record(event="imported", recipient=PHONE, channel="sms", act=act, user=ann)
+    context = ConsentContext(medium=ConsentMedium.IMPORT, origin="crm")
+    event = consent.record(event="imported", recipient=PHONE, channel="sms", context=context, user=ann)
     assert event.event == "granted_once"
 
 
@@ -201,11 +198,11 @@ def test_whatsapp_may_become_a_text_message_and_needs_it_not_to_be_stopped():
     consent.opt_out(recipient=PHONE, channel="sms")
     for values in ({}, {"new_consent": NewConsent(disclosures.compose(Channel.WHATSAPP))}):
         with pytest.raises(ConsentRequired) as refused:
-            verifications.start(recipient=PHONE, channel="whatsapp", client=make_client(), user=ann, **values)
+            lifecycle.start(recipient=PHONE, channel="whatsapp", client=make_client(), user=ann, **values)
         assert refused.value.code == "fallback_opted_out"
     assert outbox == []
     release_opt_out()
-    assert verifications.start(recipient=PHONE, channel="whatsapp", client=make_client(), user=ann)
+    assert verifications.start(recipient=PHONE, channel="whatsapp", client=make_client(), user=ann).verification
 
 
 def test_a_text_message_that_the_user_took_back_since_does_not_come_by_whatsapp():
@@ -237,7 +234,7 @@ def test_auto_is_stopped_with_the_silent_check_that_it_begins_with(ending):
     with pytest.raises(ConsentRequired) as refused:
         verifications.start(recipient=PHONE, channel="auto", client=make_client(), user=ann)
     assert refused.value.code == "fallback_opted_out" and outbox == []
-    assert verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann)
+    assert verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann).verification
 
 
 def agree_to_one(user: Any) -> None:
@@ -247,7 +244,7 @@ def agree_to_one(user: Any) -> None:
         disclosure=disclosures.compose_once(Channel.SMS),
         client=make_client(),
         user=user,
-        act=Act(),
+        context=ConsentContext(),
     )
 
 
@@ -257,7 +254,7 @@ def opt_out_and_release(user: Any) -> None:
 
 
 def invalidate(user: Any) -> None:
-    consent.invalidate(recipient=PHONE, channel="sms", act=Act(note="The form was broken."))
+    consent.invalidate(recipient=PHONE, channel="sms", reason="The form was broken.")
 
 
 @pytest.mark.parametrize("since", [agree_to_one, opt_out_and_release, invalidate])
@@ -285,8 +282,8 @@ def test_the_table_of_fallbacks_leads_from_phone_to_phone():
 
 def test_paper_does_not_undo_an_opt_out_but_a_release_with_a_reason_does():
     consent.opt_out(recipient=PHONE, channel="sms")
-    paper = Act(ConsentMedium.ADMIN, note="Signed.", document_digest="a" * 64)
-    values = {"event": "granted", "recipient": PHONE, "channel": "sms", "act": paper, "user": make_user()}
+    paper = ConsentContext(medium=ConsentMedium.ADMIN, note="Signed.", document_digest="a" * 64)
+    values = {"event": "granted", "recipient": PHONE, "channel": "sms", "context": paper, "user": make_user()}
     with pytest.raises(ConsentRequired) as refused:
         consent.record(**values)
     assert refused.value.code == "consent_opted_out"

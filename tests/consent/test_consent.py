@@ -10,22 +10,23 @@ from django.db import IntegrityError
 from django.test import override_settings
 from django.utils import translation
 
-from django_twilio_verify import consent, verifications
-from django_twilio_verify.choices import Channel, ConsentEventType, ConsentMedium
-from django_twilio_verify.consent import disclosures
-from django_twilio_verify.consent.api import Act
+from django_twilio_verify import consent
+from django_twilio_verify.choices import Channel, ConsentEventType
+from django_twilio_verify.consent import ConsentContext, disclosures
+from django_twilio_verify.consent.gate import Gate, NewConsent
 from django_twilio_verify.exceptions import ConsentRequired, InvalidRecipient
 from django_twilio_verify.ledger import records
 from django_twilio_verify.models import ConsentEvent, ConsentEvidence, Disclosure, VerificationAttempt
-from django_twilio_verify.signals import consent_changed
+from django_twilio_verify.signals import consent_recorded
 from django_twilio_verify.testing import outbox
+from django_twilio_verify.verifications import lifecycle
 from tests.support.basics import EMAIL, OTHER_PHONE, PHONE, agree, make_client, make_secret, make_user, release_opt_out
 
 pytestmark = pytest.mark.django_db
 
 
 def start(recipient: str = PHONE, channel: str = "sms", **values):
-    return verifications.start(recipient=recipient, channel=channel, **{"client": make_client(), **values})
+    return lifecycle.start(recipient=recipient, channel=channel, **{"client": make_client(), **values})
 
 
 def test_without_consent_nothing_is_sent_or_recorded():
@@ -84,7 +85,7 @@ def test_withdrawal_by_one_person_leaves_the_others():
     agree(user=ann)
     agree(user=bob)
     consent.withdraw(recipient=PHONE, channel="sms", client=make_client(), user=ann)
-    assert consent.live(recipient=PHONE, channel="sms", client=make_client(), user=bob) is not None
+    assert consent.find(recipient=PHONE, channel="sms", client=make_client(), user=bob) is not None
 
 
 def test_opt_out_by_the_recipient_stops_everybody_until_it_is_released_and_agreed_anew():
@@ -149,7 +150,7 @@ def test_a_digest_of_other_words_is_refused_and_nothing_is_recorded():
 
 def test_a_disclosure_of_another_channel_is_refused():
     shown = disclosures.compose(Channel.EMAIL)
-    with pytest.raises(ValueError, match="another channel"):
+    with pytest.raises(ValueError, match="disclosure"):
         consent.grant(recipient=PHONE, channel="sms", client=make_client(), disclosure=shown)
 
 
@@ -166,8 +167,9 @@ def test_a_number_that_is_none_is_refused():
 def test_an_event_says_what_who_where_when_and_how_and_holds_no_personal_data():
     ann = make_user("hildegard")
     before = datetime.now(UTC) - timedelta(seconds=5)
-    act = Act(ConsentMedium.WEB, control="checkbox", default=False, final=True, button="Send code")
-    event = agree(user=ann, purpose="enroll", act=act)
+    context = ConsentContext.checkbox(button_label="Send code")
+    new = NewConsent(disclosures.compose("sms"), context, purpose="enroll")
+    event = Gate.of(PHONE, "sms", client=make_client(), user=ann, new=new).agree()
     assert (event.event, event.channel, event.purpose) == ("granted", "sms", "enroll")
     assert (event.medium, event.control, event.control_default, event.control_final) == ("web", "checkbox", False, True)
     assert event.button_label == "Send code"
@@ -202,13 +204,13 @@ def test_the_signal_is_sent_once_for_each_event():
     def receiver(sender, event, **kwargs):
         heard.append(event.event)
 
-    consent_changed.connect(receiver)
+    consent_recorded.connect(receiver)
     try:
         agree()
         agree()
         consent.withdraw(recipient=PHONE, channel="sms", client=make_client())
     finally:
-        consent_changed.disconnect(receiver)
+        consent_recorded.disconnect(receiver)
     assert heard == ["granted", "withdrawn"]
 
 

@@ -15,7 +15,7 @@ from django.utils import translation
 
 from django_twilio_verify.choices import Channel
 from django_twilio_verify.consent import disclosures, linter
-from django_twilio_verify.ledger.disclosure_text import DisclosureText
+from django_twilio_verify.ledger.disclosure_text import Disclosure
 
 TERMS = """<html><head><style>.help { color: red }</style></head><body><h1>Terms</h1>
 <p>Message and data rates may apply. Reply HELP for help, or write to us: help@acme.example.</p></body></html>"""
@@ -24,7 +24,7 @@ PRIVACY = (
 )
 
 
-def words(channel: str = "sms", **changed: object) -> DisclosureText:
+def words(channel: str = "sms", **changed: object) -> Disclosure:
     """The app's own words in English, with some of them changed."""
     with translation.override("en"):
         return replace(disclosures.compose(Channel(channel)), **changed)
@@ -55,21 +55,21 @@ BOX = "I agree to get one-time security codes from Acme by text message (SMS)."
 @pytest.mark.parametrize(
     ("changed", "code"),
     [
-        ({"checkbox_label": "Security codes from Acme by SMS."}, "30513"),
-        ({"checkbox_label": " "}, "30513"),
-        ({"lines": ("Acme will write to you by SMS.", *without(0))}, "30544"),
-        ({"lines": ()}, "30544"),
-        ({"lines": without(1)}, "30545"),
-        ({"checkbox_label": "I agree to get security codes from Acme on my phone."}, "30551"),
-        ({"lines": tuple(line.replace("(SMS)", "") for line in words().lines)}, "30551"),
-        ({"checkbox_label": BOX + " And by email."}, "30556"),
-        ({"checkbox_label": BOX + " Or by phone call."}, "30556"),
-        ({"checkbox_label": BOX + " Or WhatsApp."}, "30556"),
-        ({"lines": without(2)}, "30569"),
-        ({"lines": ("Message and data rates may apply.", *without(2))}, "30569"),
-        ({"lines": without(3)}, "30570"),
-        ({"checkbox_label": BOX + " I accept the Terms."}, "30841"),
-        ({"checkbox_label": "I agree to the Privacy Policy and to SMS."}, "30841"),
+        ({"checkbox_label": "Security codes from Acme by SMS."}, "consent_unclear"),
+        ({"checkbox_label": " "}, "consent_unclear"),
+        ({"lines": ("Acme will write to you by SMS.", *without(0))}, "purpose_missing"),
+        ({"lines": ()}, "purpose_missing"),
+        ({"lines": without(1)}, "frequency_missing"),
+        ({"checkbox_label": "I agree to get security codes from Acme on my phone."}, "sms_not_named"),
+        ({"lines": tuple(line.replace("(SMS)", "") for line in words().lines)}, "sms_not_named"),
+        ({"checkbox_label": BOX + " And by email."}, "channels_bundled"),
+        ({"checkbox_label": BOX + " Or by phone call."}, "channels_bundled"),
+        ({"checkbox_label": BOX + " Or WhatsApp."}, "channels_bundled"),
+        ({"lines": without(2)}, "rates_missing"),
+        ({"lines": ("Message and data rates may apply.", *without(2))}, "rates_missing"),
+        ({"lines": without(3)}, "help_missing"),
+        ({"checkbox_label": BOX + " I accept the Terms."}, "terms_bundled"),
+        ({"checkbox_label": "I agree to the Privacy Policy and to SMS."}, "terms_bundled"),
     ],
 )
 def test_words_that_a_reviewer_rejects(changed, code):
@@ -78,13 +78,13 @@ def test_words_that_a_reviewer_rejects(changed, code):
 
 @pytest.mark.parametrize("channel", ["call", "whatsapp", "email"])
 def test_every_box_is_for_its_own_way_alone(channel):
-    assert codes(linter.of_disclosure(words(channel, checkbox_label=BOX))) == ["30556"]
+    assert codes(linter.of_disclosure(words(channel, checkbox_label=BOX))) == ["channels_bundled"]
 
 
 def test_rates_help_and_sms_are_asked_of_text_messages_only():
     bare = ("Acme will call this number and read out a security code.", "One call per request.")
     assert linter.of_disclosure(words("call", lines=bare)) == []
-    assert codes(linter.of_disclosure(words("whatsapp", lines=bare))) == ["30569", "30570"]
+    assert codes(linter.of_disclosure(words("whatsapp", lines=bare))) == ["help_missing", "rates_missing"]
 
 
 def test_in_a_language_that_we_cannot_read_only_what_is_never_translated_is_looked_for():
@@ -100,7 +100,12 @@ def test_in_a_language_that_we_cannot_read_only_what_is_never_translated_is_look
     )
     assert linter.of_disclosure(german) == []
     broken = replace(german, lines=("Acme schickt einen Code.", "Hilfe: HILFE"), checkbox_label="Ja, per WhatsApp")
-    assert codes(linter.of_disclosure(broken)) == ["30551", "30556", "30569", "30570"]
+    assert codes(linter.of_disclosure(broken)) == [
+        "channels_bundled",
+        "help_missing",
+        "rates_missing",
+        "sms_not_named",
+    ]
 
 
 def test_a_programme_may_be_called_what_it_likes(settings):
@@ -111,14 +116,14 @@ def test_a_programme_may_be_called_what_it_likes(settings):
 @pytest.mark.parametrize(
     ("facts", "found"),
     [
-        ({"message_frequency": ""}, ["30545"]),
-        ({"message_frequency": "Whatever we like"}, ["30545"]),
-        ({"support": ""}, ["30560"]),
-        ({"terms_url": ""}, ["30560", "30562"]),
-        ({"terms_url": "http://localhost:8000/terms"}, ["30560", "30562"]),
-        ({"terms_url": "ftp://acme.example/terms"}, ["30560", "30562"]),
-        ({"privacy_url": ""}, ["30932"]),
-        ({"privacy_url": "https://intranet.internal/privacy"}, ["30932"]),
+        ({"message_frequency": ""}, ["frequency_missing"]),
+        ({"message_frequency": "Whatever we like"}, ["frequency_missing"]),
+        ({"support": ""}, ["contact_missing"]),
+        ({"terms_url": ""}, ["contact_missing", "terms_without_rates"]),
+        ({"terms_url": "http://localhost:8000/terms"}, ["contact_missing", "terms_without_rates"]),
+        ({"terms_url": "ftp://acme.example/terms"}, ["contact_missing", "terms_without_rates"]),
+        ({"privacy_url": ""}, ["privacy_policy_incomplete"]),
+        ({"privacy_url": "https://intranet.internal/privacy"}, ["privacy_policy_incomplete"]),
         ({"terms_url": "/terms/", "privacy_url": "/privacy/"}, []),
     ],
 )
@@ -129,7 +134,7 @@ def test_facts_that_a_reviewer_rejects(settings, facts, found):
 
 def test_text_messages_must_not_be_the_only_way(settings):
     settings.TWILIO_VERIFY_CHANNELS = ["sms"]
-    assert codes(linter.findings()) == ["30553"]
+    assert codes(linter.findings()) == ["sms_only"]
 
 
 class OurPagesAreMissing(ModuleType):
@@ -138,7 +143,7 @@ class OurPagesAreMissing(ModuleType):
 
 def test_a_reviewer_must_be_able_to_see_the_tick():
     with override_settings(ROOT_URLCONF=OurPagesAreMissing("empty")):
-        assert codes(linter.findings()) == ["30555"]
+        assert codes(linter.findings()) == ["opt_in_page_missing"]
 
 
 @pytest.mark.parametrize(
@@ -147,9 +152,9 @@ def test_a_reviewer_must_be_able_to_see_the_tick():
         (TERMS, []),
         ("Message & data rates may apply. Support: +1 202 555 0143", []),
         ("Msg and data rates may apply. See /help", []),
-        (TERMS.replace("Message and data rates may apply.", ""), ["30562"]),
-        ("Message and data rates may apply.", ["30560"]),
-        ("<style>.a { content: 'HELP' }</style>Nothing.", ["30560", "30562"]),
+        (TERMS.replace("Message and data rates may apply.", ""), ["terms_without_rates"]),
+        ("Message and data rates may apply.", ["contact_missing"]),
+        ("<style>.a { content: 'HELP' }</style>Nothing.", ["contact_missing", "terms_without_rates"]),
     ],
 )
 def test_the_page_of_the_terms(settings, terms, found):
@@ -162,9 +167,9 @@ def test_the_page_of_the_terms(settings, terms, found):
         (PRIVACY, []),
         ("<p>No mobile information will be shared with third parties for marketing.</p>", []),
         ("Text messaging originator opt-in data is never sold.", []),
-        ("We share your phone number with partners.", ["30932"]),
-        ("We do not share your name. We use your mobile number.", ["30932"]),
-        ("", ["30932"]),
+        ("We share your phone number with partners.", ["privacy_policy_incomplete"]),
+        ("We do not share your name. We use your mobile number.", ["privacy_policy_incomplete"]),
+        ("", ["privacy_policy_incomplete"]),
     ],
 )
 def test_the_page_of_the_privacy_policy(privacy, found):
@@ -173,19 +178,19 @@ def test_the_page_of_the_privacy_policy(privacy, found):
 
 def test_every_code_says_how_to_mend_it():
     expected = [
-        "30513",
-        "30544",
-        "30545",
-        "30551",
-        "30553",
-        "30555",
-        "30556",
-        "30560",
-        "30562",
-        "30569",
-        "30570",
-        "30841",
-        "30932",
+        "consent_unclear",
+        "purpose_missing",
+        "frequency_missing",
+        "sms_not_named",
+        "sms_only",
+        "opt_in_page_missing",
+        "channels_bundled",
+        "contact_missing",
+        "terms_without_rates",
+        "rates_missing",
+        "help_missing",
+        "terms_bundled",
+        "privacy_policy_incomplete",
     ]
     assert list(linter.REMEDIES) == expected
     assert all(remedy.endswith((".", "”")) for remedy in linter.REMEDIES.values())
@@ -227,9 +232,9 @@ def test_the_command_prints_a_table_and_fails(settings):
         call_command("check_disclosures", "--language=en", stdout=said, no_color=True)
     assert failed.value.returncode == 1
     text = said.getvalue()
-    assert re.search(r"^30553  TWILIO_VERIFY_CHANNELS  Text messages are the only way\.$", text, re.MULTILINE)
-    assert re.search(r"^30545  sms, en  +The text does not say how often", text, re.MULTILINE)
-    assert text.count(linter.REMEDIES["30553"]) == 1
+    assert re.search(r"^sms_only  +TWILIO_VERIFY_CHANNELS  Text messages are the only way\.$", text, re.MULTILINE)
+    assert re.search(r"^frequency_missing  sms, en  +The text does not say how often", text, re.MULTILINE)
+    assert text.count(linter.REMEDIES["sms_only"]) == 1
 
 
 def test_a_page_that_cannot_be_read_is_told_without_a_traceback(tmp_path):

@@ -150,7 +150,7 @@ def test_a_plus_outdoes_the_country(region: str | None) -> None:
 def test_what_is_none_is_refused_with_a_code_of_its_own(typed: str, region: str | None, code: str) -> None:
     error = refusal(typed, region=region)
     assert error.code == code
-    assert error.sentence == str(InvalidRecipient.sentences[code])
+    assert error.user_message == str(InvalidRecipient.user_messages[code])
 
 
 def test_an_empty_field_names_what_is_missing() -> None:
@@ -259,8 +259,8 @@ def test_a_slip_in_a_domain_is_answered_with_what_was_probably_meant(typed: str,
         return
     assert error.code == "email_typo"
     assert error.params == {"suggestion": meant}
-    assert error.sentence == f"Did you mean {meant}? Correct the address and try again."
-    assert error.messages == [error.sentence]  # what a form shows, per cent signs and all
+    assert error.user_message == f"Did you mean {meant}? Correct the address and try again."
+    assert error.messages == [error.user_message]  # what a form shows, per cent signs and all
 
 
 @pytest.mark.parametrize(
@@ -308,11 +308,11 @@ def test_neither_text_nor_traceback_of_the_error_holds_the_address(typed: str) -
 def test_the_error_survives_a_queue() -> None:
     error = refusal("ann@gmial.com")
     copied = pickle.loads(pickle.dumps(error))  # noqa: S301  our own bytes
-    assert (type(copied), copied.code, copied.params, copied.sentence, copied.messages) == (
+    assert (type(copied), copied.code, copied.params, copied.user_message, copied.messages) == (
         InvalidRecipient,
         error.code,
         error.params,
-        error.sentence,
+        error.user_message,
         error.messages,
     )
 
@@ -438,8 +438,8 @@ ALMOST = st.text(st.sampled_from("+0123456789 -()./#*x;,=@%{}\0\n\u200b\u202a０
 def test_whatever_is_typed_is_a_recipient_or_a_sentence(typed: str, region: str | None) -> None:
     recipient = outcome(typed, region)
     if isinstance(recipient, InvalidRecipient):
-        assert recipient.code in InvalidRecipient.sentences
-        assert recipient.messages == [recipient.sentence]
+        assert recipient.code in InvalidRecipient.user_messages
+        assert recipient.messages == [recipient.user_message]
         assert str(recipient)
         return
     assert Recipient.parse(recipient.value) == recipient
@@ -454,7 +454,7 @@ def test_whatever_is_typed_is_a_recipient_or_a_sentence(typed: str, region: str 
 def test_any_digits_with_any_country_are_a_number_or_a_sentence(digits: int, region: str) -> None:
     recipient = outcome(str(digits), region)
     if isinstance(recipient, InvalidRecipient):
-        assert recipient.code in InvalidRecipient.sentences
+        assert recipient.code in InvalidRecipient.user_messages
         return
     assert re.fullmatch(r"\+[1-9]\d{3,16}", recipient.value)
     assert Recipient.parse(recipient.value) == recipient

@@ -72,7 +72,7 @@ ELSEWHERE = {
 @pytest.fixture(autouse=True)
 def own_keys(settings: Any) -> None:
     settings.TWILIO_VERIFY_FINGERPRINT_KEYS = [("k1", "an own secret of this site, long enough")]
-    settings.TWILIO_VERIFY_TRUST_DAYS = 30
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 30
     settings.SECRET_KEY = OLD
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
 

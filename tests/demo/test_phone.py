@@ -15,9 +15,10 @@ from django.test import Client
 
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import CheckOutcome
-from django_twilio_verify.factors import challenges, devices
+from django_twilio_verify.factors import devices
 from django_twilio_verify.models import Factor, Verification
 from django_twilio_verify.testing import Authenticator
+from django_twilio_verify.verifications import challenges
 from store.management.commands.verify_phone import Command
 from store.phone import app_context
 from tests.support.basics import PASSWORD, make_client, make_user, sign_in
@@ -190,4 +191,4 @@ def test_what_the_page_shows(ann: Any, rf: Any) -> None:
 
 def test_passkeys_of_the_demo_are_localhosts(ann: Any) -> None:
     begun = devices.begin_passkey(ann, make_client(), name="Laptop")
-    assert json.loads(json.dumps(begun.options))["rp"] == {"id": "localhost", "name": "Corner Shop"}
+    assert json.loads(json.dumps(begun.browser_options))["rp"] == {"id": "localhost", "name": "Corner Shop"}

@@ -7,8 +7,8 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import path
 from django.views.decorators.http import require_POST
 
+from django_twilio_verify.client import client_from
 from django_twilio_verify.factors import devices
-from django_twilio_verify.login.client import client_from
 from store import phone
 from tests.support.site.urls import urlpatterns as of_the_site
 

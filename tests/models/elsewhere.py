@@ -12,12 +12,12 @@ from django.core.management import call_command
 from django.db import connections
 from django.test import Client, TransactionTestCase, override_settings
 
-from django_twilio_verify import consent, factors, verifications
+from django_twilio_verify import consent, verifications
 from django_twilio_verify.checks import configuration
 from django_twilio_verify.choices import Channel
 from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.exceptions import ConsentRequired, KeysDoNotFit
-from django_twilio_verify.factors import erasure
+from django_twilio_verify.factors import erasure, own_factors
 from django_twilio_verify.ledger import records, retention, sealing
 from django_twilio_verify.ledger.addressees import Addressee
 from django_twilio_verify.ledger.export import bundle, evidence
@@ -82,9 +82,9 @@ def test_a_proof_goes_from_start_to_end() -> None:
     assert attempt.consent_event == event
     checked = verifications.check(started.verification, code=last_code(), user=user, client=client)
     assert checked.approved
-    assert factors.confirm(checked.verification).created
+    assert own_factors.confirm(checked.verification).created
     consent.withdraw(recipient=PHONE, channel="sms", user=user, client=client)
-    assert consent.live(recipient=PHONE, channel="sms", user=user, client=client) is None
+    assert consent.find(recipient=PHONE, channel="sms", user=user, client=client) is None
 
 
 def test_a_visitors_consent_is_carried_over_to_the_account() -> None:
@@ -93,8 +93,8 @@ def test_a_visitors_consent_is_carried_over_to_the_account() -> None:
     started = verifications.start(recipient=PHONE, channel="sms", client=client)
     verifications.check(started.verification, code=last_code(), client=client)
     user = make_user()
-    assert factors.attach(started.verification.pk, user=user, client=client).created
-    carried = consent.live(recipient=PHONE, channel=Channel.SMS, user=user, client=client)
+    assert own_factors.attach(started.verification.pk, user=user, client=client).created
+    carried = consent.find(recipient=PHONE, channel=Channel.SMS, user=user, client=client)
     assert carried is not None
     assert records.holds(carried)
 
@@ -143,8 +143,8 @@ def test_fingerprint_keys_are_rotated_across_both() -> None:
         call_command("rotate_fingerprint_keys", stdout=io.StringIO())
     assert FingerprintAlias.objects.using("ledger").count() == 2
     with override_settings(TWILIO_VERIFY_FINGERPRINT_KEYS=[two, ("k1", "retired")]):
-        assert consent.live(recipient=PHONE, channel="sms", user=user, client=client) == event
-        assert consent.live(recipient=PHONE, channel="call", user=user, client=client) is None
+        assert consent.find(recipient=PHONE, channel="sms", user=user, client=client) == event
+        assert consent.find(recipient=PHONE, channel="call", user=user, client=client) is None
         assert retention.hold_on(Addressee.of(PHONE)) is not None
 
 

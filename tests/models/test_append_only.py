@@ -140,4 +140,4 @@ def test_the_personal_half_can_be_erased_and_the_event_still_holds() -> None:
 def test_erasing_the_personal_half_ends_the_consent() -> None:
     agree()
     ConsentEvidence.objects.all().delete()
-    assert consent.live(recipient=PHONE, channel="sms", client=make_client()) is None
+    assert consent.find(recipient=PHONE, channel="sms", client=make_client()) is None

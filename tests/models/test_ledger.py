@@ -125,8 +125,8 @@ def event(db: None) -> ConsentEvent:
     user = make_user()
     agree(user=user)
     consent.withdraw(recipient=PHONE, channel="sms", client=make_client(), user=user)
-    act = consent.Act(control="checkbox", final=True, button="Go")
-    made = agree(user=user, act=act)
+    context = consent.ConsentContext(control="checkbox", checked_on_submit=True, button_label="Go")
+    made = agree(user=user, context=context)
     return ConsentEvent.objects.get(pk=made.pk)
 
 
@@ -235,8 +235,8 @@ def test_an_address_is_kept_as_the_database_gives_it_back(ip: str, kept: str | N
 )
 def test_whatever_the_browser_calls_itself_the_event_holds(text: str) -> None:
     user = make_user(username=f"ann{text.strip()[:40]}")
-    act = consent.Act(button=text)
-    made = agree(user=user, client=make_client(user_agent=text, page=f"https://shop.test/{text}"), act=act)
+    context = consent.ConsentContext(button_label=text)
+    made = agree(user=user, client=make_client(user_agent=text, page=f"https://shop.test/{text}"), context=context)
     event = ConsentEvent.objects.get(pk=made.pk)
     assert records.holds(event)
     assert event.evidence.user_agent == text[:1000]

@@ -21,9 +21,10 @@ from django.test import Client
 from django.utils import timezone
 
 from django_twilio_verify import consent
-from django_twilio_verify.choices import Actor, Channel, ConsentMedium
+from django_twilio_verify.choices import Actor, ConsentMedium
 from django_twilio_verify.conf import fingerprint
-from django_twilio_verify.consent import disclosures
+from django_twilio_verify.consent import endings
+from django_twilio_verify.consent.recording import Subject
 from django_twilio_verify.core.client import ClientInfo
 from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.models import ConsentEvent, Factor
@@ -74,15 +75,17 @@ def agree(
         channel=channel,
         user=user,
         client=client or make_client(),
-        disclosure=disclosures.compose(Channel.parse(channel)),
+        disclosure=consent.get_disclosure(channel),  # type: ignore[arg-type]
         **values,
     )
 
 
 def release_opt_out(recipient: str = PHONE, channel: str = "sms") -> ConsentEvent | None:
     """End the holder's opt-out, as staff would."""
-    act = consent.Act(ConsentMedium.ADMIN, actor=Actor.STAFF, note="The holder asked at the counter.")
-    return consent.release(recipient=recipient, channel=channel, act=act)
+    context = consent.ConsentContext(
+        medium=ConsentMedium.ADMIN, actor=Actor.STAFF, note="The holder asked at the counter."
+    )
+    return endings.release(Subject.of_holder(recipient, channel, None), context)
 
 
 def make_factor(user: Any, recipient: str = PHONE, *, channel: str = "sms", agreed: bool = True) -> Factor:

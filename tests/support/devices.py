@@ -6,13 +6,13 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 
-from django_twilio_verify import verifications
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.core.client import ClientInfo
-from django_twilio_verify.factors import challenges, devices, passkey_login
+from django_twilio_verify.factors import devices, passkey_login
+from django_twilio_verify.factors.results import SetupChecked
 from django_twilio_verify.testing import Authenticator, Browser, FactorRoutes, HttpApi, LocalApi, Phone, VerifyServer
 from django_twilio_verify.testing.factor_contract import ORIGIN, PARTY
-from django_twilio_verify.verifications.results import Enrolled
+from django_twilio_verify.verifications import challenges, lifecycle
 from tests.support.basics import make_client, one_moment
 
 NOON = "2026-11-20T12:00:00Z"
@@ -36,7 +36,7 @@ class World:
             "challenges": challenges,
             "devicefactors": devices,
             "passkeys": passkey_login,
-            "verifications": verifications,
+            "verifications": lifecycle,
         }[module]
         if self.twin == "sync":
             return getattr(place, verb)(*args, **kwargs)
@@ -67,13 +67,13 @@ class World:
         assert done.factor is not None, done.checked.outcome
         return done.factor, browser
 
-    def finish_passkey(self, begun: Any, browser: Browser, user: Any, session: str = "session-1") -> Enrolled:
-        done: Enrolled = self.flow(
+    def finish_passkey(self, begun: Any, browser: Browser, user: Any, session: str = "session-1") -> SetupChecked:
+        done: SetupChecked = self.flow(
             "devicefactors.confirm",
             begun.verification,
             client=self.client(session),
             user=user,
-            credential=browser.create(begun.options),
+            credential=browser.create(begun.browser_options),
         )
         return done
 

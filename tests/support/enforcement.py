@@ -153,7 +153,7 @@ def reach(door: str, state: str, browser: Browser, settings: Any) -> None:
     wanted = STATES[state]
     settings.TWILIO_VERIFY_REQUIRED_FOR = wanted.get("policy", "enrolled")
     settings.TWILIO_VERIFY_GRACE_DAYS = wanted.get("grace", 0)
-    settings.TWILIO_VERIFY_TRUST_DAYS = 30 if wanted.get("trusted") else 0
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 30 if wanted.get("trusted") else 0
     ann = make_user("ann", is_staff=True)
     if wanted.get("factor"):
         make_factor(ann)

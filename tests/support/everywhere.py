@@ -12,7 +12,7 @@ from django.utils import timezone
 AT_ONCE = ["db", "cached_db"]
 SOON = ["cache", "file", "signed_cookies"]
 SOON_AFTER = 310
-"""Seconds: more than TWILIO_VERIFY_DECISION_AGE."""
+"""Seconds: more than TWILIO_VERIFY_POLICY_RECHECK_SECONDS."""
 
 
 def use(engine: str, settings: Any) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import time_machine
 from django.urls import reverse
+from django.utils import timezone
 
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.core.client import ClientInfo
@@ -22,6 +24,7 @@ from tests.attacks.states import (
     ticked,
 )
 from tests.support.basics import make_client
+from tests.support.rewind import undone
 
 UNKNOWN = "3fa63c9c-4a80-4a26-b855-05f4d3e7e7a2"
 Build = Callable[[Stage], Stage]
@@ -251,6 +254,17 @@ def begun(case: Case, clock: Any) -> Stage:
     return stage
 
 
+@contextmanager
+def from_here(stage: Stage) -> Iterator[None]:
+    """Whatever the block does, the stage and the time are as before after it."""
+    now = timezone.now()
+    try:
+        with undone(stage, same=(stage.clock,)):
+            yield
+    finally:
+        stage.clock.move_to(now)
+
+
 def _session_of(stage: Stage) -> ClientInfo:
     return make_client(stage.browser.session["_twilio_verify_secret"])
 
@@ -267,7 +281,7 @@ def request(stage: Stage, case: Case, name: str, method: str) -> Any:
 def site(settings: Any) -> Iterator[None]:
     settings.ROOT_URLCONF = "tests.factors.changes.urls"
     settings.TWILIO_VERIFY_CHANNELS = ["sms", "call", "whatsapp", "email", "sna"]
-    settings.TWILIO_VERIFY_PUSH_APP = "Acme Go"
+    settings.TWILIO_VERIFY_PUSH_APP_NAME = "Acme Go"
     simulator = backends["default"].factor_simulator  # type: ignore[attr-defined]
     before, simulator.passkeys = simulator.passkeys, PARTY
     yield

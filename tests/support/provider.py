@@ -10,9 +10,8 @@ import requests
 import time_machine
 from asgiref.sync import async_to_sync
 
-from django_twilio_verify import verifications
 from django_twilio_verify.testing import VerifyServer
-from django_twilio_verify.verifications import handover
+from django_twilio_verify.verifications import handover, lifecycle
 from tests.support.clock import NOON
 
 
@@ -84,7 +83,18 @@ class Verbs:
         self._prefix = "" if twin == "sync" else "a"
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(handover if name in ("accept", "finish") else verifications, self._prefix + name)
+        found = getattr(handover if name in ("accept", "finish") else lifecycle, self._prefix + name)
+        return async_to_sync(found) if self._prefix else found
+
+
+class Public:
+    """The public functions of ``module``, as they are or through their twins."""
+
+    def __init__(self, module: Any, twin: str) -> None:
+        self._module, self._prefix = module, "" if twin == "sync" else "a"
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._module, self._prefix + name)
         return async_to_sync(found) if self._prefix else found
 
 

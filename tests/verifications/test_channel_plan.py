@@ -9,15 +9,17 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from django_twilio_verify import factors, verifications
+from django_twilio_verify import verifications
 from django_twilio_verify.choices import Channel
 from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.exceptions import BackendRejected, InvalidRecipient
+from django_twilio_verify.factors import own_factors
 from django_twilio_verify.models import ChannelOutage, Factor, Verification, VerificationAttempt
 from django_twilio_verify.signals import channel_unavailable
 from django_twilio_verify.testing import outbox
-from django_twilio_verify.verifications import channel_plan, outages
+from django_twilio_verify.verifications import channel_plan, lifecycle, outages
 from tests.support.basics import EMAIL, PHONE, agree, last_code, make_client, make_factor, make_user, race
+from tests.support.services import set_service
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("claimants_have_room")]
 
@@ -68,13 +70,13 @@ CASES = [
 @pytest.mark.parametrize(("setting", "recipient", "values", "expected"), CASES)
 def test_the_ways_to_somebody(settings, setting, recipient, values, expected):
     settings.TWILIO_VERIFY_CHANNELS = ALL
-    settings.TWILIO_VERIFY_CHANNEL_PLAN = setting
+    settings.TWILIO_VERIFY_CHANNEL_RULES = setting
     assert ways(recipient, **values) == expected
 
 
 def test_what_is_not_offered_is_in_no_plan(settings):
     settings.TWILIO_VERIFY_CHANNELS = ["sms", "call"]
-    settings.TWILIO_VERIFY_CHANNEL_PLAN = PLAN
+    settings.TWILIO_VERIFY_CHANNEL_RULES = PLAN
     assert ways(AUSTRIAN) == ["sms", "call"]
 
 
@@ -101,7 +103,7 @@ class TextOnly:
 
 
 def test_a_payment_told_to_a_psd2_service_goes_by_text_message(settings):
-    settings.TWILIO_VERIFY_PSD2 = ["default"]
+    set_service(settings, PSD2=True)
     assert ways(purpose="payment") == ["sms"]
     assert ways() == ["sms", "call", "whatsapp"]
 
@@ -110,8 +112,8 @@ def test_a_payment_told_to_a_psd2_service_goes_by_text_message(settings):
     "setting", ["sms", [["sms"]], [{"channels": []}], [{"channels": ["push"]}], [{"kanal": ["sms"]}]]
 )
 def test_a_malformed_plan_is_told_by_its_rule(settings, setting):
-    settings.TWILIO_VERIFY_CHANNEL_PLAN = setting
-    with pytest.raises(ImproperlyConfigured, match="TWILIO_VERIFY_CHANNEL_PLAN"):
+    settings.TWILIO_VERIFY_CHANNEL_RULES = setting
+    with pytest.raises(ImproperlyConfigured, match="TWILIO_VERIFY_CHANNEL_RULES"):
         ways()
 
 
@@ -144,7 +146,7 @@ def test_the_way_that_was_proved_last_is_remembered(verbs, clock):
     ann = make_user()
     factor = make_factor(ann)
     agree(PHONE, "whatsapp", user=ann)
-    assert factors.challenge_options([factor])[0].channel == "sms"
+    assert own_factors.challenge_options([factor])[0].channel == "sms"
     values = {"recipient": PHONE, "client": make_client(), "user": ann, "purpose": "login", "factor": factor}
     started = verbs.start(channel="whatsapp", **values)
     factor.refresh_from_db()
@@ -152,7 +154,7 @@ def test_the_way_that_was_proved_last_is_remembered(verbs, clock):
     assert verbs.check(started.verification, code=last_code(), client=make_client()).approved
     factor.refresh_from_db()
     assert (factor.channel, factor.last_used_at) == ("whatsapp", timezone.now())
-    assert factors.challenge_options([factor])[0].channel == "whatsapp"
+    assert own_factors.challenge_options([factor])[0].channel == "whatsapp"
 
 
 def test_from_the_third_send_on_a_call_is_offered(verbs, clock):
@@ -161,11 +163,13 @@ def test_from_the_third_send_on_a_call_is_offered(verbs, clock):
     offered = []
     for wait in (0, 30, 40):
         clock.shift(wait)
-        offered.append(verbs.start(recipient=PHONE, channel="sms", client=make_client(), resend=bool(wait)).offer_call)
+        offered.append(
+            verbs.start(recipient=PHONE, channel="sms", client=make_client(), resend=bool(wait)).suggests_call
+        )
     assert offered == [False, False, True]
     clock.shift(60)
     called = verbs.start(recipient=PHONE, channel="call", client=make_client())
-    assert called.channel == Channel.CALL and not called.offer_call
+    assert called.channel == Channel.CALL and not called.suggests_call
 
 
 def test_no_call_is_offered_where_none_can_be_made(settings):
@@ -173,7 +177,7 @@ def test_no_call_is_offered_where_none_can_be_made(settings):
     agree()
     verification = verifications.start(recipient=PHONE, channel="sms", client=make_client()).verification
     verification.sends = 4
-    assert not verifications.describe(verification).offer_call
+    assert not lifecycle.describe(verification).suggests_call
 
 
 @pytest.mark.parametrize(
@@ -181,7 +185,7 @@ def test_no_call_is_offered_where_none_can_be_made(settings):
 )
 def test_whether_the_message_may_come_otherwise_than_asked(verbs, channel, differs):
     agree(PHONE, Channel(channel).consent_channel)
-    assert verbs.start(recipient=PHONE, channel=channel, client=make_client()).may_differ is differs
+    assert verbs.start(recipient=PHONE, channel=channel, client=make_client()).channel_may_differ is differs
 
 
 USED = [
@@ -212,7 +216,7 @@ def test_the_kind_of_line_is_kept_as_the_look_up_told_it(verbs, server):
     verification = verbs.start(**values).verification
     assert Verification.objects.get().line_type == "nonFixedVoip"
     assert verbs.check(verification, code=server.last_code, client=make_client()).approved
-    assert factors.confirm(verification).factor.line_type == "nonFixedVoip"
+    assert own_factors.confirm(verification).factor.line_type == "nonFixedVoip"
 
 
 def test_a_landline_that_the_provider_knows_is_called_from_then_on(verbs, server):
@@ -223,9 +227,9 @@ def test_a_landline_that_the_provider_knows_is_called_from_then_on(verbs, server
     with pytest.raises(BackendRejected) as refused:
         verbs.start(channel="sms", **values)
     assert refused.value.other_channels == (Channel.CALL, Channel.WHATSAPP)
-    assert "phone call" in refused.value.sentence
+    assert "phone call" in refused.value.user_message
     factor.refresh_from_db()
-    assert [way.channel.value for way in factors.challenge_options([factor])] == ["call", "whatsapp"]
+    assert [way.channel.value for way in own_factors.challenge_options([factor])] == ["call", "whatsapp"]
 
 
 @pytest.mark.parametrize("channel", ["sms", "sna", "auto"])
@@ -306,7 +310,7 @@ def test_nobody_is_locked_out_by_an_outage(settings):
     factor = make_factor(make_user())
     outages.note("default", Channel.SMS, 60223, timezone.now())
     assert channel_plan.offered() == (Channel.SMS,)
-    assert [way.channel for way in factors.challenge_options([factor])] == [Channel.SMS]
+    assert [way.channel for way in own_factors.challenge_options([factor])] == [Channel.SMS]
 
 
 def test_a_factor_whose_way_is_out_stands_behind_the_others():
@@ -314,14 +318,16 @@ def test_a_factor_whose_way_is_out_stands_behind_the_others():
     phone, email = make_factor(ann), make_factor(ann, EMAIL, channel="email")
     for channel in (Channel.SMS, Channel.CALL, Channel.WHATSAPP):
         outages.note("default", channel, 60223, timezone.now())
-    assert [(way.factor, way.channel) for way in factors.challenge_options([phone, email])] == [(email, Channel.EMAIL)]
+    assert [(way.factor, way.channel) for way in own_factors.challenge_options([phone, email])] == [
+        (email, Channel.EMAIL)
+    ]
     assert channel_plan.offered() == (Channel.EMAIL,)
 
 
 def test_a_factor_that_goes_nowhere_has_no_way():
     ann = make_user()
     totp = Factor.objects.create(user=ann, kind="totp", channel="totp", key="YF1", created_at=timezone.now())
-    assert factors.challenge_options([totp]) == []
+    assert own_factors.challenge_options([totp]) == []
 
 
 def test_a_refused_other_way_leaves_the_verification_as_it_was(verbs, server, clock):

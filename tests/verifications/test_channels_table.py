@@ -70,7 +70,7 @@ def test_resend(verbs, server, row, clock):
 def test_approve(verbs, server, row):
     started = start(verbs, row)
     assert answer(verbs, server, row, started).approved
-    assert answer_again(verbs, server, row, started) == CheckOutcome.ALREADY_VERIFIED
+    assert answer_again(verbs, server, row, started) == CheckOutcome.ALREADY_APPROVED
 
 
 def answer_again(verbs, server, row, started):

@@ -15,7 +15,8 @@ from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import CheckOutcome, VerificationStatus
 from django_twilio_verify.exceptions import BackendUnavailable, VerificationNotFound
 from django_twilio_verify.models import Verification, VerificationCheck
-from django_twilio_verify.signals import verification_approved, verification_refused
+from django_twilio_verify.signals import check_failed, verification_approved
+from django_twilio_verify.verifications import lifecycle
 from tests.support.basics import PHONE, agree, last_code, make_client, make_user, wrong_code
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("claimants_have_room")]
@@ -27,7 +28,7 @@ def check(request):
     """Both twins, with the same cases."""
 
     def call(verification, code, **values):
-        twin = getattr(verifications, request.param)
+        twin = getattr(lifecycle, request.param)
         twin = async_to_sync(twin) if request.param == "acheck" else twin
         return twin(verification, code=code, **{"client": make_client(), **values})
 
@@ -42,7 +43,7 @@ def clock():
 
 def begin(**values) -> Verification:
     agree(user=values.get("user"))
-    return verifications.start(recipient=PHONE, channel="sms", client=make_client(), **values).verification
+    return lifecycle.start(recipient=PHONE, channel="sms", client=make_client(), **values).verification
 
 
 def outcomes() -> list[str]:
@@ -63,19 +64,19 @@ def test_the_same_code_again_is_already_verified_and_no_proof(check):
     verification = begin()
     check(verification, last_code())
     again = check(verification, last_code())
-    assert again.outcome == CheckOutcome.ALREADY_VERIFIED and not again.approved
+    assert again.outcome == CheckOutcome.ALREADY_APPROVED and not again.approved
     assert outcomes() == ["approved"]
 
 
 def test_wrong_codes_are_counted_down_to_the_end(check, clock):
     verification = begin()
     told = [check(verification, wrong_code()) for _ in range(6)]
-    assert [one.outcome for one in told] == [CheckOutcome.WRONG] * 4 + [CheckOutcome.USED_UP] * 2
+    assert [one.outcome for one in told] == [CheckOutcome.WRONG] * 4 + [CheckOutcome.NO_CHECKS_LEFT] * 2
     assert [one.checks_left for one in told] == [4, 3, 2, 1, 0, 0]
     assert told[-1].retry_at == NOON + timedelta(minutes=10)
     verification.refresh_from_db()
     assert verification.status == VerificationStatus.MAX_ATTEMPTS_REACHED
-    assert check(verification, last_code()).outcome == CheckOutcome.USED_UP
+    assert check(verification, last_code()).outcome == CheckOutcome.NO_CHECKS_LEFT
 
 
 @pytest.mark.parametrize("typed", ["{} ", " {}", "{0:.3}-{1}", "{0:.3} {1}", "G-{}", "{0:.3}\u2009{1}", "wide"])
@@ -106,7 +107,7 @@ def test_what_is_no_code_reaches_nobody_and_costs_no_try(check, server, typed, p
     verification = begin()
     before = server.count
     checked = check(verification, typed)
-    assert (checked.outcome, checked.problem, checked.checks_left) == (CheckOutcome.MALFORMED, problem, 5)
+    assert (checked.outcome, checked.reason, checked.checks_left) == (CheckOutcome.MALFORMED, problem, 5)
     assert server.count == before and outcomes() == []
 
 
@@ -135,7 +136,7 @@ def test_one_that_was_used_up_at_the_provider_is_used_up_here(check, server):
     verification = begin()
     server.fail({"status": 429, "code": 60202})
     checked = check(verification, "123456")
-    assert checked.outcome == CheckOutcome.USED_UP
+    assert checked.outcome == CheckOutcome.NO_CHECKS_LEFT
     assert VerificationCheck.objects.get().error_code == 60202
 
 
@@ -200,7 +201,7 @@ def test_an_approval_whose_answer_was_lost_is_not_lost_as_a_dead_end(check, serv
 def test_a_last_try_that_was_cut_short_ends_it(check, clock):
     verification = begin()
     Verification.objects.filter(pk=verification.pk).update(checks=5, checking_until=NOON - timedelta(seconds=1))
-    assert check(verification, last_code()).outcome == CheckOutcome.USED_UP
+    assert check(verification, last_code()).outcome == CheckOutcome.NO_CHECKS_LEFT
 
 
 def test_an_answer_waits_for_the_one_before_it_and_gives_up_politely(check, settings):
@@ -212,7 +213,7 @@ def test_an_answer_waits_for_the_one_before_it_and_gives_up_politely(check, sett
     }
     verification = begin()
     Verification.objects.filter(pk=verification.pk).update(checking_until=datetime.now(UTC) + timedelta(minutes=1))
-    assert check(verification, last_code()).outcome == CheckOutcome.BUSY
+    assert check(verification, last_code()).outcome == CheckOutcome.IN_PROGRESS
     verification.refresh_from_db()
     assert verification.checks == 0
 
@@ -240,7 +241,7 @@ def test_signals_tell_approval_once_and_refusals_each():
         heard.append(outcome.value)
 
     verification_approved.connect(approved)
-    verification_refused.connect(refused)
+    check_failed.connect(refused)
     try:
         verification = begin()
         verifications.check(verification, code=wrong_code(), client=make_client())
@@ -248,7 +249,7 @@ def test_signals_tell_approval_once_and_refusals_each():
         verifications.check(verification, code=last_code(), client=make_client())
     finally:
         verification_approved.disconnect(approved)
-        verification_refused.disconnect(refused)
+        check_failed.disconnect(refused)
     assert heard == ["wrong", "approved"]
 
 
@@ -267,7 +268,7 @@ def with_sid_of(verification, status) -> None:
         (VerificationStatus.EXPIRED, CheckOutcome.EXPIRED, VerificationStatus.EXPIRED),
         (VerificationStatus.APPROVED, CheckOutcome.CLOSED, VerificationStatus.CANCELED),
         (VerificationStatus.CANCELED, CheckOutcome.CLOSED, VerificationStatus.CANCELED),
-        (VerificationStatus.MAX_ATTEMPTS_REACHED, CheckOutcome.USED_UP, VerificationStatus.MAX_ATTEMPTS_REACHED),
+        (VerificationStatus.MAX_ATTEMPTS_REACHED, CheckOutcome.NO_CHECKS_LEFT, VerificationStatus.MAX_ATTEMPTS_REACHED),
     ],
 )
 def test_a_404_is_told_apart_by_our_own_record(check, server, status, outcome, ends):
@@ -284,9 +285,9 @@ def test_a_404_is_told_apart_by_our_own_record(check, server, status, outcome, e
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
-        (VerificationStatus.APPROVED, CheckOutcome.ALREADY_VERIFIED),
+        (VerificationStatus.APPROVED, CheckOutcome.ALREADY_APPROVED),
         (VerificationStatus.EXPIRED, CheckOutcome.EXPIRED),
-        (VerificationStatus.MAX_ATTEMPTS_REACHED, CheckOutcome.USED_UP),
+        (VerificationStatus.MAX_ATTEMPTS_REACHED, CheckOutcome.NO_CHECKS_LEFT),
         (VerificationStatus.CANCELED, CheckOutcome.CLOSED),
         (VerificationStatus.DENIED, CheckOutcome.CLOSED),
         (VerificationStatus.FAILED, CheckOutcome.CLOSED),

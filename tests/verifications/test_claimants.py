@@ -17,10 +17,10 @@ from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.backends.locmem import LocMemBackend
 from django_twilio_verify.choices import AttemptStatus, CheckOutcome, Precedence, VerificationStatus
 from django_twilio_verify.exceptions import BackendUnavailable, RateLimited, VerificationNotFound
-from django_twilio_verify.factors import challenge_rules, challenges, recovery_codes
+from django_twilio_verify.factors import recovery_codes
 from django_twilio_verify.models import Factor, KnownNetwork, LimitCounter, Verification, VerificationAttempt
 from django_twilio_verify.testing import outbox
-from django_twilio_verify.verifications import claimants
+from django_twilio_verify.verifications import challenge_rules, challenges, claimants, lifecycle
 from tests.support.basics import OTHER_PHONE, PHONE, agree, last_code, make_client, make_factor, make_user, wrong_code
 from tests.support.clock import NOON
 
@@ -41,7 +41,7 @@ def ann(clock: Any) -> Any:
 
 
 def signed_in(user: Any, client: Any, recipient: str = PHONE) -> None:
-    started = verifications.start(recipient=recipient, channel="sms", user=user, purpose="login", client=client)
+    started = lifecycle.start(recipient=recipient, channel="sms", user=user, purpose="login", client=client)
     assert verifications.check(started.verification, code=last_code(), client=client, user=user).approved
 
 
@@ -102,7 +102,7 @@ def test_claimants_have_few_sends_in_an_hour_and_a_day_and_owners_the_rest(clock
         except RateLimited:
             continue
     assert sent == len(outbox) - began <= 8 + 8  # one day's worth, and what fades out of it meanwhile
-    started = own(verifications, ann)
+    started = own(lifecycle, ann)
     assert verifications.check(started.verification, code=last_code(), client=HOME).approved
 
 
@@ -114,7 +114,7 @@ def test_never_more_than_two_in_any_ten_minutes(clock, minute, settings):
     times, codes = [], set()
     for step in range(60):  # every 30 seconds for half an hour
         try:
-            claim(verifications, visitor(step))
+            claim(lifecycle, visitor(step))
             times.append(step * 30)
         except RateLimited as refused:
             codes.add(refused.code)
@@ -140,7 +140,7 @@ def test_the_hours_budget_comes_back_bit_by_bit(verbs, clock, ann):
     sent_by_owner(verbs, clock, ann, 10)
     with pytest.raises(RateLimited) as refused:
         own(verbs, ann, make_client("home-x", ip=HOME.ip))
-    assert refused.value.code in ("owner_hour", "person_hour")
+    assert refused.value.code in ("owner_hour", "user_hour")
     clock.shift(timedelta(minutes=4))
     assert refused_by(lambda: own(verbs, ann, make_client("home-x", ip=HOME.ip))) == refused.value.code
     clock.move_to(refused.value.retry_at)
@@ -148,10 +148,10 @@ def test_the_hours_budget_comes_back_bit_by_bit(verbs, clock, ann):
 
 
 def test_a_counter_is_counted_by_one_update(clock, ann):
-    own(verifications, ann)
+    own(lifecycle, ann)
     clock.shift(timedelta(hours=3))
     with CaptureQueriesContext(connection) as captured:
-        own(verifications, ann)
+        own(lifecycle, ann)
     updates = [query["sql"] for query in captured if re.match("UPDATE .*limitcounter", query["sql"])]
     assert len(updates) == 1
 
@@ -166,7 +166,7 @@ def test_wrong_guesses_of_claimants_leave_the_owners_code_alone(verbs, clock, an
         verbs.check(begun[index % 2], code=wrong_code(), client=strangers[index % 2]).outcome for index in range(6)
     ]
     assert outcomes[:3] == [CheckOutcome.WRONG] * 3
-    assert set(outcomes[3:]) == {CheckOutcome.USED_UP}
+    assert set(outcomes[3:]) == {CheckOutcome.NO_CHECKS_LEFT}
     clock.shift(timedelta(seconds=30))
     before = {row.sid for row in Verification.objects.filter(precedence=Precedence.CLAIMANT)}
     started = own(verbs, ann)
@@ -182,10 +182,10 @@ def test_a_claimant_over_the_joint_budget_hears_what_one_hears_who_used_up_ones_
     mine, others = claim(verbs, first).verification, claim(verbs, second).verification
     own_end = [verbs.check(mine, code=wrong_code(), client=first) for _ in range(3)][-1]
     joint_end = verbs.check(others, code=last_code(), client=second)
-    for name in ("checks_left", "problem", "next_channel", "approved"):
+    for name in ("checks_left", "reason", "next_channel", "approved"):
         assert getattr(own_end, name) == getattr(joint_end, name)
     again = [verbs.check(one, code=last_code(), client=client) for one, client in ((mine, first), (others, second))]
-    assert own_end.checks_left == 0 and {one.outcome for one in (joint_end, *again)} == {CheckOutcome.USED_UP}
+    assert own_end.checks_left == 0 and {one.outcome for one in (joint_end, *again)} == {CheckOutcome.NO_CHECKS_LEFT}
     assert verbs.status(mine, client=first).status == verbs.status(others, client=second).status
 
 
@@ -227,7 +227,7 @@ def test_a_claimants_start_leaves_the_owners_code_alone(verbs, clock, ann):
     told = [verbs.check(begun.verification, code=wrong_code(code), client=stranger).outcome for _ in range(2)]
     assert told == [CheckOutcome.WRONG] * 2
     # Not even the owner's own code counts in the claimant's session: it was sent for something else.
-    assert verbs.check(begun.verification, code=code, client=stranger).outcome == CheckOutcome.USED_UP
+    assert verbs.check(begun.verification, code=code, client=stranger).outcome == CheckOutcome.NO_CHECKS_LEFT
     simulator = backends["default"].simulator
     assert simulator._pending[PHONE].checks == 0
     assert verbs.check(started.verification, code=code, client=HOME).approved
@@ -263,7 +263,7 @@ def test_a_cancel_without_an_answer_stops_nobody(verbs, clock, ann):
     for _ in range(3):
         verbs.check(begun, code=wrong_code(), client=stranger)
     clock.shift(timedelta(seconds=30))
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=True))
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=True))
     started = own(verbs, ann)
     assert verbs.check(started.verification, code=wrong_code(), client=HOME).outcome == CheckOutcome.WRONG
     assert verbs.check(started.verification, code=last_code(), client=HOME).approved
@@ -271,11 +271,11 @@ def test_a_cancel_without_an_answer_stops_nobody(verbs, clock, ann):
 
 def test_a_withheld_start_fails_as_any_other_when_the_provider_is_down(verbs, clock, ann):
     own(verbs, ann)
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=False))
     with pytest.raises(BackendUnavailable):
         claim(verbs, visitor(1))
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=True))
-    assert claim(verbs, visitor(2)).perhaps_sent
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=True))
+    assert claim(verbs, visitor(2)).delivery_unknown
 
 
 class Meeting(LocMemBackend):
@@ -303,10 +303,10 @@ def test_of_an_owner_and_a_claimant_who_start_at_the_same_instant_the_owner_keep
     made = {}
 
     def owner() -> None:
-        made["owner"] = own(verifications, ann).verification
+        made["owner"] = own(lifecycle, ann).verification
 
     def claimant() -> None:
-        made["claimant"] = claim(verifications, stranger).verification
+        made["claimant"] = claim(lifecycle, stranger).verification
 
     starts = [owner, claimant] if first == "owner" else [claimant, owner]
     meeting.rival = starts[1]
@@ -322,7 +322,7 @@ def test_a_claimant_and_an_owner_who_did_not_see_each_other_start(clock, ann, mo
     """Neither row was there when the other one looked: the answers are looked at once more."""
     stranger = visitor(1)
     monkeypatch.setattr(claimants, "rivals", lambda *args: claimants.Rivals())
-    started, begun = own(verifications, ann).verification, claim(verifications, stranger).verification
+    started, begun = own(lifecycle, ann).verification, claim(lifecycle, stranger).verification
     for _ in range(3):
         assert not verifications.check(begun, code=wrong_code(), client=stranger).approved
     assert backends["default"].simulator._pending[PHONE].checks == 0
@@ -366,7 +366,7 @@ def told_to_a_claimant(state: str, clock: Any) -> list[Any]:
         ann = make_user()
         make_factor(ann)
     if state in ("approved", "pending", "used up"):
-        started = own(verifications, ann)
+        started = own(lifecycle, ann)
         if state == "approved":
             verifications.check(started.verification, code=last_code(), client=HOME)
         for _ in range(5 if state == "used up" else 0):
@@ -385,7 +385,9 @@ def told_to_a_claimant(state: str, clock: Any) -> list[Any]:
                     getattr(answer, name, None)
                     for name in ("outcome", "channel", "reused", "perhaps_sent", "resend_at", "sends_left", "link")
                 ]
-                shown += [getattr(answer, name, None) for name in ("checks_left", "retry_at", "problem", "may_differ")]
+                shown += [
+                    getattr(answer, name, None) for name in ("checks_left", "retry_at", "reason", "channel_may_differ")
+                ]
             except RateLimited as refused:
                 answer, shown = None, [refused.code, refused.retry_at]
         seen.append((shown, [_shape(query["sql"]) for query in captured], Counting.calls - calls))
@@ -394,11 +396,11 @@ def told_to_a_claimant(state: str, clock: Any) -> list[Any]:
     begun = noted(lambda: verifications.start(recipient=PHONE, channel="sms", client=stranger)).verification
     noted(lambda: verifications.check(begun, code="000000", client=stranger))
     clock.shift(timedelta(seconds=31))
-    noted(lambda: verifications.start(recipient=PHONE, channel="sms", client=stranger, resend=True))
+    noted(lambda: lifecycle.start(recipient=PHONE, channel="sms", client=stranger, resend=True))
     if state == "signs in meanwhile":
-        own(verifications, ann)
+        own(lifecycle, ann)
     noted(lambda: verifications.check(begun, code="000001", client=stranger))
-    noted(lambda: verifications.status(begun, client=stranger))
+    noted(lambda: lifecycle.status(begun, client=stranger))
     noted(lambda: verifications.check(begun, code="000002", client=stranger))
     noted(lambda: verifications.check(begun, code="000003", client=stranger))
     for client in (visitor(2), visitor(3), visitor(4)):
@@ -485,7 +487,7 @@ def exhausted(verbs: Any, ann: Any) -> int:
             ):
                 try:
                     work()
-                except (RateLimited, challenge_rules.NoSuchFactor):
+                except (RateLimited, challenge_rules.FactorNotFound):
                     continue
     return len(outbox) - before
 
@@ -525,7 +527,7 @@ def test_wrong_codes_with_the_right_password_leave_the_owners_code_alone(verbs, 
     started = own(verbs, ann)
     assert verbs.check(started.verification, code=wrong_code(), client=HOME).outcome == CheckOutcome.WRONG
     # And they cannot join in while the owner's code is under way.
-    assert refused_by(lambda: own(verbs, ann, make_client("thief-2", ip="192.0.3.1"))) == "resend_too_early"
+    assert refused_by(lambda: own(verbs, ann, make_client("thief-2", ip="192.0.3.1"))) == "cooldown"
     assert verbs.check(started.verification, code=last_code(), client=HOME).approved
 
 
@@ -535,13 +537,13 @@ def test_of_an_owner_and_a_thief_who_start_at_the_same_instant_the_owner_keeps_f
     thief, made = make_client("thief", ip="192.0.2.1"), {}
 
     def owner() -> None:
-        made["owner"] = own(verifications, ann).verification
+        made["owner"] = own(lifecycle, ann).verification
 
     def rival() -> None:
         if first == "owner":
-            assert refused_by(lambda: own(verifications, ann, thief)) == "resend_too_early"
+            assert refused_by(lambda: own(lifecycle, ann, thief)) == "cooldown"
         else:
-            made["thief"] = own(verifications, ann, thief).verification
+            made["thief"] = own(lifecycle, ann, thief).verification
 
     starts = [owner, rival] if first == "owner" else [rival, owner]
     meeting.rival = starts[1]
@@ -679,10 +681,8 @@ def test_what_no_rule_asks_any_more_is_purged(clock, ann):
 
 def test_the_twins_cancel_and_withhold_alike(clock, ann):
     stranger = visitor(1)
-    begun = claim(verifications, stranger).verification
+    begun = claim(lifecycle, stranger).verification
     clock.shift(timedelta(seconds=30))
-    started = async_to_sync(verifications.astart)(
-        recipient=PHONE, channel="sms", user=ann, purpose="login", client=HOME
-    )
+    started = async_to_sync(lifecycle.astart)(recipient=PHONE, channel="sms", user=ann, purpose="login", client=HOME)
     begun.refresh_from_db()
     assert begun.withheld and started.verification.sid != begun.sid

@@ -12,6 +12,7 @@ from django_twilio_verify.backends.options import IncompatibleOptions
 from django_twilio_verify.choices import CheckOutcome, VerificationStatus
 from django_twilio_verify.exceptions import RateLimited
 from django_twilio_verify.models import Verification, VerificationCheck
+from django_twilio_verify.verifications import lifecycle
 from django_twilio_verify.verifications.results import Checked
 from tests.support.basics import PHONE, agree, make_client, race
 
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("claimants_have_roo
 CODE = "ab47Xy"
 
 
-def begin(verbs=verifications, code=CODE, **values):
+def begin(verbs=lifecycle, code=CODE, **values):
     agree()
     options = {"custom_code": code} if code else None
     return verbs.start(recipient=PHONE, channel="sms", client=make_client(), options=options, **values)
@@ -40,7 +41,7 @@ def test_a_custom_code_is_judged_here_and_reported(verbs, server):
     assert server.server.requests[-1].path.endswith(verification.sid)
     kept.refresh_from_db()
     assert (kept.status, kept.code_digest) == (VerificationStatus.APPROVED, "")
-    assert verbs.check(verification, code=CODE, client=make_client()).outcome == CheckOutcome.ALREADY_VERIFIED
+    assert verbs.check(verification, code=CODE, client=make_client()).outcome == CheckOutcome.ALREADY_APPROVED
 
 
 @pytest.mark.parametrize("typed", ["AB47XY", "ab47xy", " ab47 xy ", "ab-47-Xy", "Ab47Xy"])
@@ -58,14 +59,14 @@ def test_one_that_begins_with_g_keeps_its_letter(verbs):
 )
 def test_what_is_no_such_code_costs_no_try(verbs, typed, problem):
     checked = verbs.check(begin(verbs).verification, code=typed, client=make_client())
-    assert (checked.outcome, checked.problem, checked.checks_left) == (CheckOutcome.MALFORMED, problem, 5)
+    assert (checked.outcome, checked.reason, checked.checks_left) == (CheckOutcome.MALFORMED, problem, 5)
 
 
 def test_five_wrong_ones_are_the_last(verbs, server):
     verification = begin(verbs).verification
     told = [verbs.check(verification, code="wrong1", client=make_client()) for _ in range(6)]
-    assert [one.outcome for one in told] == [CheckOutcome.WRONG] * 4 + [CheckOutcome.USED_UP] * 2
-    assert verbs.check(verification, code=CODE, client=make_client()).outcome == CheckOutcome.USED_UP
+    assert [one.outcome for one in told] == [CheckOutcome.WRONG] * 4 + [CheckOutcome.NO_CHECKS_LEFT] * 2
+    assert verbs.check(verification, code=CODE, client=make_client()).outcome == CheckOutcome.NO_CHECKS_LEFT
     assert endpoints(server) == [("Verifications", None)]  # the provider was asked nothing
     with pytest.raises(RateLimited, match="wrong codes"):
         begin(verbs)
@@ -85,7 +86,7 @@ def test_a_report_that_fails_undoes_nothing(verbs, server, caplog, fault):
 def test_one_whose_send_was_doubtful_is_still_judged_here(verbs, server, caplog):
     server.fail("reset after")
     started = begin(verbs)
-    assert started.perhaps_sent
+    assert started.delivery_unknown
     with caplog.at_level(logging.WARNING, logger="django_twilio_verify"):
         assert verbs.check(started.verification, code=CODE, client=make_client()).approved
     assert "has no SID" in caplog.text
@@ -139,7 +140,7 @@ def test_of_twenty_right_ones_one_is_accepted_and_reported(server):
     verification = begin().verification
     results = race(20, lambda index: verifications.check(verification, code=CODE, client=make_client()))
     outcomes = Counter(result.outcome.value for result in results if isinstance(result, Checked))
-    assert outcomes == {"approved": 1, "already_verified": 19}
+    assert outcomes == {"approved": 1, "already_approved": 19}
     assert endpoints(server).count(("Verification", "approved")) == 1
 
 
@@ -149,5 +150,5 @@ def test_never_more_than_five_are_judged(server):
     verification = begin().verification
     results = race(20, lambda index: verifications.check(verification, code=f"wrong{index}", client=make_client()))
     outcomes = Counter(result.outcome.value for result in results if isinstance(result, Checked))
-    assert outcomes == {"wrong": 4, "used_up": 16}
+    assert outcomes == {"wrong": 4, "no_checks_left": 16}
     assert VerificationCheck.objects.count() == 5

@@ -12,17 +12,16 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from django_twilio_verify import factors, verifications
+from django_twilio_verify import verifications
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.backends.results import ProviderCheck, ProviderStatus
-from django_twilio_verify.choices import CheckOutcome
+from django_twilio_verify.choices import CheckOutcome, RedeemProblem
 from django_twilio_verify.exceptions import VerificationNotFound
-from django_twilio_verify.factors import recovery_codes, replays
+from django_twilio_verify.factors import own_factors, recovery_codes
 from django_twilio_verify.limits import counters
 from django_twilio_verify.login import trusted_browsers
 from django_twilio_verify.models import Factor, TrustedBrowser, Verification, VerificationCheck
-from django_twilio_verify.verifications import answers, handover, throttling
-from django_twilio_verify.verifications.results import RedeemProblem
+from django_twilio_verify.verifications import answers, handover, lifecycle, replays, throttling
 from tests.support.basics import PHONE, agree, last_code, make_client, make_factor, make_user, wrong_code
 from tests.support.races import first
 
@@ -52,7 +51,7 @@ def judging(monkeypatch: Any) -> Callable[[Callable[[], Any]], None]:
 def start(**values: Any) -> Verification:
     client = values.pop("client", make_client())
     agree(client=client, user=values.get("user"))
-    return verifications.start(recipient=PHONE, channel="sms", client=client, **values).verification
+    return lifecycle.start(recipient=PHONE, channel="sms", client=client, **values).verification
 
 
 # ---- approve: WHERE status = 'pending'
@@ -66,7 +65,7 @@ def test_a_right_answer_to_what_has_ended_meanwhile_is_no_proof(judging, purpose
     row = Verification.objects.filter(pk=verification.pk)
     judging(lambda: row.update(status=end))
     checked = verifications.check(verification, code=last_code(), client=make_client())
-    assert not checked.approved and checked.outcome != CheckOutcome.ALREADY_VERIFIED
+    assert not checked.approved and checked.outcome != CheckOutcome.ALREADY_APPROVED
     assert (row.get().status, row.get().approved_at) == (end, None)
 
 
@@ -90,7 +89,7 @@ def test_of_two_right_answers_that_come_back_together_one_is_a_proof(monkeypatch
     monkeypatch.setattr(backend, "check", check)
     late = answer()
     assert told[1].approved and not late.approved
-    assert late.outcome == CheckOutcome.ALREADY_VERIFIED
+    assert late.outcome == CheckOutcome.ALREADY_APPROVED
     assert VerificationCheck.objects.filter(outcome="approved").count() == 1
 
 
@@ -129,7 +128,7 @@ def test_an_answer_waits_while_another_one_is_with_the_provider(judging, monkeyp
     beside: list[Any] = []
     judging(lambda: beside.append(verifications.check(verification, code=last_code(), client=make_client())))
     assert verifications.check(verification, code=wrong_code(last_code()), client=make_client()).outcome == "wrong"
-    assert beside[0].outcome == CheckOutcome.BUSY
+    assert beside[0].outcome == CheckOutcome.IN_PROGRESS
     assert Verification.objects.get().checks == 1
 
 
@@ -145,10 +144,10 @@ def test_an_answer_to_what_has_just_changed_is_not_put_to_the_provider(monkeypat
     }
     within, left = counters.within, [lambda: row.update(**changes.get(change, {"status": change}))]
 
-    def counted(*args: Any) -> Any:
+    def counted(*args: Any, **named: Any) -> Any:
         if left:  # not within the transaction that counts, which is undone
             left.pop()()
-        return within(*args)
+        return within(*args, **named)
 
     monkeypatch.setattr(counters, "within", counted)
     checked = verifications.check(verification, code=last_code(), client=make_client())
@@ -193,9 +192,9 @@ def test_a_visitors_proof_becomes_one_accounts():
     verification = start()
     assert verifications.check(verification, code=last_code(), client=make_client()).approved
     ann, ben = make_user("ann"), make_user("ben")
-    rival = lambda: factors.attach(verification.pk, user=ben, client=make_client())  # noqa: E731
+    rival = lambda: own_factors.attach(verification.pk, user=ben, client=make_client())  # noqa: E731
     with first("verification", "user_id", rival) as came, pytest.raises(VerificationNotFound):
-        factors.attach(verification.pk, user=ann, client=make_client())
+        own_factors.attach(verification.pk, user=ann, client=make_client())
     assert came[0].created and Factor.objects.get().user == ben
 
 
@@ -229,15 +228,15 @@ def test_of_two_that_use_a_proof_at_one_instant_one_may_go_ahead(purpose):
         make_factor(user)
     verification = start(purpose=purpose, user=user)
     own = {"client": make_client(), "user": user}
-    assert verifications.check(verification, code=last_code(), **own).approved
+    assert lifecycle.check(verification, code=last_code(), **own).approved
 
     def redeem() -> Any:
-        return verifications.redeem(verification, purpose=purpose, **own)
+        return lifecycle.redeem(verification, purpose=purpose, **own)
 
     with first("verification", "redeemed_at", redeem) as came:
         late = redeem()
-    assert came[0] and came[0].problem is None
-    assert not late and late.problem == RedeemProblem.USED
+    assert came[0].accepted
+    assert not late.accepted and late.problem == RedeemProblem.USED
 
 
 # ---- a trusted browser: WHERE revoked_at IS NULL
@@ -245,7 +244,7 @@ def test_of_two_that_use_a_proof_at_one_instant_one_may_go_ahead(purpose):
 
 @pytest.mark.parametrize("how", ["revoke", "revoke_all", "revoke_each", "expire"])
 def test_a_browser_that_is_revoked_while_it_is_recognised_is_not_excused(settings, how):
-    settings.TWILIO_VERIFY_TRUST_DAYS = 30
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 30
     ann = make_user()
     make_factor(ann)
     trusted = trusted_browsers.trust(ann, make_client(), days=30)

@@ -12,7 +12,7 @@ from django_twilio_verify import verifications
 from django_twilio_verify.choices import Channel, CheckOutcome, VerificationStatus
 from django_twilio_verify.exceptions import VerificationNotFound
 from django_twilio_verify.models import Verification, VerificationCheck
-from django_twilio_verify.verifications import handover
+from django_twilio_verify.verifications import handover, lifecycle
 from tests.support.basics import PHONE, agree, make_client, make_factor, make_user, race
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 def begin(**values) -> Verification:
     agree(PHONE, "sna", user=values.get("user"))
-    return verifications.start(recipient=PHONE, channel="sna", client=make_client(), **values).verification
+    return lifecycle.start(recipient=PHONE, channel="sna", client=make_client(), **values).verification
 
 
 def other_number(offer) -> str:
@@ -40,11 +40,11 @@ def test_the_phone_opens_what_the_desktop_asked_for(verbs, server):
     link = verbs.accept(offer.token, offer.match)
     server.open(link)
     assert verbs.finish(offer.token).approved
-    assert verbs.finish(offer.token).outcome == CheckOutcome.ALREADY_VERIFIED
+    assert verbs.finish(offer.token).outcome == CheckOutcome.ALREADY_APPROVED
     # On the desktop again.
     assert verbs.status(verification, **desktop).approved
-    assert verbs.redeem(verification, purpose="login", **desktop)
-    assert not verbs.redeem(verification, purpose="login", **desktop)
+    assert verbs.redeem(verification, purpose="login", **desktop).accepted
+    assert not verbs.redeem(verification, purpose="login", **desktop).accepted
 
 
 def test_numbers_are_two_digits_and_three_different_ones():
@@ -80,7 +80,7 @@ def test_a_wrong_number_ends_the_link(verbs, server, wrong):
     assert (told.outcome, told.next_channel) == (CheckOutcome.LINK_FAILED, Channel.SMS)
     status = verbs.status(verification, client=make_client())
     assert status.link_failed and not status.approved
-    assert verifications.link(verification, client=make_client()) == ""
+    assert lifecycle.link(verification, client=make_client()) == ""
     assert VerificationCheck.objects.get().outcome == "link_failed"
 
 
@@ -138,7 +138,7 @@ def test_nothing_is_handed_over_once_it_is_over(server, clock, ended):
     verification = begin()
     if ended == "approved":
         server.open(verification.link)
-        verifications.check_link(verification, client=make_client())
+        lifecycle.check_link(verification, client=make_client())
     elif ended == "expired":
         clock.shift(601)
     else:
@@ -186,7 +186,7 @@ def test_of_phone_and_desktop_that_ask_at_once_one_is_told_approved(server):
     results = race(
         10,
         lambda index: (
-            handover.finish(offer.token) if index % 2 else verifications.check_link(verification, client=make_client())
+            handover.finish(offer.token) if index % 2 else lifecycle.check_link(verification, client=make_client())
         ),
     )
     assert sum(result.approved for result in results) == 1

@@ -15,7 +15,8 @@ from django_twilio_verify import verifications
 from django_twilio_verify.choices import Channel, CheckOutcome, VerificationStatus
 from django_twilio_verify.exceptions import BackendUnavailable, ConsentRequired, RateLimited, VerificationNotFound
 from django_twilio_verify.models import Verification, VerificationCheck
-from django_twilio_verify.signals import verification_approved, verification_refused
+from django_twilio_verify.signals import check_failed, verification_approved
+from django_twilio_verify.verifications import lifecycle
 from django_twilio_verify.verifications.checking import MAX_LINK_CHECKS
 from django_twilio_verify.verifications.results import Checked, Started
 from tests.support.basics import PHONE, agree, make_client, make_user, race, wrong_code
@@ -29,7 +30,7 @@ def every_way(settings):
     settings.TWILIO_VERIFY_CHANNELS = ["auto", "sna", "sms", "call", "email"]
 
 
-def begin(verbs=verifications, channel: str = "sna", **values) -> Started:
+def begin(verbs=lifecycle, channel: str = "sna", **values) -> Started:
     for way in {Channel(channel).consent_channel.value, "sms"}:
         agree(PHONE, way, user=values.get("user"))
     return verbs.start(recipient=PHONE, channel=channel, client=make_client(), **values)
@@ -44,21 +45,21 @@ def test_an_opened_link_proves_the_number_without_a_code(verbs, server, channel)
     server.simulator.sna_numbers.add(PHONE)
     started = begin(verbs, channel)
     assert started.link.startswith("http") and started.channel == channel
-    assert verifications.link(started.verification, client=make_client()) == started.link
+    assert lifecycle.link(started.verification, client=make_client()) == started.link
     server.open(started.link)
     checked = verbs.check_link(started.verification, client=make_client())
     assert checked.approved
     verification = Verification.objects.get()
     assert (verification.status, verification.link, verification.checks) == (VerificationStatus.APPROVED, "", 0)
     assert "Code" not in server.last_form and checks() == ["approved"]
-    assert verbs.check_link(started.verification, client=make_client()).outcome == CheckOutcome.ALREADY_VERIFIED
-    assert verifications.link(started.verification, client=make_client()) == ""
+    assert verbs.check_link(started.verification, client=make_client()).outcome == CheckOutcome.ALREADY_APPROVED
+    assert lifecycle.link(started.verification, client=make_client()) == ""
 
 
 def test_auto_that_came_as_a_text_message_is_one(verbs, server):
     started = begin(verbs, "auto")
     assert (started.channel, started.link) == (Channel.SMS, "")
-    assert verbs.check_link(started.verification, client=make_client()).outcome == CheckOutcome.NOT_THIS_WAY
+    assert verbs.check_link(started.verification, client=make_client()).outcome == CheckOutcome.WRONG_ANSWER_TYPE
     assert verbs.check(started.verification, code=server.last_code, client=make_client()).approved
 
 
@@ -125,8 +126,8 @@ def test_who_does_not_want_to_open_it_goes_on_at_once(verbs, server, clock):
     started = begin(verbs)
     after = verbs.start(recipient=PHONE, channel="sms", client=make_client())
     assert after.verification == started.verification
-    assert verbs.check_link(started.verification, client=make_client()).outcome == CheckOutcome.NOT_THIS_WAY
-    assert verifications.link(started.verification, client=make_client()) == ""
+    assert verbs.check_link(started.verification, client=make_client()).outcome == CheckOutcome.WRONG_ANSWER_TYPE
+    assert lifecycle.link(started.verification, client=make_client()) == ""
     agree(PHONE, "call")
     with pytest.raises(RateLimited):  # and a second message waits its turn
         verbs.start(recipient=PHONE, channel="call", client=make_client())
@@ -153,14 +154,14 @@ def test_a_code_typed_to_a_link_reaches_nobody(verbs, server):
     started = begin(verbs)
     before = server.count
     told = verbs.check(started.verification, code="123456", client=make_client())
-    assert (told.outcome, told.checks_left, server.count) == (CheckOutcome.NOT_THIS_WAY, 5, before)
+    assert (told.outcome, told.checks_left, server.count) == (CheckOutcome.WRONG_ANSWER_TYPE, 5, before)
 
 
 @pytest.mark.parametrize("channel", ["sms", "call"])
 def test_a_link_is_not_asked_for_where_a_code_was_sent(verbs, server, channel):
     started = begin(verbs, channel)
     before = server.count
-    assert verbs.check_link(started.verification, client=make_client()).outcome == CheckOutcome.NOT_THIS_WAY
+    assert verbs.check_link(started.verification, client=make_client()).outcome == CheckOutcome.WRONG_ANSWER_TYPE
     assert server.count == before
 
 
@@ -172,7 +173,7 @@ def test_other_peoples_links_are_not_there(verbs, server, other):
     values = {"client": make_client("stolen" if other == "session" else "session-1")}
     if other == "person":
         values["user"] = bob
-    for ask in (verbs.check_link, verifications.link, verbs.status):
+    for ask in (verbs.check_link, lifecycle.link, verbs.status):
         with pytest.raises(VerificationNotFound):
             ask(target, **values)
     assert checks() == []
@@ -205,7 +206,7 @@ def test_what_the_provider_refuses_is_a_link_that_failed(verbs, server):
 
 @pytest.mark.parametrize(
     ("status", "code", "outcome"),
-    [(404, 20404, CheckOutcome.EXPIRED), (429, 60202, CheckOutcome.USED_UP)],
+    [(404, 20404, CheckOutcome.EXPIRED), (429, 60202, CheckOutcome.NO_CHECKS_LEFT)],
 )
 def test_what_is_over_at_the_provider_is_over_here(verbs, server, status, code, outcome):
     started = begin(verbs)
@@ -227,7 +228,7 @@ def test_a_link_whose_address_was_lost_goes_on_another_way(verbs, server):
     agree()
     server.fail("reset after")
     started = verbs.start(recipient=PHONE, channel="sna", client=make_client())
-    assert started.perhaps_sent and started.link == ""
+    assert started.delivery_unknown and started.link == ""
     told = verbs.check_link(started.verification, client=make_client())
     assert (told.outcome, told.next_channel) == (CheckOutcome.LINK_FAILED, Channel.SMS)
     assert verbs.start(recipient=PHONE, channel="sms", client=make_client()).verification == started.verification
@@ -236,7 +237,7 @@ def test_a_link_whose_address_was_lost_goes_on_another_way(verbs, server):
 def test_an_expired_link_is_over(verbs, server, clock):
     started = begin(verbs)
     clock.shift(601)
-    assert verifications.link(started.verification, client=make_client()) == ""
+    assert lifecycle.link(started.verification, client=make_client()) == ""
     assert verbs.status(started.verification, client=make_client()).status == VerificationStatus.EXPIRED
     assert verbs.check_link(started.verification, client=make_client()).outcome == CheckOutcome.EXPIRED
     assert Verification.objects.get().link == ""
@@ -257,7 +258,7 @@ def test_a_refused_way_out_leaves_the_link_usable(verbs, server, clock):
     server.simulator.fraud_prefixes.add(PHONE[:6])
     with pytest.raises(Exception, match="cannot send"):
         verbs.start(recipient=PHONE, channel="sms", client=make_client())
-    assert verifications.link(started.verification, client=make_client()) == started.link
+    assert lifecycle.link(started.verification, client=make_client()) == started.link
     server.open(started.link)
     assert verbs.check_link(started.verification, client=make_client()).approved
 
@@ -267,7 +268,7 @@ def test_two_tabs_on_two_channels_are_told_to_wait_and_lose_nothing(verbs, serve
     started = begin(verbs, "sms")
     with pytest.raises(RateLimited) as told:
         verbs.start(recipient=PHONE, channel="call", client=make_client())
-    assert (told.value.code, told.value.retry_at) == ("resend_too_early", NOON + timedelta(seconds=30))
+    assert (told.value.code, told.value.retry_at) == ("cooldown", NOON + timedelta(seconds=30))
     agree(PHONE, "sna")
     with pytest.raises(RateLimited):
         verbs.start(recipient=PHONE, channel="sna", client=make_client())
@@ -291,11 +292,11 @@ def test_the_waiting_page_reads_our_own_row(verbs, server, django_assert_num_que
         server.open(started.link)
         verbs.check_link(started.verification, client=make_client())
     if until == "redeem":
-        assert verbs.redeem(started.verification, client=make_client(), purpose="verify")
+        assert verbs.redeem(started.verification, client=make_client(), purpose="verify").accepted
     before = server.count
     with django_assert_num_queries(1):
-        told = verifications.status(started.verification, client=make_client())
-    assert (told.status, told.waits_for_link, told.link_failed, told.redeemed) == expected
+        told = lifecycle.status(started.verification, client=make_client())
+    assert (told.status, told.link_pending, told.link_failed, told.redeemed) == expected
     assert verbs.status(started.verification, client=make_client()) == told
     assert told.approved is (until in ("approve", "redeem")) and server.count == before
 
@@ -310,15 +311,15 @@ def test_signals_tell_of_links(server):
         heard.append(outcome.value)
 
     verification_approved.connect(approved)
-    verification_refused.connect(refused)
+    check_failed.connect(refused)
     try:
         started = begin()
-        verifications.check_link(started.verification, client=make_client())  # nothing was answered yet
+        lifecycle.check_link(started.verification, client=make_client())  # nothing was answered yet
         server.open(started.link)
-        verifications.check_link(started.verification, client=make_client())
+        lifecycle.check_link(started.verification, client=make_client())
     finally:
         verification_approved.disconnect(approved)
-        verification_refused.disconnect(refused)
+        check_failed.disconnect(refused)
     assert heard == ["approved"]
 
 
@@ -328,7 +329,7 @@ def test_a_question_waits_for_the_one_before_it_and_gives_up_politely(verbs, set
     started = begin(verbs)
     lease = datetime.now(UTC) + timedelta(minutes=1)
     Verification.objects.update(checking_until=lease)
-    assert verbs.check_link(started.verification, client=make_client()).outcome == CheckOutcome.BUSY
+    assert verbs.check_link(started.verification, client=make_client()).outcome == CheckOutcome.IN_PROGRESS
     assert Verification.objects.get().link_checks == 0
 
 
@@ -343,7 +344,7 @@ def test_a_last_question_that_was_cut_short_ends_the_link(verbs, server):
 def test_within_a_transaction_of_the_sites_no_link_is_asked_for(server):
     started = begin()
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
-        verifications.check_link(started.verification, client=make_client())
+        lifecycle.check_link(started.verification, client=make_client())
     assert Verification.objects.get().link_checks == 0
 
 
@@ -371,9 +372,9 @@ def test_the_questions_of_a_race_are_judged_once_and_approved_once(server):
     started = begin()
     server.open(started.link)
     server.server.delay(0.2)
-    results = race(20, lambda index: verifications.check_link(started.verification, client=make_client()))
+    results = race(20, lambda index: lifecycle.check_link(started.verification, client=make_client()))
     outcomes = Counter(result.outcome.value for result in results if isinstance(result, Checked))
-    assert outcomes == {"approved": 1, "already_verified": 19}
+    assert outcomes == {"approved": 1, "already_approved": 19}
     assert server.server.count("VerificationCheck") == 1
 
 
@@ -381,7 +382,7 @@ def test_the_questions_of_a_race_are_judged_once_and_approved_once(server):
 @pytest.mark.race
 def test_a_race_for_an_unopened_link_asks_no_more_often_than_it_may(server):
     started = begin()
-    results = race(20, lambda index: verifications.check_link(started.verification, client=make_client()))
+    results = race(20, lambda index: lifecycle.check_link(started.verification, client=make_client()))
     outcomes = Counter(result.outcome.value for result in results if isinstance(result, Checked))
     assert outcomes == {"not_opened": 2, "link_failed": 18}
     assert server.server.count("VerificationCheck") == MAX_LINK_CHECKS
@@ -398,7 +399,7 @@ def test_links_and_codes_in_a_race_never_share_an_answer(server):
 
     def work(index):
         if index % 2:
-            return verifications.check_link(started.verification, client=make_client())
+            return lifecycle.check_link(started.verification, client=make_client())
         return verifications.start(recipient=PHONE, channel="sms", client=make_client())
 
     results = race(10, work)

@@ -129,10 +129,10 @@ def test_what_the_site_sets_for_text_messages_does_not_break_an_email(verbs, ser
 
 
 REFUSED = [
-    ("call", {"app_hash": "x"}, "60602"),
+    ("call", {"app_hash": "x"}, "app_hash does not go with call"),
     ("sms", {"send_digits": "1"}, "only a call"),
     ("sms", {"channel_configuration": {"from_name": "x"}}, "email only"),
-    ("whatsapp", {"template_sid": TEMPLATE}, "60408"),
+    ("whatsapp", {"template_sid": TEMPLATE}, "template_sid does not go with whatsapp"),
     ("sms", {"template_sid": "HJ1"}, "hexadecimal"),
     ("sms", {"custom_code": "123"}, "4 to 10"),
     ("sms", {"custom_code": 123456}, "takes text"),

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from django_twilio_verify import verifications
 from django_twilio_verify.backends.options import IncompatibleOptions
 from django_twilio_verify.exceptions import TwilioVerifyError
 from django_twilio_verify.models import Verification
-from django_twilio_verify.verifications import handover
+from django_twilio_verify.verifications import handover, lifecycle
 from tests.support.basics import PHONE, agree, make_client
 from tests.support.tracebacks import everything_shown
 
@@ -99,7 +98,7 @@ def test_nothing_secret_is_shown(verbs, server, settings, caplog, case):
 
 
 def test_a_handover_shows_nothing_in_what_it_raises(server):
-    started = start(verifications, channel="sna")
+    started = start(lifecycle, channel="sna")
     offer = handover.offer(started.verification, client=make_client())
     wrong = next(one for one in offer.choices if one != offer.match)
     handover.accept(offer.token, wrong)

@@ -14,8 +14,9 @@ from django_twilio_verify import verifications
 from django_twilio_verify.choices import AttemptStatus, Channel, VerificationStatus
 from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable, InvalidRecipient, RateLimited
 from django_twilio_verify.models import Verification, VerificationAttempt
-from django_twilio_verify.signals import verification_started
+from django_twilio_verify.signals import verification_sent
 from django_twilio_verify.testing import outbox
+from django_twilio_verify.verifications import lifecycle
 from tests.support.basics import (
     EMAIL,
     OTHER_PHONE,
@@ -37,7 +38,7 @@ def start(request):
     """Both twins, with the same cases."""
 
     def call(recipient: str = PHONE, channel: str = "sms", **values):
-        twin = getattr(verifications, request.param)
+        twin = getattr(lifecycle, request.param)
         twin = async_to_sync(twin) if request.param == "astart" else twin
         return twin(recipient=recipient, channel=channel, **{"client": make_client(), **values})
 
@@ -65,7 +66,7 @@ def test_a_send_is_recorded_with_what_the_provider_said(start, clock):
     attempt = verification.attempts.get()
     assert (attempt.status, attempt.channel_used) == (AttemptStatus.SENT, "sms")
     assert attempt.sid.startswith("VL") and attempt.settled_at == NOON
-    assert (started.reused, started.perhaps_sent, started.sends_left) == (False, False, 4)
+    assert (started.reused, started.delivery_unknown, started.sends_left) == (False, False, 4)
     assert started.resend_at == NOON + timedelta(seconds=30)
 
 
@@ -94,14 +95,14 @@ def test_resends_are_spaced_and_end_after_five(start, clock):
         clock.shift(wait - 1)
         with pytest.raises(RateLimited) as early:
             start(resend=True)
-        assert early.value.code == "resend_too_early"
+        assert early.value.code == "cooldown"
         assert early.value.retry_at == datetime.now(UTC) + timedelta(seconds=1)
         clock.shift(1)
         start(resend=True)
     clock.shift(120)
     with pytest.raises(RateLimited) as spent:
         start(resend=True)
-    assert spent.value.code == "sends_used_up"
+    assert spent.value.code == "no_sends_left"
     assert spent.value.retry_at == NOON + timedelta(minutes=10)
     assert len(outbox) == 5
     assert start().resend_at is None  # and the page can still ask for the code that was sent
@@ -163,7 +164,8 @@ def test_what_was_not_sent_is_recorded_and_leaves_the_place_free(start, clock, s
     assert verification.status == VerificationStatus.FAILED
     assert verification.attempts.get().status == status
     if raises is RateLimited:
-        assert told.value.retry_at > NOON
+        used_up = fault["code"] == 60203
+        assert told.value.retry_at == NOON + (timedelta(minutes=10) if used_up else timedelta(seconds=30))
     server.restart()
     assert not start().reused
     assert Verification.objects.filter(status=VerificationStatus.PENDING).count() == 1
@@ -183,14 +185,14 @@ def test_a_failed_resend_may_be_tried_again_at_once_and_costs_no_send(start, clo
 
 
 def test_the_site_spaces_resends_as_it_likes_and_after_the_last_wait_the_code_has_to_expire(start, clock, settings):
-    settings.TWILIO_VERIFY_RESEND_SPACING = [10, 200]
+    settings.TWILIO_VERIFY_RESEND_COOLDOWN_SECONDS = [10, 200]
     agree()
     started = start()
     for wait in (10, 200):
         clock.shift(wait - 1)
         with pytest.raises(RateLimited) as early:
             start(resend=True)
-        assert early.value.code == "resend_too_early"
+        assert early.value.code == "cooldown"
         assert early.value.retry_at == datetime.now(UTC) + timedelta(seconds=1)
         clock.shift(1)
         assert start(resend=True).verification == started.verification
@@ -208,7 +210,7 @@ def test_a_send_that_may_have_gone_out_counts_and_is_not_repeated(start, server,
     agree()
     server.fail(fault)
     started = start()
-    assert started.perhaps_sent
+    assert started.delivery_unknown
     assert attempts() == [("sms", "perhaps_sent")]
     assert start().reused
     with pytest.raises(RateLimited):
@@ -220,7 +222,7 @@ def test_after_a_doubtful_send_the_code_that_came_is_accepted(start, server):
     agree()
     server.fail("reset after")
     started = start()
-    assert started.perhaps_sent and started.verification.sid == ""
+    assert started.delivery_unknown and started.verification.sid == ""
     checked = verifications.check(started.verification, code=server.last_code, client=make_client())
     assert checked.approved
 
@@ -230,7 +232,7 @@ def test_a_timeout_is_perhaps_sent(settings, server):
     agree()
     server.fail("slow")
     started = verifications.start(recipient=PHONE, channel="sms", client=make_client())
-    assert started.perhaps_sent
+    assert started.delivery_unknown
     assert attempts() == [("sms", "perhaps_sent")]
 
 
@@ -267,11 +269,11 @@ def test_a_channel_that_carries_no_code_is_a_mistake_of_the_site(start, channel)
         start(channel=channel)
 
 
-@pytest.mark.parametrize("rule", ["person_hour", "claim_hour", "ip_hour"])
+@pytest.mark.parametrize("rule", ["user_hour", "claim_hour", "ip_hour"])
 def test_each_limit_of_an_hour_holds_and_says_when_it_ends(start, clock, settings, rule):
-    roomy = dict.fromkeys(("claim_ten_minutes", "person_hour", "claim_hour", "ip_hour"), 99)
+    roomy = dict.fromkeys(("claim_ten_minutes", "user_hour", "claim_hour", "ip_hour"), 99)
     settings.TWILIO_VERIFY_LIMITS = {**roomy, rule: 2}
-    people = [make_client("same"), make_client("same")] if rule == "person_hour" else []
+    people = [make_client("same"), make_client("same")] if rule == "user_hour" else []
     numbers = [PHONE, PHONE] if rule == "claim_hour" else []
     for index in range(3):
         client = (
@@ -297,7 +299,7 @@ def test_each_limit_of_an_hour_holds_and_says_when_it_ends(start, clock, setting
 
 
 def test_a_refused_send_counts_for_none_of_the_limits(start, clock, settings):
-    settings.TWILIO_VERIFY_LIMITS = {"person_hour": 1, "claim_hour": 2, "ip_hour": 99}
+    settings.TWILIO_VERIFY_LIMITS = {"user_hour": 1, "claim_hour": 2, "ip_hour": 99}
     agree()
     start()
     clock.shift(601)
@@ -333,7 +335,7 @@ def test_five_wrong_codes_stop_sends_until_it_would_have_expired(start, clock):
     clock.shift(60)
     with pytest.raises(RateLimited) as refused:
         start()
-    assert refused.value.code == "checks_used_up"
+    assert refused.value.code == "no_checks_left"
     assert refused.value.retry_at == NOON + timedelta(minutes=10)
     clock.shift(600)
     assert not start().reused
@@ -360,12 +362,12 @@ def test_the_signal_comes_after_the_commit(start):
     def receiver(sender, verification, attempt, **kwargs):
         heard.append((verification.pk, attempt.status, transaction.get_connection().in_atomic_block))
 
-    verification_started.connect(receiver)
+    verification_sent.connect(receiver)
     try:
         agree()
         started = start()
     finally:
-        verification_started.disconnect(receiver)
+        verification_sent.disconnect(receiver)
     assert heard == [(started.verification.pk, AttemptStatus.SENT, False)]
 
 

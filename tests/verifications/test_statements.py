@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import django
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from django_twilio_verify import factors, verifications
+from django_twilio_verify import verifications
 from django_twilio_verify.backends.handler import backends
-from django_twilio_verify.verifications import channel_plan
+from django_twilio_verify.factors import own_factors
+from django_twilio_verify.verifications import channel_plan, lifecycle
 from tests.support.basics import PHONE, agree, code_path, last_code, make_client, make_factor, make_user, sign_in
 from tests.support.pages import form
 
@@ -32,10 +34,13 @@ def cost(work) -> tuple[int, int]:
 
 
 def costs(work, statements: int, transactions: int) -> None:
-    """Asserts what ``work`` costs. Of transactions, SQLite needs the most: each of its writes is in one."""
+    """Asserts what ``work`` costs. Of transactions, SQLite needs the most: each of its writes is in one. From Django
+    6.1 on, it makes sure of a row without.
+    """
     found = cost(work)
     assert found[0] == statements and found[1] <= transactions, found
-    assert connection.vendor != "sqlite" or found[1] == transactions, found
+    is_exact = connection.vendor == "sqlite" and django.VERSION < (6, 1)
+    assert not is_exact or found[1] == transactions, found
 
 
 def warm() -> None:
@@ -51,13 +56,13 @@ def test_a_send_and_a_check_by_function():
     ann = make_user()
     agree(user=ann)
     values = {"recipient": PHONE, "channel": "sms", "client": make_client(), "user": ann, "purpose": "enroll"}
-    first = cost(lambda: verifications.start(**values))
+    first = cost(lambda: lifecycle.start(**values))
     # The person and the number are new: the counters are made. One SELECT asks whether the number is a factor of hers,
     # and one what else is under way to it. Three are for the lock, consent read behind it, and the claim of the send.
     # One looks for a counter without room before any is made: what is refused leaves none behind.
     assert first[0] == 15
-    costs(lambda: verifications.start(**values), 3, 0)
-    verification = verifications.start(**values).verification
+    costs(lambda: lifecycle.start(**values), 3, 0)
+    verification = lifecycle.start(**values).verification
     # A claimant's, until the number is confirmed: whether an owner's code is under way, and the counters of claimants'
     # answers, which the first one makes after a look whether one is full. The right one also notes the network, which
     # is new.
@@ -70,9 +75,9 @@ def test_a_send_to_somebody_who_has_been_sent_to_in_this_hour():
     ann = make_user()
     agree(user=ann)
     values = {"recipient": PHONE, "channel": "sms", "client": make_client(), "user": ann}
-    started = verifications.start(**values)
+    started = lifecycle.start(**values)
     verifications.check(started.verification, code=last_code(), client=make_client())
-    costs(lambda: verifications.start(**values), 15, 4)  # three make sure of rows, for a claimant
+    costs(lambda: lifecycle.start(**values), 15, 4)  # three make sure of rows, for a claimant
 
 
 @pytest.mark.django_db(transaction=True)
@@ -80,19 +85,19 @@ def test_a_link_and_the_use_of_its_proof():
     warm()
     agree(channel="sna")
     values = {"recipient": PHONE, "channel": "sna", "client": make_client()}
-    assert cost(lambda: verifications.start(**values))[0] == 14  # as a code, and no account whose number it could be
-    verification = verifications.start(**values).verification
+    assert cost(lambda: lifecycle.start(**values))[0] == 14  # as a code, and no account whose number it could be
+    verification = lifecycle.start(**values).verification
     asked = {"client": make_client()}
-    costs(lambda: verifications.check_link(verification, **asked), 8, 4)  # the counters are made
-    costs(lambda: verifications.status(verification, **asked), 1, 0)
+    costs(lambda: lifecycle.check_link(verification, **asked), 8, 4)  # the counters are made
+    costs(lambda: lifecycle.status(verification, **asked), 1, 0)
     backends["default"].simulator.open_link(verification.link)
-    costs(lambda: verifications.check_link(verification, **asked), 5, 2)
-    costs(lambda: verifications.redeem(verification, purpose="verify", **asked), 2, 0)
+    costs(lambda: lifecycle.check_link(verification, **asked), 5, 2)
+    costs(lambda: lifecycle.redeem(verification, purpose="verify", **asked), 2, 0)
 
 
 def test_the_ways_are_one_statement():
     factor = make_factor(make_user())
-    costs(lambda: factors.challenge_options([factor, factor]), 1, 0)
+    costs(lambda: own_factors.challenge_options([factor, factor]), 1, 0)
     costs(lambda: channel_plan.plan(recipient=factor.recipient), 1, 0)
 
 
@@ -109,8 +114,9 @@ def test_enrolling_through_the_pages(client):
     # Nobody has confirmed the number yet: the counters of claimants' answers are made (six statements), the answer is
     # held back if an owner's code is under way (one), and the network is noted (two).
     # Of the send, three make the counters, unless one has no room, and the lock, and one is for the register of keys.
-    # Of the answer, two ask whether the session still stands, once the provider has judged the code.
-    assert (start[0], check[0]) == (27, 31)
+    # Of the answer, two ask whether the session still stands, once the provider has judged the code, and one uses the
+    # approval up, in the transaction that enrolls.
+    assert (start[0], check[0]) == (27, 32)
 
 
 def test_a_whole_sign_in(client):
@@ -124,5 +130,5 @@ def test_a_whole_sign_in(client):
     # two note the network, and one counts it against the factor before it is judged. As the login begins, and each time
     # that its session is saved, one looks whether all sessions were ended meanwhile. Before the first send makes its
     # counters, one looks whether any has no room. The network is not known, so that the answer asks whether an owner's
-    # code is under way.
-    assert (password[0], send[0], check[0]) == (8, 21, 20)
+    # code is under way. One uses the approval up.
+    assert (password[0], send[0], check[0]) == (8, 21, 21)

@@ -174,7 +174,7 @@ def test_a_country_that_is_not_allowed_is_told_beside_the_number(client, ann, se
 
 
 def test_a_refused_send_keeps_no_consent_that_came_with_it(client, ann, settings):
-    settings.TWILIO_VERIFY_LIMITS = {"person_hour": 0}
+    settings.TWILIO_VERIFY_LIMITS = {"user_hour": 0}
     response = post(client)
     assert response.status_code == 429
     assert int(response["Retry-After"]) > 3500

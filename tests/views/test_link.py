@@ -179,7 +179,7 @@ def test_a_check_that_has_expired_says_so_and_begins_again(client, ann, clock):
 def test_a_provider_that_is_down_is_told_and_the_link_stays(client, ann):
     page = begin(client)
     open_link()
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=False))
     response = client.post(page)
     assert response.status_code == 503 and "is not answering" in text(response)
     client.post(page)
@@ -344,7 +344,7 @@ def test_the_provider_being_down_leaves_the_phone_where_it_was(client, ann, phon
     path, match, _ = hand_over(client)
     phone.post(path, {"match": match})
     open_link()
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=False))
     down = phone.post(path, {"match": match, "opened": "1"})
     assert "is not answering" in text(down) and "I am back" in text(down)
     assert "Done" in text(phone.post(path, {"match": match, "opened": "1"}))
@@ -493,7 +493,7 @@ def test_of_presses_at_the_same_instant_one_goes_in_and_none_breaks(client, ann)
 
 def test_a_send_whose_answer_was_lost_leads_on(client, ann):
     agree(user=ann)
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=True), carried_out=True)
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=True), carried_out=True)
     page = begin(client)
     shown = text(client.get(page))
     assert "could not confirm" in shown and "Send a text message instead" in shown

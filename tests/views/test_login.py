@@ -15,7 +15,7 @@ from django_twilio_verify.consent import disclosures
 from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable
 from django_twilio_verify.factors import recovery_codes
 from django_twilio_verify.models import Factor, RecoveryCode, Verification, VerificationAttempt
-from django_twilio_verify.signals import second_factor_passed
+from django_twilio_verify.signals import login_completed
 from django_twilio_verify.testing import outbox
 from tests.support.basics import (
     EMAIL,
@@ -31,6 +31,7 @@ from tests.support.basics import (
     wrong_code,
 )
 from tests.support.pages import restart_url, text
+from tests.support.services import set_service
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -82,11 +83,11 @@ def test_the_signal_names_the_way(client, ann):
     def receiver(sender, request, user, channel, **kwargs):
         heard.append((user, channel))
 
-    second_factor_passed.connect(receiver)
+    login_completed.connect(receiver)
     try:
         client.post(code_path(send(client)), {"code": last_code()})
     finally:
-        second_factor_passed.disconnect(receiver)
+        login_completed.disconnect(receiver)
     assert heard == [(ann, "sms")]
 
 
@@ -123,7 +124,7 @@ def test_another_way_to_the_same_number_asks_for_its_own_consent(client, ann):
     assert outbox[-1].channel == "call"
     client.post(page, {"code": last_code()})
     assert signed_in(client)
-    assert consent.live(recipient=PHONE, channel="call", client=make_client(), user=ann) is not None
+    assert consent.find(recipient=PHONE, channel="call", client=make_client(), user=ann) is not None
 
 
 def test_the_default_way_asks_again_after_consent_was_withdrawn(client, ann):
@@ -258,7 +259,7 @@ def test_guessing_recovery_codes_ends_after_ten(client, ann):
 @pytest.mark.parametrize(
     ("fault", "status", "sentence", "attempt"),
     [
-        (BackendUnavailable(perhaps_done=False), 503, "is not answering", "not_sent"),
+        (BackendUnavailable(may_have_been_done=False), 503, "is not answering", "not_sent"),
         (BackendRejected("cannot_send", provider_code=60410), 200, "We cannot send a code there right now.", "refused"),
         (BackendRejected("wait", provider_code=60212), 429, "Too many codes were asked for.", "refused"),
         (
@@ -282,7 +283,7 @@ def test_a_provider_that_cannot_send_is_told_and_leaves_other_ways(client, ann, 
 
 
 def test_a_doubtful_send_shows_the_code_page_and_says_so(client, ann):
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=True), carried_out=True)
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=True), carried_out=True)
     page = code_path(send(client))
     words = text(client.get(page))
     assert "did not confirm" in words or "may still arrive" in words
@@ -292,7 +293,7 @@ def test_a_doubtful_send_shows_the_code_page_and_says_so(client, ann):
 
 def test_a_provider_that_cannot_check_is_told_and_the_code_stays_good(client, ann):
     page = code_path(send(client))
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=False))
     response = client.post(page, {"code": last_code()})
     assert response.status_code == 503 and "is not answering" in text(response)
     client.post(page, {"code": last_code()})
@@ -334,7 +335,7 @@ def test_a_proof_that_comes_after_giving_up_signs_nobody_in(client, ann):
 
 
 def test_a_proof_after_the_sign_in_has_waited_too_long_signs_nobody_in(client, ann, settings):
-    settings.TWILIO_VERIFY_CODE_LIFETIME = 3600
+    set_service(settings, CODE_LIFETIME_SECONDS=3600)
     page = code_path(send(client))
     with time_machine.travel(datetime.now(UTC).timestamp() + 1900, tick=False):
         client.post(page, {"code": last_code()})

@@ -63,7 +63,7 @@ def out(channel: str, **values) -> None:
 
 
 def test_the_order_is_the_plans(client, ann, settings):
-    settings.TWILIO_VERIFY_CHANNEL_PLAN = [
+    settings.TWILIO_VERIFY_CHANNEL_RULES = [
         {"countries": ["US"], "purposes": ["login"], "channels": ["whatsapp", "sms", "call"]},
     ]
     page = client.get("/verify/challenge/")

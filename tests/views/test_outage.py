@@ -38,7 +38,7 @@ def break_channels(*channels: str) -> None:
 
 
 def go_down(times: int = 1) -> None:
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=False), times=times)  # type: ignore[attr-defined]
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=False), times=times)  # type: ignore[attr-defined]
 
 
 def test_with_all_channels_out_they_are_offered_all_the_same(ann: Any, client: Client) -> None:

@@ -13,6 +13,7 @@ from django_twilio_verify.choices import Purpose
 from django_twilio_verify.login import payments
 from django_twilio_verify.models import Factor, Verification
 from django_twilio_verify.testing import outbox
+from django_twilio_verify.verifications import Payment
 from tests.support.basics import (
     EMAIL,
     PHONE,
@@ -27,6 +28,7 @@ from tests.support.basics import (
 )
 from tests.support.changes import proved
 from tests.support.pages import form, text
+from tests.support.services import set_service
 
 pytestmark = pytest.mark.django_db
 BREAD = {"amount": "49.90 EUR", "payee": "The Corner Shop"}
@@ -80,7 +82,7 @@ def test_the_payment_is_shown_approved_and_paid_once(client, ann):
 
 
 def test_a_service_for_psd2_is_told_amount_and_payee(client, ann, settings):
-    settings.TWILIO_VERIFY_PSD2 = ["default"]
+    set_service(settings, PSD2=True)
     page = begin(client)
     assert "/call/" not in client.get(page).content.decode()
     client.post(page)
@@ -121,7 +123,7 @@ def test_a_basket_that_has_changed_is_not_paid(client, ann, changed):
     cart = {**BREAD, **changed}
     client.post("/set-cart/", {"cart": [cart["amount"], cart["payee"]]})
     refused = client.get("/paid/")
-    assert refused.status_code == 409 and "not the one that you approved" in text(refused)
+    assert refused.status_code == 409 and "isn't the one that you approved" in text(refused)
     client.post("/set-cart/", {"cart": [*BREAD.values()]})
     assert client.get("/paid/").content == b"paid"  # a refusal uses nothing up
 
@@ -154,7 +156,7 @@ def test_another_session_of_the_same_person_pays_nothing(client, ann):
         other.post(code_path(other.post("/verify/challenge/")), {"code": last_code()})
     other.post("/set-cart/", {"cart": [*BREAD.values()]})
     refused = other.get("/paid/")
-    assert refused.status_code == 409 and "not been approved" in text(refused)
+    assert refused.status_code == 409 and "hasn't been approved" in text(refused)
     assert other.get(begin(client)).status_code == 404  # nor sees the payment
 
 
@@ -233,7 +235,7 @@ def test_a_hostile_payee_is_shown_as_it_is_and_nothing_more(client, ann, payee):
 )
 def test_a_payment_that_is_none_is_the_sites_mistake(rf: RequestFactory, values):
     with pytest.raises(ValueError, match="A payment has an amount"):
-        payments.begin(rf.get("/"), next="/", **{**BREAD, **values})
+        payments.begin(rf.get("/"), Payment(**{**BREAD, **values}), next="/")
 
 
 @pytest.mark.parametrize("key", ["x", "../../etc", "0" * 500, "%00", "_twilio_verify_secret"])

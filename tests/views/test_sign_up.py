@@ -8,10 +8,12 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from django_twilio_verify import consent, factors, verifications
+from django_twilio_verify import consent, verifications
 from django_twilio_verify.exceptions import VerificationNotFound
+from django_twilio_verify.factors import own_factors
 from django_twilio_verify.login import session
 from django_twilio_verify.models import ConsentEvent, Factor, Verification
+from django_twilio_verify.verifications import lifecycle
 from tests.support.basics import PHONE, agree, last_code, make_client, make_factor, make_user
 
 pytestmark = pytest.mark.django_db
@@ -48,7 +50,7 @@ def test_the_visitors_consent_becomes_the_accounts(client):
     assert (renewed.event, renewed.person_kind, renewed.previous) == ("renewed", "user", granted)
     assert renewed.disclosure == granted.disclosure
     zoe = Factor.objects.get().user
-    assert consent.live(recipient=PHONE, channel="sms", client=make_client("elsewhere"), user=zoe) == renewed
+    assert consent.find(recipient=PHONE, channel="sms", client=make_client("elsewhere"), user=zoe) == renewed
 
 
 def test_the_account_can_sign_in_by_it_later(client):
@@ -81,7 +83,7 @@ def test_an_unproved_number_is_not_attached(client):
     agree(client=visitor)
     started = verifications.start(recipient=PHONE, channel="sms", client=visitor)
     with pytest.raises(VerificationNotFound):
-        factors.attach(started.verification.pk, user=make_user(), client=visitor)
+        own_factors.attach(started.verification.pk, user=make_user(), client=visitor)
 
 
 def test_a_proof_waits_an_hour_for_its_account():
@@ -90,20 +92,20 @@ def test_a_proof_waits_an_hour_for_its_account():
     started = verifications.start(recipient=PHONE, channel="sms", client=visitor)
     verifications.check(started.verification, code=last_code(), client=visitor)
     with time_machine.travel(timezone.now() + timedelta(minutes=61)), pytest.raises(VerificationNotFound):
-        factors.attach(started.verification.pk, user=make_user(), client=visitor)
+        own_factors.attach(started.verification.pk, user=make_user(), client=visitor)
 
 
 def test_a_proof_for_signing_in_is_not_one_for_an_account():
     ann = make_user()
     factor = make_factor(ann)
-    started = verifications.start(
+    started = lifecycle.start(
         recipient=PHONE, channel="sms", client=make_client(), user=ann, purpose="login", factor=factor
     )
     verifications.check(started.verification, code=last_code(), client=make_client())
     with pytest.raises(VerificationNotFound):
-        factors.attach(started.verification.pk, user=make_user("eve"), client=make_client())
+        own_factors.attach(started.verification.pk, user=make_user("eve"), client=make_client())
     with pytest.raises(VerificationNotFound):
-        factors.confirm(started.verification)
+        own_factors.confirm(started.verification)
 
 
 def test_a_fresh_proof_of_another_number_does_not_open_an_account_that_has_a_factor(client):
@@ -112,7 +114,7 @@ def test_a_fresh_proof_of_another_number_does_not_open_an_account_that_has_a_fac
     victim = make_user("victim")
     make_factor(victim, "+15017122669")
     visitor = make_client("visitor-secret")
-    confirmed = factors.attach(verification.pk, user=victim, client=visitor)
-    assert not confirmed.first
+    confirmed = own_factors.attach(verification.pk, user=victim, client=visitor)
+    assert not confirmed.is_first
     client.post("/bare-login/", {"username": "victim"})
     assert client.get("/account/")["Location"].startswith("/verify/challenge/")

@@ -52,7 +52,7 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.
 
 @pytest.fixture(autouse=True)
 def trusting(settings):
-    settings.TWILIO_VERIFY_TRUST_DAYS = 30
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 30
 
 
 @pytest.fixture
@@ -131,12 +131,12 @@ def test_it_is_opted_in_to_by_the_site_and_by_the_person(ann, browser, settings)
     page = code_path(browser.post("/verify/challenge/"))
     assert "Do not ask again on this browser for 30 days" in text(browser.get(page))
     assert "checked" not in re.search(r'<input type="checkbox"[^>]*>', browser.get(page).content.decode()).group()
-    settings.TWILIO_VERIFY_TRUST_DAYS = 0
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 0
     assert "Do not ask again" not in text(browser.get(page))
     # A box that the site did not show is not ticked either.
     assert COOKIE not in browser.post(page, {"code": last_code(), "trust": "yes"}).cookies
     browser.post("/logout/")
-    settings.TWILIO_VERIFY_TRUST_DAYS = 1
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 1
     sign_in(browser)
     assert COOKIE not in pass_factor(browser, trust="no").cookies
     assert not TrustedBrowser.objects.exists() and mail.outbox == []
@@ -212,8 +212,8 @@ def test_a_mail_server_that_is_down_keeps_nobody_out(ann, browser, monkeypatch, 
 def test_excused_is_not_verified(ann, browser):
     assert is_in(trusted(browser))
     request = browser.get("/account/").wsgi_request
-    assert request.twilio_verify.is_trusted and not request.twilio_verify.is_verified
-    assert not request.twilio_verify.has_proved() and request.twilio_verify.verified_at is None
+    assert request.twilio_verify.is_trusted_browser and not request.twilio_verify.is_verified
+    assert not request.twilio_verify.is_fresh() and request.twilio_verify.verified_at is None
     assert not request.twilio_verify.is_pending
 
 
@@ -251,7 +251,7 @@ def test_the_list_of_factors_leads_to_the_browsers(ann, browser, settings):
     sign_in(browser)
     browser.post(browser.post("/verify/step-up/")["Location"], {"code": last_code()})
     assert link in browser.get("/verify/").content.decode()
-    settings.TWILIO_VERIFY_TRUST_DAYS = 0
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 0
     assert link in browser.get("/verify/").content.decode(), "there is still one to end"
     trusted_browsers.revoke_all(ann)
     assert link not in browser.get("/verify/").content.decode()
@@ -414,9 +414,9 @@ def test_it_ends_by_itself(ann, browser, days, expected):
 def test_a_setting_that_is_lowered_holds_at_once(ann, browser, settings):
     trusted(browser)
     with time_machine.travel(timezone.now() + timedelta(days=8), tick=False):
-        settings.TWILIO_VERIFY_TRUST_DAYS = 7
+        settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 7
         assert not is_in(other(browser))
-        settings.TWILIO_VERIFY_TRUST_DAYS = "0"
+        settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = "0"
         assert not is_in(other(browser))
 
 
@@ -425,7 +425,7 @@ def not_for_staff(user, request):
 
 
 def test_the_site_may_decide_for_whom(ann, browser, settings):
-    settings.TWILIO_VERIFY_TRUST_DAYS = "tests.views.test_trust.not_for_staff"
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = "tests.views.test_trust.not_for_staff"
     sign_in(browser)
     page = code_path(browser.post("/verify/challenge/"))
     assert "for 7 days" in text(browser.get(page))
@@ -441,7 +441,7 @@ def test_the_site_may_decide_for_whom(ann, browser, settings):
 
 
 def test_a_site_that_answers_with_something_else_than_days_is_told(ann, browser, settings):
-    settings.TWILIO_VERIFY_TRUST_DAYS = lambda user, request: "a month"
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = lambda user, request: "a month"
     sign_in(browser)
     with pytest.raises(ImproperlyConfigured, match="must answer with days, not a str"):
         browser.get(code_path(browser.post("/verify/challenge/")))

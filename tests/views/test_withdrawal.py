@@ -16,14 +16,14 @@ from django_twilio_verify import consent, verifications
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel
 from django_twilio_verify.consent import disclosures, opt_outs
-from django_twilio_verify.consent.api import NewConsent
+from django_twilio_verify.consent.gate import NewConsent
 from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.exceptions import ConsentRequired, RateLimited, VerificationNotFound
 from django_twilio_verify.factors import recovery_codes
 from django_twilio_verify.forms.consent import StaffOptOutForm
 from django_twilio_verify.models import ConsentEvent, Factor, OptOutAttempt, Verification
 from django_twilio_verify.testing import outbox
-from django_twilio_verify.verifications import holder
+from django_twilio_verify.verifications import holder, lifecycle
 from tests.support.basics import (
     EMAIL,
     OTHER_PHONE,
@@ -226,12 +226,12 @@ def test_a_choice_of_ways_is_kept_to(client):
     agree(PHONE, "call", user=ann)
     page = prove(client)
     client.post(page, {"channels": ["call"]})
-    assert consent.live(recipient=PHONE, channel="sms", client=make_client(), user=ann) is not None
-    assert consent.live(recipient=PHONE, channel="call", client=make_client(), user=ann) is None
+    assert consent.find(recipient=PHONE, channel="sms", client=make_client(), user=ann) is not None
+    assert consent.find(recipient=PHONE, channel="call", client=make_client(), user=ann) is None
     shown = text(client.get(page))
     assert "We no longer send" in shown and "Phone calls" in shown and "What should stop?" in shown
     client.post(page, {"channels": ["sms", "whatsapp"]})
-    assert consent.live(recipient=PHONE, channel="sms", client=make_client(), user=ann) is None
+    assert consent.find(recipient=PHONE, channel="sms", client=make_client(), user=ann) is None
 
 
 def test_nothing_chosen_stops_nothing_and_says_so(client):
@@ -247,7 +247,7 @@ def test_an_email_address_is_stopped_likewise(client):
     agree(EMAIL, "email", user=ann)
     page = prove(client, "email")
     client.post(page, {"channels": ["email"]})
-    assert consent.live(recipient=EMAIL, channel="email", client=make_client(), user=ann) is None
+    assert consent.find(recipient=EMAIL, channel="email", client=make_client(), user=ann) is None
 
 
 def test_known_and_unknown_numbers_get_the_same_answers(client):
@@ -442,7 +442,7 @@ def test_the_holder_verifies_again_and_each_person_agrees_anew(client, ann):
     with pytest.raises(ConsentRequired):
         agree(PHONE, "call", user=ann)
     agree(user=ann)
-    assert verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann)
+    assert verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann).verification
 
 
 def test_nobody_reopens_what_is_not_a_factor_of_theirs(client, ann):
@@ -459,7 +459,7 @@ def test_nobody_reopens_what_is_not_a_factor_of_theirs(client, ann):
             disclosure=disclosures.compose_once(Channel.SMS),
             client=make_client(),
             user=bob,
-            act=consent.Act(),
+            context=consent.ConsentContext(),
         )
     assert refused.value.code == "consent_opted_out"
     assert outbox == []
@@ -467,7 +467,7 @@ def test_nobody_reopens_what_is_not_a_factor_of_theirs(client, ann):
 
 def test_a_code_of_before_the_opt_out_ends_none(client, ann):
     """The holder is asked by the code, so the code has to be asked for after the opt-out."""
-    begun = verifications.start(
+    begun = lifecycle.start(
         recipient=PHONE,
         channel="call",
         client=make_client(),
@@ -489,7 +489,7 @@ def ask_again(user, session: str = "session-1") -> Verification:
         disclosure=disclosures.compose_once(Channel.SMS),
         client=make_client(session),
         user=user,
-        act=consent.Act(),
+        context=consent.ConsentContext(),
     ).verification
 
 

@@ -140,6 +140,14 @@ class FactorSimulator:
             self._waiting.clear()
             self.events.clear()
 
+    def forget_usage(self) -> None:
+        """Forget which codes were used, and how often factors were asked. What is enrolled stays."""
+        with self._lock:
+            for entity in self._entities.values():
+                for factor in entity.factors.values():
+                    factor.last_step = -1
+                    factor.asked.clear()
+
     # ------------------------------------------------------------------------------------------------- entities
 
     def create_entity(self, identity: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ __all__ = ["KNOWN", "Attempt", "Message", "Snapshot", "Template", "VerifySimulat
 
 MAX_SENDS = 5
 MAX_CHECKS = 5
+"""Verify's own rules (errors 60203 and 60202), unless the simulator is told others."""
 """Sends and answers to one verification (Twilio errors 60203 and 60202)."""
 LINK_TTL = 600.0
 """Seconds that a link can be opened in (verify/api/verification); it can be opened once."""
@@ -165,12 +166,13 @@ class _Pending:
     line_type: str = ""
     attempts: list[Attempt] = field(default_factory=list)
     links: list[_Link] = field(default_factory=list)
+    max_checks: int = MAX_CHECKS
     checks: int = 0
     link_checks: int = 0
 
     @property
     def used_up(self) -> bool:
-        return self.checks >= MAX_CHECKS
+        return self.checks >= self.max_checks
 
     def snapshot(self, status: str = "", link_errors: tuple[tuple[str, int], ...] = ()) -> Snapshot:
         status = status or ("max_attempts_reached" if self.used_up else "pending")
@@ -199,7 +201,8 @@ class VerifySimulator(ServiceRules):
     ``code_length``: digits of the codes to come, 4 to 10; ``ttl``: seconds that a verification
     lives from its first send; ``channels``: those switched on. ``deliver``: called with a ``Message`` for each send,
     outside the lock. ``clock``: seconds since 1970; by default ``time.time``, looked up at every call, so that tests
-    may travel. ``make_code``: number of digits to code. ``link_base``: what links begin with.
+    may travel. ``make_code``: number of digits to code. ``link_base``: what links begin with. ``max_sends``,
+    ``max_checks``: of each verification.
     """
 
     def __init__(
@@ -214,12 +217,16 @@ class VerifySimulator(ServiceRules):
         clock: Callable[[], float] | None = None,
         make_code: Callable[[int], str] | None = None,
         link_base: str = LINK_BASE,
+        max_sends: int = MAX_SENDS,
+        max_checks: int = MAX_CHECKS,
     ) -> None:
         super().__init__(channels={*channels}, locales=None if locales is None else frozenset(locales))
         self.alias = alias
         self.code_length = code_length
         self.ttl = ttl
         self.link_base = link_base
+        self.max_sends = max_sends
+        self.max_checks = max_checks
         self._deliver = deliver
         self._clock = clock
         self._make_code = make_code or _random_code
@@ -276,7 +283,7 @@ class VerifySimulator(ServiceRules):
             pending = self._find(sid or to, "VerificationCheck")
             if not (code or pending.links):
                 raise invalid("Code")
-            if pending.used_up or (not code and pending.link_checks >= MAX_CHECKS):
+            if pending.used_up or (not code and pending.link_checks >= self.max_checks):
                 raise _checks_used_up()
             return self._judged(pending, code, (amount, payee)) if code else self._asked(pending, sna_client_token)
 
@@ -382,7 +389,7 @@ class VerifySimulator(ServiceRules):
             now = self._now()
             code = options.custom_code or self._make_code(self.code_length)
             payment = (options.amount, options.payee)
-            pending = _Pending(_sid("VE"), to, code, now, now, *payment, self.line_type(to))
+            pending = _Pending(_sid("VE"), to, code, now, now, *payment, self.line_type(to), max_checks=self.max_checks)
             self._pending[to] = self._by_sid[pending.sid] = pending
         return pending
 
@@ -391,7 +398,7 @@ class VerifySimulator(ServiceRules):
             # "You must wait for it to expire" (error 60202): no fresh code for who has guessed five
             # times.
             raise _checks_used_up()
-        if len(pending.attempts) >= MAX_SENDS:
+        if len(pending.attempts) >= self.max_sends:
             raise VerifyError(429, 60203, "Max send attempts reached")
         if (pending.amount, pending.payee) != (options.amount, options.payee):
             # Not documented. One code for two payments would undo what PSD2 is for, so it is refused here.

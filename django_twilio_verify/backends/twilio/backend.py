@@ -28,7 +28,7 @@ from ...core.recipients import Recipient
 from ..base import BaseBackend
 from ..options import NO_OPTIONS, SendOptions
 from ..results import AttemptsPage, ProviderAttempt, ProviderCheck, ProviderSend, ProviderStatus
-from .errors import Unanswered, VerifyError, called, in_some_language, judged, status_of
+from .errors import Unanswered, VerifyError, called, check_of, in_some_language, judged, status_of
 from .factors import TwilioFactors
 from .service import TwilioAdministration
 from .signature import is_signed, secrets_and_algorithm
@@ -417,7 +417,7 @@ class _Http:
             return Response(status, text, answered)
         # SECURITY: the error itself holds the URL; of it, only the name of its class is told.
         logger.warning("Twilio did not answer (%s); request written: %s", reason, written)
-        raise Unanswered(perhaps_done=written)
+        raise Unanswered(may_have_been_done=written)
 
     def close(self) -> None:
         self._session.close()
@@ -487,7 +487,7 @@ class _Line(NamedTuple):
 
 def _sent(verification: Any) -> ProviderSend:
     if not _is_sid("VE", verification.sid):
-        raise Unanswered(perhaps_done=True)  # 2xx, and not a verification
+        raise Unanswered(may_have_been_done=True)  # 2xx, and not a verification
     attempts = verification.send_code_attempts or [{}]  # oldest first; one is added by each send
     link = _field(verification.sna, "url")
     channel = str(verification.channel or "").lower()
@@ -518,7 +518,7 @@ def _judgement(answer: Any, sid: str) -> ProviderCheck:
     if sid and answer.sid != sid:
         # SECURITY: what is said of another verification is never proof for this one.
         return ProviderCheck(ProviderStatus.UNKNOWN, sid)
-    return ProviderCheck(status_of(answer.status), answer.sid or "", link_errors=_link_errors(answer))
+    return check_of(answer.status, answer.sid or "", _link_errors(answer))
 
 
 def _link_errors(answer: Any) -> tuple[int, ...]:
@@ -537,7 +537,7 @@ def _listed(page: Any) -> AttemptsPage:
     # an answer names, and take the credentials there.
     tokens = parse_qs(urlsplit(str(following)).query).get("PageToken")
     if not tokens:
-        raise Unanswered(perhaps_done=False)
+        raise Unanswered(may_have_been_done=False)
     return AttemptsPage(attempts, tokens[0])
 
 

@@ -15,6 +15,14 @@ from typing import NamedTuple
 from ...choices import Channel
 from ...exceptions import Retry
 
+# Numbers that say more than their reaction: each is a named fact of an error or a result.
+NOT_FOUND = 20404
+SENDS_USED_UP = 60203
+ALREADY_THERE = frozenset({60301, 60317})
+"""The entity that is to be made."""
+CHALLENGE_NOT_FOUND = 60391
+LINK_PENDING = 60519
+
 
 class Reaction(Enum):
     """What an error means for us."""
@@ -38,7 +46,7 @@ class Reaction(Enum):
 
     @property
     def key(self) -> str:
-        """The key of ``BackendRejected.sentences``; ``""`` for what is ``BackendUnavailable``."""
+        """The key of ``BackendRejected.user_messages``; ``""`` for what is ``BackendUnavailable``."""
         return _KEYS[self]
 
     @property
@@ -164,7 +172,7 @@ _TRANSPORT = {
     20403: _account("Twilio forbids this request to these credentials."),
     # Three meanings: a closed verification, an unknown Service, an unknown locale. The caller knows
     # which.
-    20404: Row(
+    NOT_FOUND: Row(
         _R.GONE,
         "Twilio did not find it: look at service_sid, which has to be a Service of account_sid, and at region.",
     ),
@@ -220,7 +228,9 @@ _VERIFICATIONS = {
     60200: Row(_R.PARAMETER, "Twilio did not accept a parameter."),
     60201: Row(_R.OPERATOR, "The template is not approved."),
     60202: Row(_R.EXHAUSTED, "Five answers were judged; the verification has to expire first."),
-    60203: Row(_R.WAIT, "Five messages were sent; the verification has to expire first.", again=Retry.AFTER_EXPIRY),
+    SENDS_USED_UP: Row(
+        _R.WAIT, "Five messages were sent; the verification has to expire first.", again=Retry.AFTER_EXPIRY
+    ),
     # Of a text message or a call it is an option that is not enabled; of these two it is the channel.
     60204: _off("The feature is not enabled for the Service.", _LINKS),
     60205: Row(_R.LANDLINE, "A landline cannot get text messages."),
@@ -289,7 +299,7 @@ _SILENT = {
     60500: Row(_R.SILENT, "The number of the phone that opened the link is another."),
     60510: Row(_R.SILENT, "Silent network authentication failed; the phone may have been on Wi-Fi."),
     60517: Row(_R.SILENT, "The browser named itself differently on the way through the carrier."),
-    60519: Row(_R.SILENT, "The link has not been opened yet.", again=Retry.NOW),
+    LINK_PENDING: Row(_R.SILENT, "The link has not been opened yet.", again=Retry.NOW),
     60520: Row(_R.SILENT, "The link could not be opened, was opened before, or is too old."),
     60533: Row(_R.SILENT, "The carrier left out a header that Twilio needs."),
     60540: Row(_R.RECIPIENT, "The carrier says that the number is not valid."),
@@ -345,7 +355,7 @@ _FACTORS = {
     **_each(60361, 60388, Row(_R.DEVICE, "The passkey, or what the browser made of it, was not accepted.")),
     60382: Row(_R.OPERATOR, "The factor belongs to another relying party than the challenge."),
     60390: Row(_R.DEVICE, "Twilio did not find the factor."),
-    60391: Row(_R.GONE, "Twilio did not find the challenge."),
+    CHALLENGE_NOT_FOUND: Row(_R.GONE, "Twilio did not find the challenge."),
     60392: Row(_R.DEVICE, "Twilio did not find the entity."),
     60535: Row(_R.DEVICE, "The factor was never confirmed."),
     # The Service, or the request, has to name the site as relying party.

@@ -12,13 +12,24 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ...choices import FactorKind
-from ...exceptions import BackendError, BackendRejected, BackendUnavailable, Sentence
+from ...exceptions import BackendError, BackendRejected, BackendUnavailable, Sentence, site_message
 from ..factor_results import ChallengeStatus, FactorStatus, ProviderChallenge, ProviderFactor
 from ..options import SendOptions
 from ..results import ProviderCheck, ProviderStatus
-from .error_table import SILENT, TABLE, Reaction, Row
+from .error_table import (
+    ALREADY_THERE,
+    CHALLENGE_NOT_FOUND,
+    LINK_PENDING,
+    NOT_FOUND,
+    SENDS_USED_UP,
+    SILENT,
+    TABLE,
+    Reaction,
+    Row,
+)
 
 __all__ = [
+    "ALREADY_THERE",
     "TABLE",
     "DeliveryMeaning",
     "Reaction",
@@ -26,6 +37,7 @@ __all__ = [
     "Unanswered",
     "VerifyError",
     "called",
+    "check_of",
     "delivery_meaning",
     "error_for",
     "in_some_language",
@@ -56,12 +68,12 @@ class VerifyError(Exception):
 
 
 class Unanswered(Exception):
-    """No answer that makes sense. ``perhaps_done``: the request was written, and may have been
+    """No answer that makes sense. ``may_have_been_done``: the request was written, and may have been
     carried out.
     """
 
-    def __init__(self, *, perhaps_done: bool) -> None:
-        self.perhaps_done = perhaps_done
+    def __init__(self, *, may_have_been_done: bool) -> None:
+        self.may_have_been_done = may_have_been_done
         super().__init__()
 
 
@@ -89,6 +101,13 @@ def status_of(word: object) -> ProviderStatus:
     return known or ProviderStatus.UNKNOWN
 
 
+def check_of(word: object, sid: str, link_errors: tuple[int, ...] = ()) -> ProviderCheck:
+    """The judgement that Twilio's ``status`` and the numbers of openings that failed make."""
+    # The last opening may be under way: as long as Twilio names a link that is not opened yet, none of them is final.
+    failed = bool(link_errors) and LINK_PENDING not in link_errors
+    return ProviderCheck(status_of(word), sid, link_failed=failed, link_errors=link_errors)
+
+
 def row_for(status: int, code: int) -> Row:
     """The row of an error; one not in the table is judged by its family or by its HTTP status."""
     if code in TABLE:
@@ -102,7 +121,7 @@ def row_for(status: int, code: int) -> Row:
     if status == 403:
         return Row(Reaction.OPERATOR, "Twilio forbids the request.")
     if status == 404:
-        return TABLE[20404]
+        return TABLE[NOT_FOUND]
     if status == 429:
         return Row(Reaction.WAIT, "Too many requests.")
     return Row(Reaction.BUG, "Twilio refused for a reason that this version does not know.")
@@ -134,13 +153,15 @@ def error_for(status: int, code: int = 0, message: str = "", channel: str = "") 
     if row.reaction is Reaction.TRANSIENT:
         # An answer of 5xx may come after the message went out: there is no idempotency key to ask
         # by.
-        return BackendUnavailable(perhaps_done=True, provider_code=code)
+        return BackendUnavailable(may_have_been_done=True, provider_code=code)
     return BackendRejected(
         row.reaction.key,
         provider_code=code,
-        try_another_way=row.another_way,
+        try_another_channel=row.another_way,
         channel_off=row.channel_off(channel),
         retry=row.retry,
+        sends_used_up=code == SENDS_USED_UP,
+        not_found=code == NOT_FOUND,
     )
 
 
@@ -148,13 +169,13 @@ def error_for(status: int, code: int = 0, message: str = "", channel: str = "") 
 class DeliveryMeaning:
     """What a report of a message that was taken and did not arrive means.
 
-    ``opted_out``: the recipient told the sender to stop, which is a withdrawal of consent. ``try_another_way``: another
-    channel may reach the person. ``sentence``: for the person; ``operator``: for the log. Both may be shown: neither
-    holds anything of the message.
+    ``opted_out``: the recipient told the sender to stop, which is a withdrawal of consent. ``try_another_channel``:
+    another channel may reach the user. ``sentence``: for the user; ``operator``: for the log. Both may be shown:
+    neither holds anything of the message.
     """
 
     opted_out: bool
-    try_another_way: bool
+    try_another_channel: bool
     sentence: Sentence
     operator: str
 
@@ -162,9 +183,10 @@ class DeliveryMeaning:
 def delivery_meaning(code: int) -> DeliveryMeaning:
     """What the ``error_code`` of an attempt or of an event means. Any number may come, also one that nobody knows."""
     row = TABLE.get(code) or Row(Reaction.UNDELIVERED, "Not delivered, for a reason that this version does not know.")
-    sentences = BackendRejected.sentences
+    sentences = BackendRejected.user_messages
     # A carrier that had an error is told of like a message that was lost.
-    sentence = sentences.get(row.reaction.key, sentences["undelivered"])
+    key = row.reaction.key if row.reaction.key in sentences else "undelivered"
+    sentence = site_message(key) or sentences[key]
     return DeliveryMeaning(row.reaction is Reaction.OPTED_OUT, row.another_way, sentence, row.sentence)
 
 
@@ -212,7 +234,7 @@ def judged(action: Callable[[], ProviderCheck], sid: str = "") -> ProviderCheck:
 
 def _failure(error: VerifyError | Unanswered, channel: str = "") -> BackendError:
     if isinstance(error, Unanswered):
-        return BackendUnavailable(perhaps_done=error.perhaps_done)
+        return BackendUnavailable(may_have_been_done=error.may_have_been_done)
     return error_for(error.status, error.code, error.message, channel)
 
 
@@ -224,7 +246,7 @@ KINDS: Mapping[str, FactorKind] = {
 TYPES: Mapping[FactorKind, str] = {kind: word for word, kind in KINDS.items()}
 """Our kinds, and Twilio's ``FactorType``."""
 
-_NOT_FOUND = frozenset({20404, 60390, 60391, 60392})
+_NOT_FOUND = frozenset({NOT_FOUND, 60390, CHALLENGE_NOT_FOUND, 60392})
 """Factor, challenge, entity; the documentation has the general number and, newer, one for each."""
 _UNACCEPTABLE = frozenset({*range(60374, 60384), *range(60385, 60389)} - {60382})
 """What a browser's answer can be wrong in: id, attachment, authenticator data, client data, signature, attestation. The
@@ -287,7 +309,8 @@ def judged_challenge(action: Callable[[], ProviderChallenge], sid: str = "") -> 
             status = _standing(error, _CHALLENGE)
             if status is None:
                 raise
-            return ProviderChallenge(sid, status, provider_code=error.code)
+            missing = error.code == CHALLENGE_NOT_FOUND
+            return ProviderChallenge(sid, status, provider_code=error.code, challenge_missing=missing)
 
     return called(asked)
 
@@ -308,7 +331,7 @@ def found(action: Callable[[], T]) -> T | None:
 
 def _standing(error: VerifyError, table: Mapping[int, T]) -> T | None:
     # A 404 without a number is a missing resource as well.
-    return table.get(20404 if _is_missing(error) else error.code)
+    return table.get(NOT_FOUND if _is_missing(error) else error.code)
 
 
 def _is_missing(error: VerifyError) -> bool:

@@ -29,14 +29,14 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 def made_factor(answer: Any, identity: str) -> ProviderFactor:
     made = factor_of(answer)
     if not is_sid("YF", made.sid) or made.identity not in ("", identity):
-        raise Unanswered(perhaps_done=True)  # 2xx, and not a factor of this person
+        raise Unanswered(may_have_been_done=True)  # 2xx, and not a factor of this person
     return made
 
 
 def made_challenge(answer: Any, identity: str, factor_sid: str) -> ProviderChallenge:
     made = challenge_of(answer)
     if not is_sid("YC", made.sid):
-        raise Unanswered(perhaps_done=True)
+        raise Unanswered(may_have_been_done=True)
     return _of(made, identity, made.sid, factor_sid)
 
 
@@ -105,7 +105,7 @@ def notification_of(answer: Any, challenge_sid: str) -> ProviderNotification:
 def token_of(answer: Any, identity: str = "") -> AccessToken:
     if not answer.token or (identity and answer.entity_identity not in ("", None, identity)):
         # SECURITY: with a token for somebody else, this phone would approve that person's sign-ins.
-        raise Unanswered(perhaps_done=True)
+        raise Unanswered(may_have_been_done=True)
     return AccessToken(
         answer.sid or "",
         answer.entity_identity or "",

@@ -40,7 +40,7 @@ from ..factor_results import (
     ProviderNotification,
 )
 from ..options import IncompatibleOptions
-from .errors import TYPES, VerifyError, called, found, judged_challenge, judged_factor
+from .errors import ALREADY_THERE, TYPES, VerifyError, called, found, judged_challenge, judged_factor
 from .factor_responses import (
     challenge_of,
     entity_of,
@@ -212,7 +212,7 @@ class TwilioFactors(FactorBackend):
             try:
                 return self._request(lambda verify: entity_of(self._service(verify).entities.create(identity)))
             except VerifyError as error:
-                if error.code not in (60301, 60317):  # there is one already, which is what was wanted
+                if error.code not in ALREADY_THERE:  # there is one already, which is what was wanted
                     raise
             return self._request(lambda verify: entity_of(self._entity(verify, identity).fetch()))
 

@@ -25,18 +25,17 @@ from django.shortcuts import render
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from ... import consent, exceptions, factors, verifications
-from ...choices import Channel, ConsentMedium, Purpose, VerificationStatus
+from ... import consent, exceptions, factors
+from ...choices import Channel, Purpose, VerificationStatus
+from ...client import client_from
 from ...conf import settings
-from ...consent import disclosures
-from ...consent.api import Act, NewConsent
-from ...core.recipients import Recipient
+from ...consent import ConsentContext
+from ...consent.gate import NewConsent
 from ...exceptions import BackendUnavailable, ConsentRequired, InvalidRecipient, TwilioVerifyError
 from ...factors import phones
 from ...login import completion, enforcement, own_session
-from ...login.client import client_from
 from ...login.session import is_signed_in, may_keep_forms
-from ...verifications import claimants
+from ...verifications import Recipient, claimants, lifecycle, routing
 from ...views.errors import Refusal
 from . import session
 from .forms import OwnCodeMixin
@@ -104,7 +103,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
             if is_stale or not phones.used(user, recipient):
                 raise PermissionDenied("The number does not open the account any more.")
             return
-        if _is_owed(request, user) and not phones.has_proved(user, recipient):
+        if _is_owed(request, user) and not phones.is_fresh(user, recipient):
             # SECURITY: on the way in there is a password, or a number that the person claims: neither adds a factor
             # beside those that there are, nor puts one in their place. It stays a claim.
             if request.user.is_authenticated:
@@ -114,7 +113,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         if first and not request.user.is_authenticated:
             # SECURITY: only a first factor. A phone that signs in by code alone is no second factor of itself. And only
             # for the sign-in that is under way: a later one with the password has proved nothing.
-            until = int(time.time()) + settings.pending_lifetime
+            until = int(time.time()) + settings.pending_login_seconds
             session.remember(request, enrolled=str(user.pk), enrolled_until=until)
 
     def login(self, request: HttpRequest, user: Any) -> None:
@@ -136,7 +135,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         try:
             recipient = Recipient.phone(super().clean_phone(phone))
         except InvalidRecipient as error:
-            raise ValidationError(error.sentence, code=error.code) from None
+            raise ValidationError(error.user_message, code=error.code) from None
         self._require_consent(recipient)
         return recipient.value
 
@@ -146,7 +145,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         if match is None or match.url_name not in _ASKS_FOR_A_NUMBER or _agreed(request):
             return
         user = request.user if request.user.is_authenticated else None
-        live = consent.live(recipient=recipient, channel=self.phone_channel, client=client_from(request), user=user)
+        live = consent.find(recipient=recipient, channel=self.phone_channel, client=client_from(request), user=user)
         if live is None:
             raise ValidationError(_("Tick the box to agree, or choose another way."), code="consent_required")
 
@@ -161,8 +160,9 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
         known = session.recall(request, "code")
         if known and session.recall(request, "phone") == phone and session.recall(request, "until") > time.time():
             return str(known)
-        code = "".join(secrets.choice("0123456789") for _place in range(settings.code_length))
-        session.remember(request, code=code, phone=phone, until=int(time.time()) + settings.code_lifetime)
+        service = settings.service(routing.DEFAULT)  # which backend will carry it is not known yet
+        code = "".join(secrets.choice("0123456789") for _place in range(service.code_length))
+        session.remember(request, code=code, phone=phone, until=int(time.time()) + service.code_lifetime_seconds)
         return code
 
     def generate_login_code(self) -> str:
@@ -208,7 +208,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
 
     def _pretend(self, request: HttpRequest, phone: str) -> None:
         # SECURITY: the same limits, the same call to the provider, and the same answers to a code.
-        pretended = verifications.pretend(
+        pretended = lifecycle.pretend(
             recipient=Recipient.phone(phone),
             channel=self.phone_channel,
             client=client_from(request),
@@ -227,14 +227,13 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
 
     def _send(self, request: HttpRequest, user: Any, recipient: Recipient, code: str) -> None:
         client = client_from(request)
-        act = Act(ConsentMedium.WEB, control="checkbox", default=False, final=True, button="Send code")
-        digest = _agreed(request)
+        ticked, digest = ConsentContext.checkbox(button_label="Send code"), _agreed(request)
         # SECURITY: read before the code leaves: whatever removes the number afterwards is seen when it comes back.
-        opens = phones.has_proved(user, recipient)
+        opens = phones.is_fresh(user, recipient)
         is_own = is_signed_in(request, user)
         if opens and not is_own:
             digest = ""  # SECURITY: a visitor agrees to nothing in the name of the account whose number was typed
-        started = verifications.start(
+        started = lifecycle.start(
             recipient=recipient,
             channel=self.phone_channel,
             client=client,
@@ -242,7 +241,7 @@ class TwilioVerifyAccountAdapterMixin(DefaultAccountAdapter):  # type: ignore[mi
             purpose=Purpose.VERIFY,
             options={"custom_code": code} if code else None,
             resend=session.verification_of(request) is not None,
-            new_consent=NewConsent(digest, act, purpose=Purpose.ENROLL) if digest else None,
+            new_consent=NewConsent(digest, ticked, purpose=Purpose.ENROLL) if digest else None,
             unproved=not is_own,
         )
         session.remember(request, verification=str(started.verification.pk), opens=opens)
@@ -286,8 +285,8 @@ def _is_proved(request: HttpRequest, user: Any, recipient: Recipient) -> bool:
         return False
     client = client_from(request)
     if session.recall(request, "code"):
-        verifications.accept(sent, client=client, user=user, recipient=recipient)
-    found = verifications.get(sent, client=client, user=user)
+        lifecycle.accept(sent, client=client, user=user, recipient=recipient)
+    found = lifecycle.get(sent, client=client, user=user)
     return found.status == VerificationStatus.APPROVED and found.recipient == recipient
 
 
@@ -295,7 +294,7 @@ def _is_owed(request: HttpRequest, user: Any) -> bool:
     """Whether ``user`` has a factor and has not passed one in this session, in the last minutes."""
     # SECURITY: asked again where the code is found right: a session may have been left open since it was sent.
     access_of: Any = request.twilio_verify  # type: ignore[attr-defined]
-    passed = is_signed_in(request, user) and access_of.has_fresh_proof()
+    passed = is_signed_in(request, user) and access_of.may_change_factors()
     return not passed and factors.has_factor(user)
 
 
@@ -329,15 +328,15 @@ def _problem(request: HttpRequest, error: TwilioVerifyError) -> HttpResponse:
     """Why nothing was sent: a page, or the errors of allauth's headless answers."""
     refusal = Refusal.of(error, otherwise=403 if isinstance(error, ConsentRequired) else 400)
     if is_headless_request(request):
-        body = {"status": refusal.status, "errors": [{"code": error.code, "message": error.sentence}]}
+        body = {"status": refusal.status, "errors": [{"code": error.code, "message": error.user_message}]}
         return refusal.tell(JsonResponse(body, status=refusal.status))
-    words = {"problem": error.sentence, "program": settings.program}
+    words = {"problem": error.user_message, "program": settings.program}
     return refusal.tell(render(request, "twilio_verify/allauth_problem.html", words, status=refusal.status))
 
 
 def disclosure(channel: Channel) -> dict[str, Any]:
     """What a headless client shows above its box: ``text``, ``label``, ``digest``, ``terms_url``, ``privacy_url``."""
-    shown = disclosures.compose(channel.consent_channel)
+    shown = consent.get_disclosure(channel)
     return {
         "text": shown.text,
         "label": shown.checkbox_label,

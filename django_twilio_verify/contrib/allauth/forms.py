@@ -11,9 +11,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from ... import verifications
+from ...client import client_from
 from ...exceptions import TwilioVerifyError
-from ...login.client import client_from
-from ...login.messages import sentence_for
 from . import session
 from .freshness import require_fresh_proof
 
@@ -31,9 +30,9 @@ class OwnCodeMixin(forms.Form):
         try:
             checked = verifications.check(sent, code=code, client=client_from(context.request))
         except TwilioVerifyError as error:
-            raise ValidationError(error.sentence, code=error.code) from None
+            raise ValidationError(error.user_message, code=error.code) from None
         if not checked.approved:
-            raise ValidationError(sentence_for(checked) or _("Start again."), code=checked.outcome.value)
+            raise ValidationError(checked.user_message or _("Start again."), code=checked.outcome.value)
         return code
 
 

@@ -15,10 +15,10 @@ from django.http import HttpRequest
 from django_otp.middleware import is_verified
 
 from ...choices import Purpose
+from ...client import client_from
 from ...login import completion, session
-from ...login.client import client_from
 from ...models import Factor
-from ...signals import factor_confirmed, factor_proved, impersonation_ended, login_deciding, second_factor_passed
+from ...signals import factor_added, impersonation_ended, login_completed, login_deciding, step_up_completed
 from ...verifications import assurance
 from .models import VerifyDevice, add, add_missing
 
@@ -26,12 +26,12 @@ from .models import VerifyDevice, add, add_missing
 def connect(config: AppConfig) -> None:
     """Listen. Called once, when the app is ready."""
     uid = "twilio_verify_otp"
-    factor_confirmed.connect(_on_confirmed, dispatch_uid=f"{uid}.confirmed")
+    factor_added.connect(_on_confirmed, dispatch_uid=f"{uid}.confirmed")
     post_save.connect(_on_saved, sender=Factor, dispatch_uid=f"{uid}.saved")
     post_migrate.connect(_on_migrated, sender=config, dispatch_uid=f"{uid}.migrated")
     login_deciding.connect(_on_deciding, dispatch_uid=f"{uid}.deciding")
-    second_factor_passed.connect(_on_passed, dispatch_uid=f"{uid}.passed")
-    factor_proved.connect(_on_proved, dispatch_uid=f"{uid}.proved")
+    login_completed.connect(_on_passed, dispatch_uid=f"{uid}.passed")
+    step_up_completed.connect(_on_proved, dispatch_uid=f"{uid}.proved")
     impersonation_ended.connect(_on_returned, dispatch_uid=f"{uid}.returned")
 
 
@@ -57,7 +57,7 @@ def _count(request: HttpRequest, user: AbstractBaseUser, device: Any) -> None:
         return
     channel = _proof(request, user, device)
     if channel is not None:
-        completion.mark_passed(request, channel)
+        completion.mark_passed(request, channel, device.factor if isinstance(device, VerifyDevice) else None)
 
 
 def _proof(request: HttpRequest, user: AbstractBaseUser, device: Any) -> str | None:

@@ -9,8 +9,7 @@ from contextvars import ContextVar
 from django.http import HttpRequest
 from django.utils.translation import get_language
 
-from ...core.client import ClientInfo
-from ...login.client import client_from
+from ...client import Client, client_from
 
 _request: ContextVar[HttpRequest | None] = ContextVar("twilio_verify_otp_request", default=None)
 
@@ -31,7 +30,7 @@ def request_now() -> HttpRequest | None:
     return request if request is not None and hasattr(request, "session") else None
 
 
-def client_for(persistent_id: str) -> ClientInfo:
+def client_for(persistent_id: str) -> Client:
     """Who asks the device ``persistent_id``: the browser session behind the request that is being served.
 
     SECURITY: without the middleware there is none, and all of a device's challenges are of one session: who has the
@@ -40,4 +39,4 @@ def client_for(persistent_id: str) -> ClientInfo:
     request = request_now()
     if request is not None:
         return client_from(request)
-    return ClientInfo(session=f"otp:{persistent_id}", language=get_language() or "")
+    return Client(session=f"otp:{persistent_id}", language=get_language() or "")

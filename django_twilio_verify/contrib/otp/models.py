@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from django_otp.models import CooldownMixin, Device, DeviceManager, GenerateNotAllowed, ThrottlingMixin, TimestampMixin
 
-from ... import factors
 from ...choices import FactorKind
 from ...conf import settings
-from ...factors import devices
+from ...factors import devices, own_factors
 from ...models import Factor
 from . import proving
 from .outside import is_within_transaction
@@ -98,7 +97,7 @@ class VerifyDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, Device):  # u
         """``OTP_TWILIO_VERIFY_COOLDOWN_DURATION``, by default the time before a first resend. It counts in all of a
         person's sessions; in one of them the longer one counts of this and our own.
         """
-        return getattr(django_settings, "OTP_TWILIO_VERIFY_COOLDOWN_DURATION", settings.resend_spacing[0])
+        return getattr(django_settings, "OTP_TWILIO_VERIFY_COOLDOWN_DURATION", settings.resend_cooldown_seconds[0])
 
     def generate_is_allowed(self) -> tuple[bool, dict[str, Any] | None]:
         """Whether a code may be sent now, by django-otp's cooldown and by our limits."""
@@ -133,7 +132,7 @@ class VerifyDevice(TimestampMixin, CooldownMixin, ThrottlingMixin, Device):  # u
         if is_within_transaction(kwargs.get("using") or self._state.db or "default"):
             # What is to be removed at the provider is written down in the caller's transaction (``provider.removals``).
             self.factor.delete()
-            factors.choose_default(self.user_id)
+            own_factors.choose_default(self.user_id)
             return gone
         devices.remove(self.user, self.factor_id)
         return gone
@@ -145,13 +144,16 @@ def add(found: Iterable[Factor], *, using: str | None = None) -> int:
     return len(VerifyDevice.objects.using(using).bulk_create(missing, ignore_conflicts=True))
 
 
-def add_missing(*, using: str = "default", at_once: int = 1000) -> int:
+def add_missing(
+    *, using: str = "default", at_once: int = 1000, progress: Callable[[int], object] = lambda done: None
+) -> int:
     """Make a device for every confirmed factor that has none; how many were made. One SELECT and one INSERT for each
-    ``at_once``.
+    ``at_once``, after which ``progress`` is called with the number so far. Safe to run twice at once.
     """
     known = VerifyDevice.objects.using(using).filter(factor=OuterRef("pk"))
     lacking = Factor.objects.using(using).filter(~Exists(known), confirmed_at__isnull=False).order_by("pk")
     made, after = 0, 0
     while found := list(lacking.filter(pk__gt=after)[:at_once]):
         made, after = made + add(found, using=using), found[-1].pk
+        progress(made)
     return made

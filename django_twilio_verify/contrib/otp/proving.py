@@ -16,17 +16,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
-from ... import consent, factors, verifications
+from ... import consent
 from ...choices import CODE_CHANNELS, Channel, CheckOutcome, FactorKind, Purpose, VerificationStatus
+from ...client import Client
 from ...conf import settings
-from ...core.client import ClientInfo
+from ...core.codes import TOTP_DIGITS
 from ...exceptions import BackendRejected, RateLimited, TwilioVerifyError
-from ...factors import challenges, totp
+from ...factors import own_factors
 from ...ledger.persons import session_fingerprints
 from ...login import failures, own_session
-from ...login.messages import sentence_for
 from ...models import Verification
-from ...verifications.results import Checked
+from ...verifications import Checked, challenges, lifecycle
 from . import clients
 from .outside import outside
 
@@ -45,12 +45,12 @@ class _Charge:
     since: datetime | None
 
 
-def client_of(device: VerifyDevice) -> ClientInfo:
+def client_of(device: VerifyDevice) -> Client:
     """Who asks ``device``."""
     return clients.client_for(device.persistent_id)
 
 
-def standing(device: VerifyDevice, client: ClientInfo) -> Verification | None:
+def standing(device: VerifyDevice, client: Client) -> Verification | None:
     """What was sent to the device for this very session and still counts, used up or not. One SELECT."""
     found = Verification.objects.filter(
         factor_id=device.factor_id,
@@ -71,7 +71,7 @@ def resend_at(device: VerifyDevice) -> datetime | None:
         return None
     if current.status != VerificationStatus.PENDING:
         return current.expires_at
-    until = verifications.describe(current).resend_at or current.expires_at
+    until = lifecycle.describe(current).resend_at or current.expires_at
     return until if until > timezone.now() else None
 
 
@@ -80,7 +80,7 @@ def used_up(device: VerifyDevice) -> str:
     current = standing(device, client_of(device)) if device.is_interactive() else None
     if current is None or current.status == VerificationStatus.PENDING:
         return ""
-    return RateLimited("checks_used_up", retry_at=current.expires_at).sentence
+    return RateLimited("no_checks_left", retry_at=current.expires_at).user_message
 
 
 def challenge(device: VerifyDevice) -> str:
@@ -89,19 +89,19 @@ def challenge(device: VerifyDevice) -> str:
     return outside(partial(_challenge, device, client_of(device)))
 
 
-def _challenge(device: VerifyDevice, client: ClientInfo) -> str:
+def _challenge(device: VerifyDevice, client: Client) -> str:
     allowed, why = device.generate_is_allowed()
     if not allowed:
         assert why is not None
         current = standing(device, client)
         if current is not None and current.status == VerificationStatus.PENDING:
             return _sent(device)
-        return RateLimited("resend_too_early", retry_at=why["next_generation_at"]).sentence
+        return RateLimited("cooldown", retry_at=why["next_generation_at"]).user_message
     channel = _way(device, client)
     if channel is None:
-        return BackendRejected().sentence
+        return BackendRejected().user_message
     try:
-        verifications.start(
+        lifecycle.start(
             recipient=device.factor.recipient,
             channel=channel,
             client=client,
@@ -110,7 +110,7 @@ def _challenge(device: VerifyDevice, client: ClientInfo) -> str:
             factor=device.factor,
         )
     except TwilioVerifyError as error:
-        return error.sentence
+        return error.user_message
     _write(device, last_generated_timestamp=timezone.now())
     return _sent(device)
 
@@ -119,12 +119,12 @@ def _sent(device: VerifyDevice) -> str:
     return _("We sent a code to %(recipient)s.") % {"recipient": device.factor.masked}
 
 
-def _way(device: VerifyDevice, client: ClientInfo) -> Channel | None:
+def _way(device: VerifyDevice, client: Client) -> Channel | None:
     """The first way that brings a code and that the person has agreed to; else the first, which then says so."""
-    planned = factors.challenge_options([device.factor], purpose=Purpose.LOGIN, user=device.user, client=client)
+    planned = own_factors.challenge_options([device.factor], purpose=Purpose.LOGIN, user=device.user, client=client)
     ways = [way.channel for way in planned if way.channel in CODE_CHANNELS]
     recipient, user = device.factor.recipient, device.user
-    agreed = (one for one in ways if consent.live(recipient=recipient, channel=one, client=client, user=user))
+    agreed = (one for one in ways if consent.find(recipient=recipient, channel=one, client=client, user=user))
     return next(agreed, None) or next(iter(ways), None)
 
 
@@ -141,12 +141,12 @@ def answer(device: VerifyDevice, token: Any) -> bool:
     current = None if by_app else standing(device, client)
     if current is None and not by_app:
         return False  # nothing was asked of this device: ``match_token`` over many of them costs no call
-    code = _text_of(token, device)
+    code = _text_of(token, device, current)
     checked = outside(partial(_charged, device, client, current, code))
     if checked is None:
         return False
     failures.note(clients.request_now(), device.user, checked)
-    device.problem = "" if checked.approved else sentence_for(checked)
+    device.problem = "" if checked.approved else checked.user_message
     device.proved_by = checked.verification.channel if checked.approved else ""
     return checked.approved
 
@@ -158,16 +158,16 @@ def _must_be_own_session() -> None:
         own_session.must_be_own_session(request)
 
 
-def _text_of(token: Any, device: VerifyDevice) -> str:
+def _text_of(token: Any, device: VerifyDevice, current: Verification | None) -> str:
     """``token`` as text: forms for numbers drop leading zeros, which are part of a code."""
     if isinstance(token, int) and not isinstance(token, bool) and token >= 0:
-        app = device.factor.digits or totp.TOTP_DIGITS
-        return str(token).zfill(app if device.factor.kind == FactorKind.TOTP else settings.code_length)
+        app = device.factor.digits or TOTP_DIGITS
+        return str(token).zfill(app if current is None else settings.service(current.backend).code_length)
     return token if isinstance(token, str) else ""
 
 
 @sensitive_variables("code")
-def _charged(device: VerifyDevice, client: ClientInfo, current: Verification | None, code: str) -> Checked | None:
+def _charged(device: VerifyDevice, client: Client, current: Verification | None, code: str) -> Checked | None:
     """What came of a try that was charged to the device; ``None`` if it was not judged at all."""
     charge = _charge(device)
     if charge is None:
@@ -176,7 +176,7 @@ def _charged(device: VerifyDevice, client: ClientInfo, current: Verification | N
         checked = _judged(device, client, current, code)
     except TwilioVerifyError as error:
         _write(device, **_before(charge))
-        device.problem = error.sentence
+        device.problem = error.user_message
         return None
     if checked.approved:
         now = timezone.now()
@@ -193,9 +193,9 @@ def _charged(device: VerifyDevice, client: ClientInfo, current: Verification | N
 
 
 @sensitive_variables("code")
-def _judged(device: VerifyDevice, client: ClientInfo, current: Verification | None, code: str) -> Checked:
+def _judged(device: VerifyDevice, client: Client, current: Verification | None, code: str) -> Checked:
     if current is not None:
-        return verifications.check(current, code=code, client=client, user=device.user)
+        return lifecycle.check(current, code=code, client=client, user=device.user)
     asked = challenges.start(
         channel=Channel.TOTP, client=client, user=device.user, purpose=Purpose.LOGIN, factor=device.factor
     )

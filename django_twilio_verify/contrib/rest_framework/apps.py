@@ -15,7 +15,7 @@ class RestFrameworkConfig(AppConfig):
     def ready(self) -> None:
         """Listen for resets of factors."""
         # Here and not above: Django imports this file before models may be imported.
-        from ...signals import factors_reset  # noqa: PLC0415
+        from ...factors import resets  # noqa: PLC0415
         from .resets import end_tokens  # noqa: PLC0415
 
-        factors_reset.connect(end_tokens, dispatch_uid="twilio_verify.tokens_after_reset")
+        resets.carried_out.connect(end_tokens, dispatch_uid="twilio_verify.tokens_after_reset")

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
 from rest_framework.authentication import BasicAuthentication, TokenAuthentication
 from rest_framework.request import Request
 
+from ... import factors
 from ...login import policy
-from .errors import SecondFactorRequired
+from .errors import FactorMissing
 from .models import ProvedToken, digest_of
 
 
 class FactorGuard:
     """Stands before an authentication class: ``class Mine(FactorGuard, TheirAuthentication)``.
 
-    Who owes a second factor by ``TWILIO_VERIFY_REQUIRED_FOR`` gets 401 with ``second_factor_required``, unless
-    ``proof_of`` knows that the credentials were given out after one. One SELECT a request, and one more for a person
-    without a proof.
+    A user whom ``TWILIO_VERIFY_REQUIRED_FOR`` covers gets 401 with ``second_factor_required`` (``enrollment_required``
+    without a factor), unless ``proof_of`` knows that the credentials were given out after one. One SELECT a request,
+    and one more for a user without a proof.
     """
 
     twilio_verify_guarded = True
@@ -30,7 +32,9 @@ class FactorGuard:
         proof = self.proof_of(user, token)
         # SECURITY: promise 3, for doors that no session guards.
         if proof is None and policy.judge(user, request._request).owes:
-            raise SecondFactorRequired
+            if factors.has_factor(user):
+                raise FactorMissing("second_factor_required")  # no page: the program signs in by the API
+            raise FactorMissing("enrollment_required", url=reverse("twilio_verify:enroll"))
         request._request.twilio_verify_proof = proof
         return found
 

@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import APIException
 
+from ...login import missing
+from ...login.missing import MissingCode
 from ...login.own_session import OWN_SESSION_REQUIRED
 
 
 class Refused(APIException):
-    """Base: 401 with ``code``, ``detail`` and, where a page helps, ``url``. Not an ``AuthenticationFailed``, which DRF
-    turns into 403 for authentication classes without a challenge header.
+    """Base: 401 with ``code``, ``detail`` and more. Not an ``AuthenticationFailed``, which DRF turns into 403 for
+    authentication classes without a challenge header.
     """
 
     status_code = 401
-    page = ""
 
     def __init__(self, **more: Any) -> None:
-        url = {"url": reverse(f"twilio_verify:{self.page}")} if self.page else {}
-        super().__init__({"code": self.default_code, "detail": self.default_detail, **url, **more})
+        super().__init__({"code": self.default_code, "detail": self.default_detail, **more})
 
 
-class SecondFactorRequired(Refused):
-    """A password alone is not enough for this person."""
+class FactorMissing(Refused):
+    """The user has to do something about a second factor first; ``code`` says what, as of ``verification_required``."""
 
-    default_detail = _("A second factor is required.")
-    default_code = "second_factor_required"
-
-
-class VerificationRequired(Refused):
-    """A factor has to be proved for this, lately or by certain ways."""
-
-    default_detail = _("Confirm that it is you.")
-    default_code = "verification_required"
-    page = "step_up"
+    def __init__(
+        self, code: MissingCode, *, url: str = "", max_age: int | None = None, channels: Iterable[str] = ()
+    ) -> None:
+        super().__init__(**missing.describe(code, url=url, max_age=max_age, channels=channels))
 
 
 class OwnSessionRequired(Refused):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -15,12 +15,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from ...choices import Purpose, VerificationStatus
+from ...choices import Purpose
+from ...client import Client
 from ...conf import settings
-from ...core.client import ClientInfo
 from ...ledger.persons import session_fingerprints
 from ...login import session, session_cutoffs
-from ...login.client import client_without_session
 from ...models import Verification
 from .errors import LoginOver
 from .models import SpentLogin
@@ -33,11 +32,13 @@ class PendingLogin:
     """Whose password was accepted, and the client behind the request."""
 
     user: Any
-    client: ClientInfo
+    client: Client
     mark: int
     """The session cutoff that the password was accepted after."""
     digest: str = field(default="", repr=False)
     """SHA-256 of the login's random part, in hex: what ``spend`` marks as used."""
+    state: str = field(default="", repr=False)
+    """What the login was begun with, and what changes with the password."""
 
     @property
     def is_over(self) -> bool:
@@ -45,9 +46,19 @@ class PendingLogin:
         return session_cutoffs.last(self.user) != self.mark
 
 
+def must_go_on(login: PendingLogin) -> None:
+    """Raise ``LoginOver`` if the password or the account is another by now. One SELECT.
+
+    SECURITY: the provider may take seconds, and a token outlives the password that it was given out for.
+    """
+    user = get_user_model()._default_manager.filter(pk=login.user.pk).first()
+    if user is None or not user.is_active or not _is_state_of(user, login.state):
+        raise LoginOver
+
+
 def begin(user: Any) -> str:
-    """A signed text for the program, good for ``TWILIO_VERIFY_PENDING_LIFETIME``. It opens nothing but the way to the
-    factor. Nothing is written.
+    """A signed text for the program, good for ``TWILIO_VERIFY_PENDING_LOGIN_SECONDS``. It opens nothing but the way to
+    the factor. Nothing is written.
     """
     # SECURITY: a random part, which is to a verification what a session's secret is: answers to a verification count
     # only from whoever holds it.
@@ -60,7 +71,7 @@ def resume(request: HttpRequest, text: str) -> PendingLogin:
     account is another by now.
     """
     try:
-        key, state, secret, mark = signing.loads(text, salt=_SALT, max_age=settings.pending_lifetime)
+        key, state, secret, mark = signing.loads(text, salt=_SALT, max_age=settings.pending_login_seconds)
     except (signing.BadSignature, ValueError, TypeError):
         raise LoginOver from None
     user = get_user_model()._default_manager.filter(pk=key).first()
@@ -69,14 +80,15 @@ def resume(request: HttpRequest, text: str) -> PendingLogin:
     digest = hashlib.sha256(secret.encode()).hexdigest()
     if SpentLogin.objects.using(router.db_for_write(SpentLogin)).filter(digest=digest).exists():
         raise LoginOver
-    client = replace(client_without_session(request), session=secret)
-    # SECURITY: used once: what it led to was proved, and a second proof wants a second password.
+    client = Client.without_cookies(request, session=secret)
+    # SECURITY: used once: what it led to was redeemed, and another one wants another password. What was approved and
+    # not redeemed, because a worker died in between, is redeemed by the next answer.
     proved = Verification.objects.filter(
-        session__in=session_fingerprints(client), purpose=Purpose.LOGIN, status=VerificationStatus.APPROVED
+        session__in=session_fingerprints(client), purpose=Purpose.LOGIN, redeemed_at__isnull=False
     )
     if proved.exists():
         raise LoginOver
-    login = PendingLogin(user, client, mark, digest)
+    login = PendingLogin(user, client, mark, digest, state)
     if login.is_over:
         raise LoginOver
     return login
@@ -89,7 +101,7 @@ def spend(login: PendingLogin) -> None:
     """
     now, using = timezone.now(), router.db_for_write(SpentLogin)
     marks = SpentLogin.objects.using(using)
-    marks.filter(spent_at__lt=now - 2 * timedelta(seconds=settings.pending_lifetime)).delete()
+    marks.filter(spent_at__lt=now - 2 * timedelta(seconds=settings.pending_login_seconds)).delete()
     try:
         # SECURITY: the primary key lets one caller through. A recovery code leaves no verification that could be asked.
         with transaction.atomic(using=using):

@@ -12,8 +12,9 @@ from .models import ProvedToken, digest_of
 
 
 def end_tokens(sender: Any, user: AbstractBaseUser, **kwargs: Any) -> None:
-    """Receiver of ``factors_reset``. SECURITY: whoever else has a token of two factors is as bad as in a session.
+    """Receiver of ``factors.resets.carried_out``.
 
+    SECURITY: whoever else has a token of two factors is as bad as in a session.
     Tokens of DRF's are deleted; those of another kind are from here on as good as the password alone.
     """
     # SECURITY: before the list, whichever receiver comes first: a token that is given out too late for it is held

@@ -10,18 +10,17 @@ from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
 from ... import factors, verifications
-from ...choices import Channel, ConsentMedium, Purpose, VerificationStatus
+from ...choices import Channel, Purpose, VerificationStatus
+from ...client import Client, client_from
 from ...conf import fingerprints
-from ...consent.api import Act, NewConsent
-from ...core.client import ClientInfo
-from ...core.recipients import Recipient
+from ...consent import ConsentContext
+from ...consent.gate import NewConsent
 from ...exceptions import TwilioVerifyError, VerificationNotFound
+from ...factors import own_factors
 from ...ledger.persons import session_fingerprints
 from ...login import enforcement, own_session
-from ...login.client import client_from
-from ...login.messages import sentence_for
 from ...models import Verification
-from ...verifications.results import Checked
+from ...verifications import Checked, Recipient, lifecycle
 from ..otp.models import VerifyDevice
 from ..otp.outside import outside
 
@@ -62,14 +61,14 @@ class Enrollment:
         recipient, digest = Recipient.parse(given["address"]), given["disclosure"]
 
         def work() -> None:
-            act = Act(ConsentMedium.WEB, control="checkbox", default=False, final=True, button="Next")
-            verifications.start(
+            context = ConsentContext.checkbox(button_label="Next")
+            lifecycle.start(
                 recipient=recipient,
                 channel=self.channel,
                 client=client,
                 user=self.user,
                 purpose=Purpose.ENROLL,
-                new_consent=NewConsent(digest, act),
+                new_consent=NewConsent(digest, context),
             )
 
         outside(work)
@@ -92,9 +91,9 @@ class Enrollment:
         try:
             checked = outside(work)
         except TwilioVerifyError as error:
-            self.problem = error.sentence
+            self.problem = error.user_message
             return False
-        self.problem = "" if checked.approved else sentence_for(checked)
+        self.problem = "" if checked.approved else checked.user_message
         self._proved = checked.verification if checked.approved else None
         return checked.approved
 
@@ -104,7 +103,7 @@ class Enrollment:
             raise VerificationNotFound
         self._guard()
         enforcement.must_go_on(self.request)
-        confirmed = factors.confirm(self._proved)
+        confirmed = own_factors.confirm(self._proved)
         self.device = VerifyDevice.objects.get(factor=confirmed.factor)
         self.proved_by = self._proved.channel
 
@@ -113,11 +112,11 @@ class Enrollment:
         own_session.must_be_own_session(self.request)
         # SECURITY: the wizard turns such people away from its first page, but not from a form that is posted at once;
         # and as on our own pages, a session that was left open adds nothing: the proof must be one of the last minutes.
-        proved = self.request.twilio_verify.has_fresh_proof()  # type: ignore[attr-defined]
+        proved = self.request.twilio_verify.may_change_factors()  # type: ignore[attr-defined]
         if factors.has_factor(self.user) and not proved:
             raise PermissionDenied
 
-    def _pending(self, client: ClientInfo) -> Verification | None:
+    def _pending(self, client: Client) -> Verification | None:
         """What was sent to the address of this very wizard, in this session."""
         if "address" not in self.given:
             return None

@@ -12,12 +12,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from two_factor.forms import AuthenticationTokenForm, DeviceValidationForm
 
-from ... import verifications
 from ...choices import Channel, Purpose
+from ...client import client_from, region_from
+from ...consent import Disclosure
 from ...exceptions import InvalidRecipient
-from ...forms.recipients import EmailForm, PhoneForm
-from ...ledger.disclosure_text import DisclosureText
-from ...login.client import client_from, region_of
+from ...forms import EmailForm, PhoneForm
+from ...verifications import lifecycle
 from ..otp.forms import OutsideMixin
 
 _CODE = {"inputmode": "numeric", "autocomplete": "one-time-code", "autocapitalize": "off", "spellcheck": "false"}
@@ -26,7 +26,7 @@ _CODE = {"inputmode": "numeric", "autocomplete": "one-time-code", "autocapitaliz
 class DisclosedCheckbox(CheckboxInput):
     """The box, with the words that it stands for above it: the wizard's template knows fields and nothing else."""
 
-    def __init__(self, shown: DisclosureText) -> None:
+    def __init__(self, shown: Disclosure) -> None:
         super().__init__()
         self.shown = shown
 
@@ -47,7 +47,7 @@ class AddressMixin:
     def __init__(self, *args: Any, request: HttpRequest | None = None, **kwargs: Any) -> None:
         self.request = request
         if self.channel_of != Channel.EMAIL and request is not None:
-            kwargs["region"] = region_of(request)
+            kwargs["region"] = region_from(request)
         super().__init__(*args, channel=self.channel_of, **kwargs)  # type: ignore[call-arg]  # of what it is mixed into
         self.fields["consent"].widget = DisclosedCheckbox(self.shown)  # type: ignore[attr-defined]
         self.fields["consent"].widget.is_required = True  # type: ignore[attr-defined]
@@ -63,7 +63,7 @@ class AddressMixin:
     def _check(self, recipient: Any) -> None:
         client = client_from(self.request) if self.request is not None else None
         try:
-            verifications.validate(recipient=recipient, channel=self.channel_of, purpose=Purpose.ENROLL, client=client)
+            lifecycle.validate(recipient=recipient, channel=self.channel_of, purpose=Purpose.ENROLL, client=client)
         except InvalidRecipient as error:
             self.add_error("email" if self.channel_of == Channel.EMAIL else "number", error)  # type: ignore[attr-defined]
 

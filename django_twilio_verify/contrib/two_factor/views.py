@@ -18,7 +18,7 @@ from .methods import VerifyMethod
 class SetupView(StockSetupView):  # untyped
     """django-two-factor-auth's, under its own name: the prefix of its fields is made of that.
 
-    Who has a factor confirms it before any step, as on our own pages (``TWILIO_VERIFY_STEP_UP_AGE``).
+    Who has a factor confirms it before any step, as on our own pages (``TWILIO_VERIFY_STEP_UP_MAX_AGE_SECONDS``).
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -34,7 +34,7 @@ class SetupView(StockSetupView):  # untyped
         try:
             self.get_device().generate_challenge()
         except TwilioVerifyError as error:
-            form.add_error(None, error.sentence)
+            form.add_error(None, error.user_message)
             return self.render(form)
         # Not its parent's, which would have a code sent too.
         return super(StockSetupView, self).render_next_step(form, challenge_succeeded=True, **kwargs)

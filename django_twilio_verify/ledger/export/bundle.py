@@ -260,7 +260,7 @@ def _canonical(event: ConsentEvent) -> str:
 
 
 def _words(disclosure: Disclosure) -> bytes:
-    """The bytes that a disclosure's digest is over (``DisclosureText.digest``)."""
+    """The bytes that a disclosure's digest is over (``Disclosure.digest``)."""
     names = ("channel", "language", "text", "checkbox_label", "terms_url", "terms_digest", "privacy_url")
     content = {name: getattr(disclosure, name) for name in (*names, "privacy_digest")}
     content["version"] = disclosure.record_version

@@ -1,4 +1,4 @@
-"""``manage.py check_disclosures``: what reviewers would reject in the words that ask for consent."""
+"""``manage.py check_disclosures``: what carrier reviewers reject in the words that ask for consent."""
 
 from __future__ import annotations
 
@@ -6,31 +6,38 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-
 from ...consent import linter
+from ..base import CouldNotLook, Found, VerifyCommand
 
 
-class Command(BaseCommand):
-    help = "Looks for what Twilio's and the carriers' reviewers reject, in every language and way. Fetches nothing."
+class Command(VerifyCommand):
+    help = "Look for what carrier reviewers reject in every disclosure, language and channel. Fetches no page."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--language", action="append", help="Only this one; may be given again. Default: LANGUAGES."
+            "--language", action="append", metavar="TAG", help="Only this language; repeatable. Default: LANGUAGES."
         )
-        parser.add_argument("--terms", type=Path, help="The page of the terms, as text or HTML in English.")
-        parser.add_argument("--privacy", type=Path, help="The page of the privacy policy, likewise.")
+        parser.add_argument("--terms", type=Path, metavar="FILE", help="Page of the terms: English text or HTML.")
+        parser.add_argument("--privacy", type=Path, metavar="FILE", help="Page of the privacy policy, likewise.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = linter.findings(
-            languages=options["language"], terms=_read(options["terms"]), privacy=_read(options["privacy"])
-        )
-        for name, what, codes in (("terms", "terms", "30560, 30562"), ("privacy", "privacy policy", "30932")):
+        terms, privacy = _read(options["terms"]), _read(options["privacy"])
+        languages = options["language"] or linter.every_language()
+        with self.progress("languages", len(languages)) as progress:
+            found = linter.findings(languages=languages, terms=terms, privacy=privacy, progress=progress)
+        self.data["findings"] = [
+            {"code": one.code, "where": one.where, "problem": one.problem, "remedy": one.remedy} for one in found
+        ]
+        self.data["not_read"] = [name for name in ("terms", "privacy") if options[name] is None]
+        for name, what, codes in (
+            ("terms", "terms", "contact_missing, terms_without_rates"),
+            ("privacy", "privacy policy", "privacy_policy_incomplete"),
+        ):
             if options[name] is None:
                 self.stdout.write(f"Not read: the page of the {what} ({codes}). Give it with --{name} FILE.")
         if found:
             self.stdout.write(linter.table(found))
-            raise CommandError(f"{len(found)} to mend.")
+            raise Found(f"{len(found)} to mend.")
         self.stdout.write(self.style.SUCCESS("Nothing found that a reviewer is known to reject."))
 
 
@@ -38,4 +45,4 @@ def _read(path: Path | None) -> str | None:
     try:
         return None if path is None else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{path}: cannot be read ({type(error).__name__}).") from error
+        raise CouldNotLook(f"{path}: cannot be read ({type(error).__name__}).") from error

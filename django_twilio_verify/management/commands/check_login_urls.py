@@ -1,36 +1,44 @@
-"""``manage.py check_login_urls``: every url of the site, and how the wall stands to it."""
+"""``manage.py check_login_urls``: every URL of the site, and whether a second factor guards it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from ...login import guarded_urls
 from ...login.guarded_urls import Enforcement, GuardedUrl
+from ..base import Found, VerifyCommand
 
 HEAD = ("Enforcement", "Url", "Name", "Why")
 
 
-class Command(BaseCommand):
-    """A list to read at a review. Changes and asks nothing, of no database and no provider."""
+class Command(VerifyCommand):
+    """A list to read at a review. Reads the site's URLs alone: no database and no provider."""
 
-    help = "Lists every url of the site: guarded by the wall, exempt, our own, or a way round it."
+    help = "List every URL of the site: guarded by a second factor, exempt, ours, or a way around it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         states = [state.value for state in Enforcement]
-        parser.add_argument("--state", action="append", choices=states, help="Only these; may be given several times.")
+        parser.add_argument("--state", action="append", choices=states, help="Only URLs in this state; repeatable.")
 
-    def handle(self, **options: Any) -> None:
-        found = [door for door in guarded_urls.guarded_urls() if not options["state"] or door.state in options["state"]]
-        rows = [HEAD, *(_row(door) for door in found)]
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = [one for one in guarded_urls.guarded_urls() if not options["state"] or one.state in options["state"]]
+        counted = Counter(one.state.value for one in found)
+        rows = [_row(one) for one in found]
+        self.data["urls"] = [dict(zip(("state", "url", "name", "why"), row, strict=True)) for row in rows]
+        self.data["counts"] = {state.value: counted[state.value] for state in Enforcement}
+        self._show([HEAD, *rows])
+        self.stdout.write(", ".join(f"{counted[state]} {state}" for state in sorted(counted)) + ".")
+        if around := counted[Enforcement.ROUND]:
+            raise Found(f"{around} URL(s) let users in without a second factor.")
+
+    def _show(self, rows: list[tuple[str, str, str, str]]) -> None:
         widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
         for row in rows:
             self.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-        counted = Counter(door.state.value for door in found)
-        self.stdout.write(", ".join(f"{counted[state]} {state}" for state in sorted(counted)) + ".")
 
 
-def _row(door: GuardedUrl) -> tuple[str, str, str, str]:
-    return (door.state.value, door.route, door.match.view_name if door.match.url_name else "-", door.why)
+def _row(one: GuardedUrl) -> tuple[str, str, str, str]:
+    return (one.state.value, one.route, one.match.view_name if one.match.url_name else "-", one.why)

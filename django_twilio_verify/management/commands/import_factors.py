@@ -4,46 +4,46 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from ...factors import importing
 from ...factors.import_sources import NAMES, Source, SourceMissing
 from ...factors.importing import Report
-from ..progress import Progress
+from ..base import Found, VerifyCommand
+
+COUNTS = ("dry_run", "seen", "new", "known", "unproved", "others", "bad")
 
 
-class Command(BaseCommand):
-    """Reads and counts; writes with ``--commit``. Exit code 0, or 1 if a row could not be read."""
-
+class Command(VerifyCommand):
     help = (
-        "Makes factors of the numbers and addresses that people proved to another app. Whether they agreed to messages "
-        "is unknown, so the first send to each asks. Without --commit nothing is written."
+        "Import factors from another app: the phone numbers and email addresses that users verified there. Consent to "
+        "messages is not imported, so the first send asks for it. Writes nothing without --commit."
     )
+    could_not = (SourceMissing,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--from", required=True, choices=NAMES, dest="source", help="The app to read.")
         parser.add_argument("--commit", action="store_true", help="Write; without it, only read and count.")
-        parser.add_argument("--region", default="", help="Country (ISO 3166) of numbers written without +.")
+        parser.add_argument("--region", default="", metavar="CODE", help="Country (ISO 3166) of numbers without +.")
         parser.add_argument(
             "--user-field", default="", metavar="NAME", help="For phone_verify: the user model's field with the number."
         )
 
-    def handle(self, **options: Any) -> None:
-        progress = Progress(self.stderr, "rows")
-        try:
+    def handle(self, *args: Any, **options: Any) -> None:
+        with self.progress("rows") as progress:
             report = importing.run(
                 Source(options["source"], options["user_field"]),
                 region=options["region"].upper(),
                 dry_run=not options["commit"],
                 progress=progress,
             )
-        except SourceMissing as error:
-            raise CommandError(str(error)) from None
-        finally:
-            progress.clear()
-        self._tell(report)
+        self.data |= {name: getattr(report, name) for name in COUNTS}
+        self.data["errors"] = [{"where": error.where, "problem": error.sentence} for error in report.errors]
+        self._show(report)
+        if report.bad:
+            raise Found("Some rows could not be read: see above. The others are not touched by that.")
 
-    def _tell(self, report: Report) -> None:
+    def _show(self, report: Report) -> None:
         for error in report.errors:
             self.stderr.write(f"{error.where}: {error.sentence}")
         verb = "Would import" if report.dry_run else "Imported"
@@ -53,5 +53,3 @@ class Command(BaseCommand):
         )
         if report.dry_run and report.new:
             self.stdout.write("Nothing was written. These people will owe a second factor; write with --commit.")
-        if report.bad:
-            raise CommandError("Some rows could not be read: see above. The others are not touched by that.")

@@ -1,32 +1,32 @@
-"""``manage.py rotate_fingerprint_keys``: what older fingerprint keys wrote, made findable under the newest."""
+"""``manage.py rotate_fingerprint_keys``: make records of older keys findable under the newest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from ...conf import RETIRED
 from ...ledger import rotation
 from ...ledger.rotation import Leftover, Rotated
-from ..progress import Progress
+from ..base import CouldNotLook, Found, VerifyCommand
 
-KEPT = 3
-"""The status where some older key still has to be kept."""
+COUNTS = ("newest", "dry_run", "looked_at", "verifications", "factors", "holds", "aliases", "twice", "doubtful")
 MOST = 2000
 
 
-class Command(BaseCommand):
-    """Ends with status 0 where every older key may be retired, and with 3 where one is still needed."""
-
-    help = "Makes what older fingerprint keys wrote findable under the newest. Runs beside the site, and again."
+class Command(VerifyCommand):
+    help = "Make records of older fingerprint keys findable under the newest. Safe beside the site, and to run again."
     requires_migrations_checks = True
+    could_not = (ValueError,)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="Count, write nothing.")
-        parser.add_argument("--batch-size", type=int, default=rotation.BATCH, metavar="N", help="Rows a transaction.")
+        parser.add_argument("--dry-run", action="store_true", help="Count; write nothing.")
+        parser.add_argument(
+            "--batch-size", type=int, default=rotation.BATCH, metavar="N", help="Rows in a transaction."
+        )
         parser.add_argument(
             "--lost",
             action="append",
@@ -34,24 +34,25 @@ class Command(BaseCommand):
             metavar="ID",
             help="Give up a retired key whose secret is lost: erased opt-outs and holds under it are not found again.",
         )
-        parser.add_argument("--reason", default="", help="Why: kept in the audit event.")
+        parser.add_argument("--reason", default="", metavar="TEXT", help="Why; kept in the audit event.")
         parser.add_argument(
-            "--by", default="rotate_fingerprint_keys", metavar="NAME", help="Who does it: kept in the audit event."
+            "--by", default="rotate_fingerprint_keys", metavar="NAME", help="Who runs it; kept in the audit event."
         )
 
-    def handle(self, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
         if not 1 <= options["batch_size"] <= MOST:
-            raise CommandError(f"--batch-size must be from 1 to {MOST}.")
-        rotated = self._rotated(options)
+            raise CouldNotLook(f"--batch-size must be from 1 to {MOST}.")
+        rotated = self._rotate(options)
+        self.data |= {name: getattr(rotated, name) for name in COUNTS}
+        self.data["older_keys"] = [asdict(one) | {"may_be_retired": one.may_be_retired} for one in rotated.leftovers]
         for line in _told(rotated):
             self.stdout.write(line)
         needed = [each for each in rotated.leftovers if not each.may_be_retired and each.key_id not in options["lost"]]
         if needed and not options["dry_run"]:
-            raise CommandError("Not every older key may be retired.", returncode=KEPT)
+            raise Found("Not every older key may be retired.")
 
-    def _rotated(self, options: dict[str, Any]) -> Rotated:
-        progress = Progress(self.stderr, "rows looked at")
-        try:
+    def _rotate(self, options: dict[str, Any]) -> Rotated:
+        with self.progress("rows looked at") as progress:
             return rotation.rotate(
                 actor=options["by"],
                 reason=options["reason"],
@@ -60,10 +61,6 @@ class Command(BaseCommand):
                 lost=options["lost"],
                 progress=lambda rotated: progress(rotated.looked_at),
             )
-        except (ImproperlyConfigured, ValueError) as error:
-            raise CommandError(str(error)) from None
-        finally:
-            progress.clear()
 
 
 def _told(rotated: Rotated) -> Iterator[str]:

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
-
 from ...ledger import sealing
-from ..progress import Progress
+from ..base import Found, VerifyCommand
 
 
-class Command(BaseCommand):
-    """Seals what is not sealed yet. Ends with a status other than 0 if no seal, or none with its time-stamp, was
-    made.
-    """
+class Command(VerifyCommand):
+    help = "Seal the consent events written since the last seal: one Merkle root over them, chained and signed."
 
-    help = "Seals the consent events written since the last seal: a Merkle root over them, chained and signed."
-
-    def handle(self, **options: Any) -> None:
-        progress = Progress(self.stderr, "events")
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.data["seal"] = None
         try:
-            made = sealing.seal(progress=progress)
-        except (sealing.SealedMeanwhile, ImproperlyConfigured, ValueError) as error:
-            raise CommandError(str(error)) from error
-        finally:
-            progress.clear()
+            with self.progress("events") as progress:
+                made = sealing.seal(progress=progress)
+        except sealing.SealedMeanwhile:
+            self.stdout.write("Another run made this seal at the same time. What it left is for the next run.")
+            return
+        except ValueError as error:  # a digest that was overwritten
+            raise Found(f"Not sealed. {error}") from error
         if made is None:
             self.stdout.write("Nothing to seal.")
             return
         seal = made.seal
+        self.data["seal"] = {
+            "number": seal.number,
+            "events": seal.count,
+            "algorithm": seal.algorithm,
+            "key_id": seal.key_id,
+            "digest": seal.digest,
+            "is_timestamped": bool(seal.timestamp_token),
+        }
         self.stdout.write(f"Seal {seal.number} over {seal.count} events, {seal.algorithm} key {seal.key_id}.")
         self.stdout.write(f"Digest {seal.digest}")
         if made.stamping_problem:
-            raise CommandError(f"The seal was made, but without a time-stamp. {made.stamping_problem}", returncode=3)
+            raise Found(f"The seal was made, but without a time-stamp. {made.stamping_problem}")

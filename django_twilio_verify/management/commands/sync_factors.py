@@ -1,79 +1,84 @@
-"""``manage.py sync_factors``: what the provider keeps of people's devices, against what is enrolled here."""
+"""``manage.py sync_factors``: compare the provider's factors with those that are enrolled here."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from ...backends.handler import backends
 from ...exceptions import BackendError
 from ...provider import factor_sync
 from ...provider.attempt_sync import REQUESTS_PER_MINUTE, Pace
 from ...provider.factor_sync import Report, UnknownService
-from ..progress import Progress
+from ..base import CouldNotLook, Found, VerifyCommand
 
 SHOWN = 20
 
 
-class Command(BaseCommand):
-    """Finishes removals, cleans up unfinished enrollments, reports differences. Safe to run twice, in parallel, to
-    kill.
-
-    Exit code 0 if nothing differs, 1 if something does, 3 if the provider did not answer, or seems to be the wrong one.
-    """
-
-    help = "Removes at the provider what was removed here, cleans up unfinished enrollments, and reports what differs."
+class Command(VerifyCommand):
+    help = "Remove at the provider what was removed here, clean up unfinished enrollments, and report differences."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--backend", metavar="ALIAS", help="One backend; without it, all that keep factors.")
-        parser.add_argument("--dry-run", action="store_true", help="Look and report; change nothing, here or there.")
-        parser.add_argument("--force", action="store_true", help="Note factors as lost, however many they are.")
+        parser.add_argument("--backend", metavar="ALIAS", help="Only this backend. Default: all that keep factors.")
+        parser.add_argument("--dry-run", action="store_true", help="Report; change nothing, here or at the provider.")
+        parser.add_argument("--force", action="store_true", help="Mark factors as lost, however many they are.")
         parser.add_argument(
             "--per-minute",
             metavar="N",
             type=_rate,
             default=REQUESTS_PER_MINUTE,
-            help="Questions; default: %(default)s.",
+            help="Requests to the provider. Default: %(default)s.",
         )
 
-    def handle(self, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
         pace = Pace(options["per_minute"])  # one for all: the limits are the account's
         chosen = {"dry": options["dry_run"], "force": options["force"], "pace": pace}
+        self.data |= {"dry_run": options["dry_run"], "backends": []}
         reports = [self._sync(alias, chosen) for alias in _aliases(options["backend"])]
         if doubtful := [report for report in reports if report.doubtful]:
-            raise CommandError(" ".join(_doubt(report) for report in doubtful), returncode=3)
+            raise CouldNotLook(" ".join(_doubt(report) for report in doubtful))
         if any(report.differs for report in reports):
-            raise CommandError("Something differs: see above.")
+            raise Found("Something differs: see above.")
 
     def _sync(self, alias: str, chosen: dict[str, Any]) -> Report:
-        progress = Progress(self.stderr, "people", factor_sync.people(alias))
         try:
-            report = factor_sync.sync(alias, progress=progress, **chosen)
+            with self.progress("people", factor_sync.people(alias)) as progress:
+                report = factor_sync.sync(alias, progress=progress, **chosen)
         except UnknownService:
-            progress.clear()
-            raise CommandError(
-                f"{alias}: the provider knows no Service by its service_sid. Nothing was changed.", returncode=3
-            ) from None
+            message = f"{alias}: the provider knows no Service by its service_sid. Nothing was changed."
+            raise CouldNotLook(message) from None
         except BackendError as error:
-            progress.clear()
-            raise CommandError(f"{alias}: {error}. What was done is kept; run it again.", returncode=3) from None
-        progress.clear()
+            raise CouldNotLook(f"{alias}: {error}. What was done is kept; run it again.") from error
         for line in _lines(report):
             self.stdout.write(line)
+        self.data["backends"].append(_as_data(report))
         return report
 
 
 def _aliases(alias: str | None) -> list[str]:
-    try:
-        found = [backends[alias].alias] if alias is not None else list(backends)
-        kept = [one for one in found if backends[one].factor_kinds]
-    except ImproperlyConfigured as error:
-        raise CommandError(str(error)) from None
+    found = [backends[alias].alias] if alias is not None else list(backends)
+    kept = [one for one in found if backends[one].factor_kinds]
     if not kept:
-        raise CommandError("No backend keeps factors.")
+        raise CouldNotLook("No backend keeps factors.")
     return kept
+
+
+def _as_data(report: Report) -> dict[str, Any]:
+    """``report`` with the documented keys."""
+    return {
+        "backend": report.backend,
+        "compared": report.seen,
+        "factors": report.factors,
+        "removed": report.removed,
+        "outstanding": report.outstanding,
+        "unfinished": report.litter,
+        "found_again": report.found,
+        "is_doubtful": report.doubtful,
+        "lost": report.lost,
+        "unknown_factors": report.strangers,
+        "unknown_entities": report.nobodies,
+    }
 
 
 def _doubt(report: Report) -> str:

@@ -2,56 +2,51 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from ...backends.service import Administration, AdministrationError, Kind, Refused, Resource
 from ...provider import service_declaration, service_provisioning
 from ...provider.service_provisioning import Plan, Run, Step
-from ..progress import Progress
+from ..base import CouldNotLook, Found, VerifyCommand
 
-DIFFERS = 1
-"""There are differences, or a plan that nobody agreed to."""
-WRONG = 2
-"""The command line, the settings or the declaration are wrong; nobody was asked."""
-NO_ANSWER = 3
+DIFFERS = "differs"
+"""There are differences, or a plan that was not confirmed."""
+WRONG = "wrong"
+"""The command line, the settings or the declaration are wrong; Twilio was not asked."""
+NO_ANSWER = "no_answer"
 """Twilio could not be asked, or did not answer: nothing is known of differences."""
-REFUSED = 4
+REFUSED = "refused"
 """Twilio refused a step; those before it were carried out."""
 
 
-class Command(BaseCommand):
-    """Ends with one of the statuses above, or 0."""
-
-    help = "Makes, shows, changes or checks the Verify Service that TWILIO_VERIFY_BACKENDS[alias]['SERVICE'] declares."
+class Command(VerifyCommand):
+    help = "Create, show, apply or check the Verify Service that TWILIO_VERIFY_BACKENDS[alias]['SERVICE'] declares."
     # A missing service_sid is an error of the system checks, and what `create` is for.
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("verb", choices=["create", "show", "apply", "check"])
-        parser.add_argument("--backend", metavar="ALIAS", default="default", help="Default: %(default)s.")
+        parser.add_argument("verb", choices=["create", "show", "apply", "check"], help="What to do with the Service.")
+        parser.add_argument("--backend", metavar="ALIAS", default="default", help="The backend. Default: %(default)s.")
         parser.add_argument("--yes", action="store_true", help="Carry out the plan without asking.")
-        parser.add_argument("--prune", action="store_true", help="Remove what is there and not declared.")
-        parser.add_argument("--another", action="store_true", help="create: although there is a Service already.")
-        parser.add_argument("--json", action="store_true", help="Print JSON. Asks nothing: give --yes to carry out.")
+        parser.add_argument("--prune", action="store_true", help="Remove what exists and is not declared.")
+        parser.add_argument("--another", action="store_true", help="With create: although a Service exists.")
 
-    def handle(self, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
         self._alias: str = options["backend"]
-        self._json: bool = options["json"]
         self._sure: bool = options["yes"]
-        self._said: dict[str, object] = {"backend": self._alias}
+        self.data |= {"backend": self._alias, "reason": "", "service_sid": None, "plan": None, "done": []}
+        self.data |= {"resources": None, "outside_the_api": None}
         try:
             self._handle(options)
         except ImproperlyConfigured as error:
             self._fail(str(error), WRONG)
         except AdministrationError as error:
             self._fail(_told(error), NO_ANSWER)
-        self._print_json("done")
 
     def _handle(self, options: dict[str, Any]) -> None:
         verb = options["verb"]
@@ -59,7 +54,7 @@ class Command(BaseCommand):
         if verb == "create":
             self._create(admin, another=options["another"])
             return
-        self._said["service_sid"] = admin.service_sid
+        self.data["service_sid"] = admin.service_sid
         if verb == "show":
             self._show(self._look(admin))
         elif verb == "check":
@@ -79,7 +74,8 @@ class Command(BaseCommand):
                 "one more.",
                 WRONG,
             )
-        if not another and (there := service_provisioning.namesakes(admin, self._alias)):
+        there = service_provisioning.namesakes(admin, self._alias)
+        if there and not another:
             self._fail(
                 f"The account has a Service of that name already: {', '.join(there)}. Put it into settings, or give "
                 "--another.",
@@ -90,19 +86,34 @@ class Command(BaseCommand):
         self._carry_out(run, plan.steps[:1])
         self._tell_sid(run.admin.service_sid)
         self._carry_out(run, plan.steps[1:])
+        self._check_rivals({*there, run.admin.service_sid})
+
+    def _check_rivals(self, known: set[str]) -> None:
+        """Fail if the account has a Service of the declared name that is not ``known``.
+
+        Twilio allows several of one name, and no lock is held over the network: of runs at the same time, at least the
+        one that ends last sees the other's.
+        """
+        admin = service_provisioning.administration(self._alias, without_service=True)
+        if rivals := [sid for sid in service_provisioning.namesakes(admin, self._alias) if sid not in known]:
+            self._fail(
+                f"Another run made {', '.join(rivals)} of the same name meanwhile. Keep one, and delete the other in "
+                "Twilio's Console.",
+                DIFFERS,
+            )
 
     def _tell_sid(self, sid: str) -> None:
-        self._said["service_sid"] = sid
-        self._line(self.style.SUCCESS(f"Service {sid} is made. Put it into settings:"))
-        self._line(f"    TWILIO_VERIFY_BACKENDS[{self._alias!r}]['OPTIONS']['service_sid'] = {sid!r}")
-        self._line(f"or, if they read it from the environment: VERIFY_SERVICE_SID={sid}")
+        self.data["service_sid"] = sid
+        self.stdout.write(self.style.SUCCESS(f"Service {sid} is made. Put it into settings:"))
+        self.stdout.write(f"    TWILIO_VERIFY_BACKENDS[{self._alias!r}]['OPTIONS']['service_sid'] = {sid!r}")
+        self.stdout.write(f"or, if they read it from the environment: VERIFY_SERVICE_SID={sid}")
 
     def _show(self, there: Sequence[Resource]) -> None:
-        self._said["resources"] = [service_provisioning.resource_data(one) for one in there]
-        self._said["outside_the_api"] = dict(service_provisioning.OUTSIDE_THE_API)
+        self.data["resources"] = [service_provisioning.resource_data(one) for one in there]
+        self.data["outside_the_api"] = dict(service_provisioning.OUTSIDE_THE_API)
         rows = [(service_provisioning.title(one), name, value) for one in there for name, value in _values(one)]
         self._table(("What", "Parameter", "Value"), rows)
-        self._line("\nNot in the API, so neither shown nor checked:")
+        self.stdout.write("\nNot in the API, so neither shown nor checked:")
         self._table(("What", "Where"), service_provisioning.OUTSIDE_THE_API)
 
     def _check(self, admin: Administration, *, prune: bool) -> None:
@@ -110,7 +121,7 @@ class Command(BaseCommand):
         self._show_plan(plan)
         if plan.steps:
             self._fail(f"{_differences(plan.steps)} from what is declared. `apply` mends it.", DIFFERS)
-        self._line(self.style.SUCCESS(f"The Service {admin.service_sid} is as declared."))
+        self.stdout.write(self.style.SUCCESS(f"The Service {admin.service_sid} is as declared."))
 
     def _apply(self, admin: Administration, *, prune: bool) -> None:
         if service_declaration.of(self._alias) is None:
@@ -123,23 +134,27 @@ class Command(BaseCommand):
             if plan.steps:
                 self._show_plan(plan)
                 self._fail("Twilio took every step, and still says otherwise of what is listed.", DIFFERS)
+            self._check_twice(plan)
         else:
             self._show_plan(plan)
-        self._line(self.style.SUCCESS(f"The Service {admin.service_sid} is as declared."))
+        self.stdout.write(self.style.SUCCESS(f"The Service {admin.service_sid} is as declared."))
+
+    def _check_twice(self, plan: Plan) -> None:
+        """Fail if something declared exists twice: of webhooks, Twilio takes two of one name from runs at once."""
+        declared = {one.key for one in service_provisioning.declared_for(self._alias)}
+        if twice := [service_provisioning.title(one) for one in plan.undeclared if one.key in declared]:
+            self._fail(f"Another run made this too: {', '.join(twice)}. `apply --prune` removes it.", DIFFERS)
 
     def _look(self, admin: Administration) -> list[Resource]:
-        progress = Progress(self.stderr, "parts of the Service read")
-        try:
+        with self.progress("parts of the Service read") as progress:
             return service_provisioning.look(admin, progress)
-        finally:
-            progress.clear()
 
     def _agreed(self, plan: Plan) -> None:
         """Show the plan, and come back if it may be carried out."""
         self._show_plan(plan)
         if self._sure:
             return
-        if self._json or not sys.stdin.isatty():
+        if self.is_json or not sys.stdin.isatty():
             self._fail("Nothing was changed: --yes carries the plan out.", DIFFERS)
         if not self._says_yes(f"Carry out {_steps(plan.steps)} at Twilio? [y/N] "):
             self._fail("Nothing was changed.", DIFFERS)
@@ -153,14 +168,14 @@ class Command(BaseCommand):
             return False
 
     def _carry_out(self, run: Run, steps: Sequence[Step]) -> None:
-        done: list[str] = self._said.setdefault("done", [])  # type: ignore[assignment]
+        done: list[str] = self.data["done"]
         for step in steps:
             try:
                 run.carry_out(step)
             except AdministrationError as error:
                 self._stopped(step, error)
             done.append(str(step))
-            self._line(f"done: {step}")
+            self.stdout.write(f"done: {step}")
 
     def _stopped(self, step: Step, error: AdministrationError) -> NoReturn:
         again = "Run `apply` again once it is mended: it looks first, and does what is left."
@@ -170,33 +185,22 @@ class Command(BaseCommand):
         self._fail(f"{step}: {_told(error)} {again}", status)
 
     def _show_plan(self, plan: Plan) -> None:
-        self._said["plan"] = service_provisioning.as_data(plan)
+        self.data["plan"] = service_provisioning.as_data(plan)
         self._table(("Do", "To", "Parameter", "Old", "New"), [row for step in plan.steps for row in _rows(step)])
         for one in plan.undeclared:
-            self._line(f"not declared, and left alone without --prune: {service_provisioning.title(one)}")
+            self.stdout.write(f"not declared, and left alone without --prune: {service_provisioning.title(one)}")
         for warning in plan.warnings:
-            self._line(self.style.WARNING(f"warning: {warning}"))
+            self.stdout.write(self.style.WARNING(f"warning: {warning}"))
 
     def _table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         lines = [head, *rows]
         widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
         for line in lines if len(lines) > 1 else ():
-            self._line("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+            self.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
-    def _line(self, text: str) -> None:
-        if not self._json:
-            self.stdout.write(text)
-
-    def _print_json(self, result: str, message: str = "") -> None:
-        if self._json:
-            self.stdout.write(json.dumps({**self._said, "result": result, "message": message}, indent=2))
-
-    def _fail(self, message: str, status: int) -> NoReturn:
-        self._print_json(_RESULTS[status], message)
-        raise CommandError(message, returncode=status)
-
-
-_RESULTS = {DIFFERS: "differs", WRONG: "wrong", NO_ANSWER: "no_answer", REFUSED: "refused"}
+    def _fail(self, message: str, reason: str) -> NoReturn:
+        self.data["reason"] = reason
+        raise (Found if reason == DIFFERS else CouldNotLook)(message)
 
 
 def _told(error: AdministrationError) -> str:

@@ -8,17 +8,14 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from ... import verifications
-from ...choices import Channel, Purpose
-from ...consent.api import NewConsent
-from ...exceptions import TwilioVerifyError
+from ...choices import Channel
 from ...forms.recipients import EmailForm, PhoneForm, recipient_form
 from ...ledger.persons import email_of
 from ...login import session
 from ...verifications.results import Started
 from ..base import StepUpMixin, TemplatePage, code_url
 from ..enroll_options import enroll_channels, enroll_options, is_strong_enough
-from ..verification.send import AddressPage, act, button_of
+from ..verification.send import AddressPage, button_of
 
 
 class EnrollView(StepUpMixin, TemplatePage):
@@ -67,20 +64,14 @@ class EnrollRecipientView(StepUpMixin, AddressPage):
         return self.get_form_class()(**{**kwargs, "initial": typed})
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
-        client, recipient = self.client, form.cleaned_data["recipient"]
-        try:
-            started = verifications.start(
-                recipient=recipient,
-                channel=self.channel,
-                client=client,
-                user=self.person,
-                purpose=Purpose.ENROLL,
-                new_consent=NewConsent(form.cleaned_data["disclosure"], act(button_of(self.channel))),
-            )
-        except TwilioVerifyError as error:
-            self.call_instead = error.code in ("landline", "phone_no_text")
-            return self.refuse(form, error)
-        return self.begun(started)
+        assert isinstance(form, PhoneForm | EmailForm)
+        label = button_of(self.channel)
+        started = form.send(self.request, user=self.person, purpose="enroll", button_label=label)
+        if started is not None:
+            return self.begun(started)
+        assert form.failure is not None
+        self.call_instead = form.failure.code in ("landline", "phone_no_text")
+        return self.refuse(form, form.failure)
 
     def begun(self, started: Started) -> HttpResponse:
         """The code is on its way: what proving it is for, is settled now."""
@@ -93,6 +84,6 @@ class EnrollRecipientView(StepUpMixin, AddressPage):
         return super().get_context_data(
             account_has_address=is_warned,
             other_channels=others,
-            offer_call=self.call_instead and Channel.CALL in others,
+            suggests_call=self.call_instead and Channel.CALL in others,
             **kwargs,
         )

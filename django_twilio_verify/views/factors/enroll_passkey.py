@@ -7,36 +7,35 @@ first of these reaches the provider before the person has done anything, and no 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from django import forms
 from django.conf import settings as django_settings
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
 
-from ... import factors, verifications
+from ... import login
 from ...backends.factor_options import MAX_NAME
 from ...choices import Channel, CheckOutcome, FactorKind, Purpose
 from ...core.browser_names import browser_name
-from ...exceptions import TwilioVerifyError, VerificationNotFound
-from ...factors import devices, passkey_login, recovery_codes
+from ...exceptions import TwilioVerifyError, VerificationNotFound, VerificationRequired
+from ...factors import devices, own_factors, passkey_login, recovery_codes
+from ...factors.results import SetupChecked
 from ...forms.names import NameForm
 from ...forms.passkeys import CredentialForm, NewPasskeyForm
-from ...login import completion, failures, hints, session
-from ...login.messages import challenge_sentence_for
+from ...login import hints, session
 from ...login.redirects import with_next
 from ...models import Verification
-from ...verifications.results import Checked, Enrolled
+from ...verifications import lifecycle
+from ...verifications.messages import challenge_sentence_for
+from ...verifications.results import Checked
 from ..base import FormPage, PageMixin, StepUpMixin, demand_proof
 from ..enroll_options import page_of
 from ..errors import Refusal
 from ..recovery_codes import codes_may_be_unseen, recovery_codes_page
 from ..upgrade_offer import after_sign_in
-from ..verification.approved import must_go_on, removed_again
 
 
 def options_answer(verification: Verification, options: Mapping[str, Any]) -> JsonResponse:
@@ -47,14 +46,14 @@ def options_answer(verification: Verification, options: Mapping[str, Any]) -> Js
 def problem_answer(error: TwilioVerifyError) -> JsonResponse:
     """Why there are no options, in a sentence, with the status that says the same."""
     refusal = Refusal.of(error, otherwise=409)
-    return refusal.tell(JsonResponse({"problem": error.sentence}, status=refusal.status))
+    return refusal.tell(JsonResponse({"problem": error.user_message}, status=refusal.status))
 
 
 def sentence_for(checked: Checked) -> str:
     """What is told of an answer that was not right. SECURITY: of a passkey that nobody knows, the same as of a wrong
     one.
     """
-    if checked.outcome == CheckOutcome.MALFORMED and checked.problem == passkey_login.NOT_UNLOCKED:
+    if checked.outcome == CheckOutcome.MALFORMED and checked.reason == passkey_login.NOT_UNLOCKED:
         return _("Your device has to ask for your finger, face or PIN. Try again, or try another way.")
     return challenge_sentence_for(checked)
 
@@ -111,7 +110,7 @@ class EnrollPasskeyView(EnrollPasskeyMixin, StepUpMixin, PasskeyPage):
         if self.request.method != "POST" or not form.is_valid():
             return None
         try:
-            posted = verifications.get(form.cleaned_data["verification"], client=self.client, user=self.person)
+            posted = lifecycle.get(form.cleaned_data["verification"], client=self.client, user=self.person)
         except VerificationNotFound:
             return None
         fits = (posted.purpose, posted.channel) == (Purpose.ENROLL, Channel.PASSKEY)
@@ -123,21 +122,21 @@ class EnrollPasskeyView(EnrollPasskeyMixin, StepUpMixin, PasskeyPage):
     def _free_name(self) -> str:
         """What the browser calls itself, and a number if the person has a factor of that name."""
         name = browser_name(self.request.headers.get("User-Agent", "")) or _("My passkey")
-        taken = {factor.label for factor in factors.enrolled(self.person)}
+        taken = {factor.label for factor in own_factors.usable(self.person)}
         numbered = (f"{name[: MAX_NAME - 4]} {number}" for number in range(2, len(taken) + 3))
         return next(one for one in (name, *numbered) if one not in taken)
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
         given = form.cleaned_data
         try:
-            done = devices.confirm(
-                given["verification"], client=self.client, user=self.person, credential=given["credential"]
-            )
+            done = login.finish_setup(self.request, given["verification"], credential=given["credential"])
+        except VerificationRequired:
+            return demand_proof(self)
         except TwilioVerifyError as error:
             return self.refuse(form, error)
         if done.checked.approved:
             return self.enrolled(done)
-        if done.checked.outcome == CheckOutcome.ALREADY_VERIFIED:
+        if done.checked.already_approved:
             return self.already_enrolled(done.checked.verification)
         return self.render_to_response(self.get_context_data(form=form, problem=sentence_for(done.checked)))
 
@@ -147,19 +146,12 @@ class EnrollPasskeyView(EnrollPasskeyMixin, StepUpMixin, PasskeyPage):
             return self.go("recovery_codes")
         return HttpResponseRedirect(self.next or self.url("factors"))
 
-    def enrolled(self, done: Enrolled) -> HttpResponse:
-        """What it is good for. SECURITY: reached by exactly one request for each passkey."""
+    def enrolled(self, done: SetupChecked) -> HttpResponse:
+        """Where to, once the passkey is there. SECURITY: reached by exactly one request for each passkey."""
         if done.factor is None:  # removed at this very moment
             return self.go("factors")
-        must_go_on(self, self.person, done.factor)
-        if removed_again(self, self.person, done.factor):
-            return demand_proof(self)
-        if self.access.is_pending:
-            completion.complete(self.request, self.person, Channel.PASSKEY.value)
-        else:
-            completion.mark_passed(self.request, Channel.PASSKEY.value)
-        if done.first:
-            return recovery_codes_page(self, recovery_codes.issue(self.person), first=True)
+        if done.is_first:
+            return recovery_codes_page(self, recovery_codes.issue(self.person, self.client), first=True)
         return HttpResponseRedirect(self.next or self.url("factors"))
 
 
@@ -176,7 +168,7 @@ class EnrollPasskeyOptionsView(EnrollPasskeyMixin, StepUpMixin):
             begun = devices.begin_passkey(self.person, self.client, name=form.cleaned_data["name"])
         except TwilioVerifyError as error:
             return problem_answer(error)
-        return options_answer(begun.verification, begun.options)
+        return options_answer(begun.verification, begun.browser_options)
 
 
 class PasskeySignInView(PasskeyMixin, PasskeyPage):
@@ -193,24 +185,15 @@ class PasskeySignInView(PasskeyMixin, PasskeyPage):
     def form_valid(self, form: forms.Form) -> HttpResponse:
         given = form.cleaned_data
         try:
-            signed_in = passkey_login.finish_sign_in(self.client, given["verification"], given["credential"])
+            checked = login.finish_passkey_login(self.request, given["verification"], credential=given["credential"])
         except TwilioVerifyError as error:
             return self.refuse(form, error)
-        if signed_in.checked.outcome == CheckOutcome.ALREADY_VERIFIED:  # the second press of a double click
+        if checked.already_approved:  # the second press of a double click
             return self.go_on()
-        checked = signed_in.checked
-        if signed_in.user is not None:
-            try:
-                completion.sign_in(self.request, signed_in.user, Channel.PASSKEY.value)
-            except PermissionDenied:
-                # SECURITY: told as of a passkey that nobody knows.
-                checked = replace(checked, outcome=CheckOutcome.WRONG)
-                failures.note(self.request, signed_in.user, checked)
-            else:
-                response = after_sign_in(self, Channel.PASSKEY.value)
-                hints.remember(self.request, response, Channel.PASSKEY.value)
-                return response
-        failures.note(self.request, signed_in.named, checked)
+        if checked.approved:
+            response = after_sign_in(self, Channel.PASSKEY.value)
+            hints.remember(self.request, response, Channel.PASSKEY.value)
+            return response
         return self.render_to_response(self.get_context_data(form=form, problem=sentence_for(checked)))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -228,7 +211,7 @@ class PasskeySignInOptionsView(PasskeyMixin):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
-            begun = passkey_login.begin_sign_in(self.client)
+            begun = login.begin_passkey_login(request)
         except TwilioVerifyError as error:
             return problem_answer(error)
-        return options_answer(begun.verification, begun.options)
+        return options_answer(begun.verification, begun.browser_options)

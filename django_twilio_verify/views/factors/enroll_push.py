@@ -24,17 +24,17 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
+from ... import login
 from ...choices import CheckOutcome, FactorKind
 from ...conf import settings
-from ...exceptions import ResetLinkRequired, TwilioVerifyError
+from ...exceptions import ResetLinkRequired, TwilioVerifyError, VerificationRequired
 from ...factors import devices, recovery_codes
+from ...factors.results import SetupChecked
 from ...forms.names import NameForm
-from ...login import completion, redirects, session
-from ...verifications.results import Enrolled
+from ...login import missing, redirects, session
 from ..base import FormPage, PageMixin, StepUpMixin, demand_proof, is_proof_old, must_open_link_first, must_prove_first
 from ..enroll_options import page_of
 from ..errors import Refusal
-from ..verification.approved import must_go_on, removed_again
 
 TOKEN_SECONDS = 60
 """SECURITY: as short as the provider makes them: it is good for one registration, by an app that waits for it."""
@@ -45,7 +45,7 @@ MAX_BODY = 2048
 
 
 class PushMixin(PageMixin):
-    """404 where the person's backend keeps no phones, or the site has named no app (``TWILIO_VERIFY_PUSH_APP``)."""
+    """404 where the person's backend keeps no phones, or the site names no app (``TWILIO_VERIFY_PUSH_APP_NAME``)."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not self.is_offered:
@@ -91,7 +91,7 @@ class PhoneView(PushMixin, StepUpMixin, FormPage):
         }
         status_url = f"{reverse('twilio_verify:enroll_push_status')}?{urlencode(asked)}"
         return super().get_context_data(
-            app=settings.push_app, since=since, status_url=status_url, waits=WAITS, **kwargs
+            app=settings.push_app_name, since=since, status_url=status_url, waits=WAITS, **kwargs
         )
 
 
@@ -138,7 +138,7 @@ class AppMixin(PushMixin):
             return self.refused(403, "step_up_required", _("Confirm that it is you first."), url=url)
         if must_open_link_first(self, person):
             error = ResetLinkRequired()
-            return self.refused(403, error.code, error.sentence, url=reverse("twilio_verify:reset_held"))
+            return self.refused(403, error.code, error.user_message, url=reverse("twilio_verify:reset_held"))
         self.person = person
         return None
 
@@ -149,17 +149,20 @@ class AppMixin(PushMixin):
         except PermissionDenied as error:
             return self.refused(401, "not_signed_in", str(error))
         url = reverse("twilio_verify:challenge")
-        return self.refused(401, "second_factor_required", _("A second factor is required."), url=url)
+        return self.answered(401, missing.describe("second_factor_required", url=url))
 
     def refused(self, status: int, code: str, detail: str, **more: Any) -> HttpResponse:
-        response = JsonResponse({"code": code, "detail": detail, **more}, status=status)
+        return self.answered(status, {"code": code, "detail": detail, **more})
+
+    def answered(self, status: int, body: dict[str, Any]) -> HttpResponse:
+        response = JsonResponse(body, status=status)
         patch_cache_control(response, no_store=True, private=True)
         return response
 
     def failed(self, error: TwilioVerifyError) -> HttpResponse:
         """What came of an error of the flow: 429, 503, and 409 for what the provider refuses."""
         refusal = Refusal.of(error, otherwise=409)
-        return refusal.tell(self.refused(refusal.status, error.code, error.sentence))
+        return refusal.tell(self.refused(refusal.status, error.code, error.user_message))
 
 
 class AccessTokenView(AppMixin):
@@ -195,13 +198,15 @@ class AccessTokenConfirmView(AppMixin):
         if refusal := self.refusal():
             return refusal
         try:
-            done = devices.confirm(kwargs["verification"], client=self.client, user=self.person)
+            done = login.finish_setup(request, kwargs["verification"])
+        except VerificationRequired:
+            return self.first_prove()
         except Http404:
             raise
         except TwilioVerifyError as error:
             return self.failed(error)
         outcome = done.checked.outcome
-        if outcome == CheckOutcome.NOT_THIS_WAY:
+        if outcome == CheckOutcome.WRONG_ANSWER_TYPE:
             raise Http404
         if done.checked.approved:
             return self.enrolled(done)
@@ -209,27 +214,19 @@ class AccessTokenConfirmView(AppMixin):
             return JsonResponse({"status": "waiting", "retry_after": POLL_SECONDS})
         return JsonResponse({"status": _WORDS.get(outcome, outcome.value)})
 
-    def enrolled(self, done: Enrolled) -> HttpResponse:
+    def enrolled(self, done: SetupChecked) -> HttpResponse:
         """SECURITY: reached by exactly one request for each enrollment."""
         factor = done.factor
         if factor is None:
             return self.first_prove()
-        must_go_on(self, self.person, factor)
-        if removed_again(self, self.person, factor):
-            return self.first_prove()
-        channel = done.checked.verification.channel
-        if self.access.is_pending:
-            completion.complete(self.request, self.person, channel)
-        else:
-            completion.mark_passed(self.request, channel)
         answer: dict[str, Any] = {"status": "enrolled", "name": factor.label}
-        if done.first:
+        if done.is_first:
             session.note_codes_shown(self.request)
-            answer["recovery_codes"] = recovery_codes.issue(self.person)
+            answer["recovery_codes"] = recovery_codes.issue(self.person, self.client)
         return JsonResponse(answer)
 
 
-_WORDS = {CheckOutcome.ALREADY_VERIFIED: "enrolled"}
+_WORDS = {CheckOutcome.ALREADY_APPROVED: "enrolled"}
 
 
 def _name_in(request: HttpRequest) -> str | None:

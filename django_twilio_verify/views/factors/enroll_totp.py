@@ -15,26 +15,27 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
-from ... import verifications
+from ... import login
 from ...backends.factor_options import MAX_NAME
-from ...choices import Channel, CheckOutcome, FactorKind, Purpose
+from ...choices import Channel, FactorKind, Purpose
 from ...conf import settings
-from ...exceptions import BackendError, TwilioVerifyError, VerificationNotFound
-from ...factors import challenge_steps, devices, totp
-from ...factors.api import Confirmed
+from ...core.codes import TOTP_DIGITS
+from ...exceptions import BackendError, TwilioVerifyError, VerificationNotFound, VerificationRequired
+from ...factors import devices
+from ...factors.results import Setup
 from ...forms.names import NameForm
 from ...forms.verification import AppCodeForm
-from ...login.messages import app_enrollment_sentence
 from ...models import Verification
-from ...verifications.results import Checked, Enrolled, Enrolling
+from ...verifications import challenge_steps, lifecycle
+from ...verifications.results import Checked
 from ..base import FormPage, StepUpMixin, demand_proof
 from ..enroll_options import page_of
 from ..qr import svg
-from ..verification.approved import ProofMixin, must_go_on, removed_again
+from ..verification.approved import ProofMixin
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class ShownSetup:
     """What one answer shows of a new authenticator app. SECURITY: whoever reads it, has the factor; so it has no
     ``repr``, and nothing keeps it.
     """
@@ -43,7 +44,7 @@ class Setup:
     uri: str = field(repr=False)
 
     @classmethod
-    def of(cls, begun: Enrolling) -> Setup:
+    def of(cls, begun: Setup) -> ShownSetup:
         # SECURITY: what the provider says ends in an ``href``.
         return cls(begun.secret, begun.uri if begun.uri.startswith("otpauth://") else "")
 
@@ -80,7 +81,7 @@ class TotpView(StepUpMixin, FormPage):
             begun = devices.begin_totp(self.person, self.client, name=account or label, label=label)
         except TwilioVerifyError as error:
             return self.refuse(form, error)
-        context = code_context(begun.verification, form=AppCodeForm(), setup=Setup.of(begun))
+        context = code_context(begun.verification, form=AppCodeForm(), setup=ShownSetup.of(begun))
         return TemplateResponse(self.request, "twilio_verify/enroll_totp_code.html", self.get_context_data(**context))
 
 
@@ -89,14 +90,13 @@ class TotpCodeView(ProofMixin, FormPage):
 
     template_name = "twilio_verify/enroll_totp_code.html"
     form_class = AppCodeForm
-    problem_field = "code"
 
     def own_url(self) -> str:
         return self.url("enroll_totp_code", self.verification.pk)
 
     @cached_property
     def verification(self) -> Verification:
-        found = verifications.get(self.kwargs["verification"], client=self.client, user=self.person)
+        found = lifecycle.get(self.kwargs["verification"], client=self.client, user=self.person)
         if found.channel != Channel.TOTP or found.purpose != Purpose.ENROLL or self.person is None:
             raise VerificationNotFound
         return found
@@ -110,27 +110,20 @@ class TotpCodeView(ProofMixin, FormPage):
         verification = self.verification  # 404 for a visitor, and for everybody else's
         assert self.person is not None
         try:
-            done = devices.confirm(verification, client=self.client, user=self.person, code=form.cleaned_data["code"])
+            done = login.finish_setup(self.request, verification, code=form.cleaned_data["code"])
         except BackendError as error:
             return self.refuse(form, error)
+        except VerificationRequired:
+            return demand_proof(self)
         self.verification = done.checked.verification
-        if done.checked.approved:
-            return self.confirmed(done)
-        if done.checked.outcome == CheckOutcome.ALREADY_VERIFIED:
+        if done.enrolled is not None and done.checked.approved:
+            return self.enrolled(done.enrolled)
+        if done.checked.already_approved:
             return self.already_approved()
         return self.not_confirmed(form, done.checked)
 
-    def confirmed(self, done: Enrolled) -> HttpResponse:
-        """SECURITY: reached by exactly one request for each enrollment."""
-        assert done.factor is not None  # it was approved
-        assert self.person is not None  # 404 for a visitor
-        must_go_on(self, self.person, done.factor)
-        if removed_again(self, self.person, done.factor):
-            return demand_proof(self)
-        return self.enrolled(Confirmed(done.factor, created=True, first=done.first))
-
     def not_confirmed(self, form: forms.Form, checked: Checked) -> HttpResponse:
-        form.add_error("code", app_enrollment_sentence(checked, length=_digits(self.verification)))
+        form.add_error("code", checked.user_message)
         return self.render_to_response(self.get_context_data(form=form, retry_at=checked.retry_at))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -142,7 +135,7 @@ def code_context(verification: Verification, **kwargs: Any) -> dict[str, Any]:
     factor = challenge_steps.factor_of(verification)
     return {
         "verification": verification,
-        "is_open": verifications.is_open(verification),
+        "is_open": lifecycle.is_open(verification),
         "code_length": _digits(verification),
         "name": factor.label if factor is not None else _("Authenticator app"),
         "code_url": reverse("twilio_verify:enroll_totp_code", args=[verification.pk]),
@@ -152,4 +145,4 @@ def code_context(verification: Verification, **kwargs: Any) -> dict[str, Any]:
 
 def _digits(verification: Verification) -> int:
     factor = challenge_steps.factor_of(verification)
-    return (factor.digits if factor is not None else 0) or totp.TOTP_DIGITS
+    return (factor.digits if factor is not None else 0) or TOTP_DIGITS

@@ -15,10 +15,11 @@ from ... import factors
 from ...choices import Channel, Purpose
 from ...core.recipients import Recipient
 from ...exceptions import LastFactor
-from ...factors import changes, devices
+from ...factors import changes, devices, own_factors
+from ...factors.policy import requires_factor
 from ...forms.factors import RemovalForm, add_sign_out
 from ...forms.names import NameForm
-from ...login import completion, policy, session, sign_out_everywhere
+from ...login import completion, ended_sessions, session
 from ...models import Factor
 from ...verifications import channel_plan
 from ...verifications.results import Started
@@ -38,11 +39,8 @@ class ChangeMixin(StepUpMixin):
 
     @cached_property
     def factor(self) -> Factor:
-        try:
-            # SECURITY: looked up among the person's own factors, so nobody else's can be named.
-            return factors.own(self.person, self.kwargs["factor"])
-        except LookupError as error:
-            raise Http404 from error
+        # SECURITY: looked up among the person's own factors, so nobody else's can be named.
+        return own_factors.get(self.person, self.kwargs["factor"])
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(factor=self.factor, **kwargs)
@@ -68,10 +66,7 @@ class DefaultView(ChangeMixin):
     http_method_names = ("post", "options")
 
     def post(self, request: HttpRequest, factor: int) -> HttpResponse:
-        try:
-            changes.make_default(self.person, factor, client=self.client)
-        except LookupError as error:
-            raise Http404 from error
+        changes.make_default(self.person, factor, client=self.client)
         return HttpResponseRedirect(self.next)
 
 
@@ -83,14 +78,14 @@ class RemoveView(ChangeMixin, FormPage):
 
     @cached_property
     def required(self) -> bool:
-        return policy.requires_factor(self.person, self.request)
+        return requires_factor(self.person, self.request)
 
     @cached_property
     def left(self) -> list[Factor]:
-        return [other for other in factors.held(self.person) if other.pk != self.factor.pk]
+        return [other for other in own_factors.confirmed(self.person) if other.pk != self.factor.pk]
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
-        end = partial(sign_out_everywhere.end, self.request, self.person) if form.cleaned_data.get("sign_out") else None
+        end = partial(ended_sessions.end, self.request, self.person) if form.cleaned_data.get("sign_out") else None
         try:
             changes.remove(self.person, self.factor.pk, required=self.required, client=self.client, then=end)
         except LastFactor as error:
@@ -106,7 +101,7 @@ class RemoveView(ChangeMixin, FormPage):
             changes.check_removal(self.factor, self.left, required=self.required)
             refused = ""
         except LastFactor as error:
-            refused = error.sentence
+            refused = error.user_message
         return super().get_context_data(left=self.left, refused=refused, **kwargs)
 
 

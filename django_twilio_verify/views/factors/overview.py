@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 
-from ... import factors
 from ...conf import settings
-from ...factors import recovery_codes, resets
+from ...factors import own_factors, recovery_codes, resets
 from ...ledger.persons import is_account_address
 from ...login import session, trusted_browsers
 from ...verifications import stale_factors
@@ -19,7 +18,7 @@ class FactorsView(PersonMixin, TemplatePage):
     template_name = "twilio_verify/factors.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        held = factors.held(self.person)
+        held = own_factors.confirmed(self.person)
         left = recovery_codes.remaining(self.person)
         context = self.get_context_data(
             factors=held,
@@ -29,6 +28,6 @@ class FactorsView(PersonMixin, TemplatePage):
             recovery_low=left <= recovery_codes.LOW,
             recovery_unseen=session.has_unseen_codes(request),
             reset=resets.pending(self.person),
-            browsers=bool(settings.trust_days) or bool(trusted_browsers.listed(self.person)),
+            browsers=bool(settings.trusted_browser_days) or bool(trusted_browsers.listed(self.person)),
         )
         return self.render_to_response(context)

@@ -8,11 +8,10 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 
 from ...choices import Channel, Purpose
-from ...exceptions import TwilioVerifyError
-from ...factors import challenges
-from ...factors.challenge_rules import NoSuchFactor
+from ...exceptions import FactorNotFound, TwilioVerifyError
 from ...login import session
-from ...login.messages import lost_sentence
+from ...verifications import challenges
+from ...verifications.messages import lost_sentence
 from ...verifications.options import Payment
 from ..base import PageMixin
 from .enroll_passkey import options_answer, problem_answer
@@ -42,11 +41,11 @@ class PasskeyOptionsView(PageMixin):
                 amount=payment.amount,
                 payee=payment.payee,
             )
-        except NoSuchFactor:
+        except FactorNotFound:
             return _problem(lost_sentence(Channel.PASSKEY), 409)
         except TwilioVerifyError as error:
             return problem_answer(error)
-        return options_answer(started.verification, started.options)
+        return options_answer(started.verification, started.browser_options)
 
     def _person(self, purpose: Purpose) -> AbstractBaseUser | None:
         # SECURITY: a password alone is asked for the sign-in that waits, and for nothing else.

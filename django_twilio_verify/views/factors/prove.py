@@ -16,22 +16,21 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.functional import cached_property
 
-from ... import factors, verifications
-from ...choices import Channel, CheckOutcome
+from ... import login, verifications
+from ...choices import Channel, Purpose
+from ...core.codes import TOTP_DIGITS
 from ...exceptions import FactorNotFound, TwilioVerifyError, VerificationNotFound
-from ...factors import challenges
-from ...factors.api import ChallengeOption
-from ...factors.challenge_rules import NoSuchFactor
-from ...factors.totp import TOTP_DIGITS
+from ...factors import own_factors
+from ...factors.own_factors import ChallengeOption
 from ...forms.passkeys import CredentialForm
 from ...forms.verification import AppCodeForm
-from ...login import failures, hints, session
-from ...login.messages import challenge_sentence_for, lost_sentence
-from ...models import Factor
-from ...verifications import channel_plan, throttling
+from ...login import hints, session, trust_cookie
+from ...models import Factor, Verification
+from ...verifications import challenges, channel_plan, lifecycle, throttling
 from ...verifications.channel_plan import PlanRequest
-from ...verifications.results import Challenged, Checked
-from ..verification.approved import act
+from ...verifications.messages import lost_sentence
+from ...verifications.results import Checked, Started
+from ..verification.approved import go_on_from
 from ..verification.restart import GONE, with_gone
 from ..verification.send import SendPage, named
 
@@ -66,9 +65,9 @@ class FactorPage(SendPage):
         """Look up the ways of ``person``, of ``channels`` if there are any, and choose among them. False if there are
         none.
         """
-        enrolled = factors.enrolled(person)
+        enrolled = own_factors.usable(person)
         self.held = throttling.held(enrolled)
-        found = factors.challenge_options(enrolled, purpose=self.purpose, user=person, client=self.client)
+        found = own_factors.challenge_options(enrolled, purpose=self.purpose, user=person, client=self.client)
         self.ways = [way for way in found if not channels or way.channel in channels]
         if hints.prefers_passkey(self.request):
             self.ways.sort(key=lambda way: way.channel != Channel.PASSKEY)
@@ -99,7 +98,7 @@ class FactorPage(SendPage):
                 return ChallengeOption(
                     factor, named(self.kwargs["channel"], channel_plan.plan_among(asked, frozenset()))
                 )
-            way = factors.device_option(factor, self.purpose)
+            way = own_factors.device_option(factor, self.purpose)
             if way is not None and way.channel.value == self.kwargs["channel"]:
                 return way
             raise Http404
@@ -124,12 +123,12 @@ class FactorPage(SendPage):
             return super().form_valid(form)
         try:
             return self.asker.answer(form)
-        except NoSuchFactor:  # removed a moment ago, or lost
+        except FactorNotFound:  # removed a moment ago, or lost
             return self.render_to_response(self.get_context_data(form=form, problem=lost_sentence(self.channel)))
         except TwilioVerifyError as error:
             return self.refuse(form, error)
 
-    def start_challenge(self) -> Challenged:
+    def start_challenge(self) -> Started:
         """Have the factor asked. Raises as ``challenges.start``."""
         return challenges.start(
             channel=self.channel,
@@ -142,14 +141,21 @@ class FactorPage(SendPage):
             payee=self.payment.payee,
         )
 
+    def check(self, verification: Verification, **answer: Any) -> Checked:
+        """Have an answer judged; one that is right completes the login, or the step-up."""
+        if self.purpose == Purpose.PAYMENT:
+            return verifications.check(
+                verification, client=self.client, user=self.person, payment=self.payment, **answer
+            )
+        return login.check(self.request, verification, **answer, trust_browser=trust_cookie.is_wished(self.request))
+
     def judged(self, form: forms.Form, checked: Checked, field: str | None = None) -> HttpResponse:
         """What an answer comes to: on, or the page again with a sentence, beside ``field`` if it has one."""
         if checked.approved:
-            return act(self, checked.verification, self.person)
-        if checked.outcome == CheckOutcome.ALREADY_VERIFIED:
+            return go_on_from(self, checked.verification)
+        if checked.already_approved:
             return self.go_on()
-        failures.note(self.request, self.person, checked)
-        sentence = challenge_sentence_for(checked)
+        sentence = checked.user_message
         if field is not None:
             form.add_error(field, sentence)
         problem = "" if field is not None else sentence
@@ -176,7 +182,7 @@ class FactorPage(SendPage):
         here = ChallengeOption(self.factor, self.channel)
         others = [Offer(way.factor, way.channel, self.way_url(way)) for way in self.ways if not _same(way, here)]
         if GONE in self.request.GET and not self.request.POST:
-            kwargs.setdefault("problem", FactorNotFound().sentence)
+            kwargs.setdefault("problem", FactorNotFound().user_message)
         if self.asker is None:
             kwargs = {"part": "twilio_verify/_ask_send.html", **kwargs}
         else:
@@ -208,7 +214,7 @@ class Prompt:
         self.page = page
 
     def answer(self, form: forms.Form) -> HttpResponse:
-        """What becomes of the posted ``form``. Raises ``TwilioVerifyError`` and ``NoSuchFactor``."""
+        """What becomes of the posted ``form``. Raises ``TwilioVerifyError`` and ``FactorNotFound``."""
         raise NotImplementedError
 
     def context(self) -> dict[str, Any]:
@@ -224,14 +230,7 @@ class TotpPrompt(Prompt):
     def answer(self, form: forms.Form) -> HttpResponse:
         page = self.page
         started = page.start_challenge()
-        checked = challenges.check(
-            started.verification,
-            code=form.cleaned_data["code"],
-            client=page.client,
-            user=page.person,
-            amount=page.payment.amount,
-            payee=page.payment.payee,
-        )
+        checked = page.check(started.verification, code=form.cleaned_data["code"])
         return page.judged(form, checked, field="code")
 
     def context(self) -> dict[str, Any]:
@@ -256,20 +255,12 @@ class PasskeyPrompt(Prompt):
 
     def answer(self, form: forms.Form) -> HttpResponse:
         page = self.page
-        verification = verifications.get(form.cleaned_data["verification"], client=page.client, user=page.person)
+        verification = lifecycle.get(form.cleaned_data["verification"], client=page.client, user=page.person)
         # SECURITY: what was begun for something else, or for nobody, proves nothing here.
         fits = verification.channel == Channel.PASSKEY and verification.purpose == page.purpose
         if not fits or verification.user_id != page.person.pk:
             raise VerificationNotFound
-        checked = challenges.check(
-            verification,
-            credential=form.cleaned_data["credential"],
-            client=page.client,
-            user=page.person,
-            amount=page.payment.amount,
-            payee=page.payment.payee,
-        )
-        return page.judged(form, checked)
+        return page.judged(form, page.check(verification, credential=form.cleaned_data["credential"]))
 
     def context(self) -> dict[str, Any]:
         return {**super().context(), "options_url": self.page.options_url()}

@@ -9,20 +9,21 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 
-from ... import verifications
+from ... import login, verifications
 from ...choices import Channel, CheckOutcome, Purpose
-from ...exceptions import BackendError, BackendRejected, VerificationNotFound
-from ...factors import challenge_steps, challenges
+from ...exceptions import BackendError, BackendRejected, NotRedeemable, VerificationNotFound
 from ...forms.verification import NumberForm
-from ...login import failures, session
-from ...login.messages import challenge_sentence_for
+from ...login import failures, session, trust_cookie
 from ...models import Verification
-from ...verifications.results import Challenged, Checked, Progress
+from ...verifications import challenge_steps, challenges, lifecycle
+from ...verifications.options import Payment
+from ...verifications.results import Checked, Started, VerificationState
 from ..base import FormPage
 from ..verification.approved import RedeemMixin
 
-_WAITS = (CheckOutcome.WAITING, CheckOutcome.BUSY)
+_WAITS = (CheckOutcome.WAITING, CheckOutcome.IN_PROGRESS)
 
 
 class PushMixin(RedeemMixin):
@@ -37,7 +38,6 @@ class PushMixin(RedeemMixin):
     def told_no(self, checked: Checked) -> None:
         """SECURITY: whoever waits here has the password, and the person says no: it has to be given again."""
         if checked.outcome == CheckOutcome.DENIED and self.verification.purpose == Purpose.LOGIN:
-            failures.note(self.request, self.person, checked)
             session.give_up(self.request)
 
 
@@ -53,20 +53,26 @@ class PushView(PushMixin, FormPage):
         return self.go_on() if self.progress.redeemed else super().get(request, *args, **kwargs)
 
     @cached_property
-    def progress(self) -> Progress:
-        return verifications.status(self.verification, client=self.client, user=self.person)
+    def progress(self) -> VerificationState:
+        return lifecycle.status(self.verification, client=self.client, user=self.person)
 
     @cached_property
-    def started(self) -> Challenged:
+    def started(self) -> Started:
         return challenges.describe(self.verification)
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
         try:
             checked = self.asked(form.cleaned_data["number"])
+            if self.approved_beside(checked):
+                checked = self.asked("")
         except BackendError as error:
             return self.refuse(form, error)
-        if checked.approved or checked.outcome == CheckOutcome.ALREADY_VERIFIED or self.approved_beside(checked):
-            return self.proved()
+        except NotRedeemable as error:
+            return self.told(form, error.user_message)
+        if checked.approved or self.is_repeatable(checked):
+            return self.approved(again=checked.already_approved)
+        if checked.already_approved:
+            return self.already_approved()
         self.told_no(checked)
         return self.not_proved(form, checked)
 
@@ -86,26 +92,25 @@ class PushView(PushMixin, FormPage):
         for known in ("verification", "progress", "started"):
             self.__dict__.pop(known, None)
 
+    @sensitive_variables("number")
     def asked(self, number: str) -> Checked:
         verification = self.verification
-        if not number or verification.channel == Channel.SILENT:
-            return challenges.poll(verification, client=self.client, user=self.person)
-        return challenges.check(
-            verification,
-            number=number,
-            client=self.client,
-            user=self.person,
-            # SECURITY: what the phone was asked for, by our own record, and nothing that the browser says.
-            amount=verification.amount,
-            payee=verification.payee,
-        )
+        by_number = bool(number) and verification.channel != Channel.SILENT
+        if self.is_second_factor:
+            trust = trust_cookie.is_wished(self.request)
+            if by_number:
+                return login.check(self.request, verification, number=number, trust_browser=trust)
+            return login.poll(self.request, verification, trust_browser=trust)
+        if not by_number:
+            return verifications.poll(verification, client=self.client, user=self.person)
+        # SECURITY: what the phone was asked for, by our own record, and nothing that the browser says.
+        payment = Payment(verification.amount, verification.payee)
+        return verifications.check(verification, number=number, client=self.client, user=self.person, payment=payment)
 
     def not_proved(self, form: forms.Form, checked: Checked) -> HttpResponse:
         """The number is wrong or missing, nobody has answered yet, or it is over."""
-        if checked.outcome != CheckOutcome.DENIED:
-            failures.note(self.request, self.person, checked)
-        sentence = challenge_sentence_for(checked)
-        about_number = checked.outcome == CheckOutcome.MALFORMED or checked.problem == "number"
+        sentence = checked.user_message
+        about_number = checked.outcome == CheckOutcome.MALFORMED or checked.reason == "number"
         if about_number:
             form.add_error("number", sentence)
         if checked.outcome in _WAITS and not about_number:
@@ -114,7 +119,7 @@ class PushView(PushMixin, FormPage):
 
     def told(self, form: forms.Form, problem: str, checked: Checked | None = None, note: str = "") -> HttpResponse:
         self.forget()
-        retry_at = checked.retry_at if checked else None
+        retry_at = checked.retry_at if checked is not None else None
         return self.render_to_response(self.get_context_data(form=form, problem=problem, note=note, retry_at=retry_at))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -123,7 +128,7 @@ class PushView(PushMixin, FormPage):
             factor=challenge_steps.factor_of(self.verification),
             started=self.started,
             progress=self.progress,
-            is_open=verifications.is_open(self.verification),
+            is_open=lifecycle.is_open(self.verification),
             **kwargs,
         )
 
@@ -144,14 +149,16 @@ class PushStatusView(PushMixin):
         raise VerificationNotFound
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        before = self.verification.status
         try:
             checked = challenges.poll(self.verification, client=self.client, user=self.person)
         except BackendError:
             return JsonResponse({"status": "pending", "next": ""}, status=503)
+        failures.note_polled(self.request, self.person, checked, before)
         self.told_no(checked)
         if checked.outcome in _WAITS:
             return JsonResponse({"status": "pending", "next": ""})
-        is_proved = checked.approved or checked.outcome == CheckOutcome.ALREADY_VERIFIED
+        is_proved = checked.approved or checked.already_approved
         status = "approved" if is_proved else checked.outcome.value
         return JsonResponse({"status": status, "next": self.url("push", self.verification.pk)})
 

@@ -14,11 +14,10 @@ from django.shortcuts import resolve_url
 
 from ... import factors
 from ...choices import Channel, Purpose
-from ...exceptions import RateLimited
-from ...factors import recovery_codes
-from ...factors.api import ChallengeOption
-from ...forms.verification import RecoveryForm
-from ...login import completion, failures, hints, redirects, session
+from ...factors import own_factors, recovery_codes
+from ...factors.own_factors import ChallengeOption
+from ...forms.verification import RecoveryCodeForm
+from ...login import hints, redirects, session
 from ...verifications import stale_factors, throttling
 from ..base import FormPage, PageMixin
 from ..factors.prove import FactorPage, Offer
@@ -68,22 +67,17 @@ class RecoveryPage(FormPage):
     """Ask ``person`` for a recovery code."""
 
     template_name = "twilio_verify/recovery.html"
-    form_class = RecoveryForm
+    form_class = RecoveryCodeForm
     person: AbstractBaseUser
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
-        try:
-            redeemed = recovery_codes.redeem(self.person, form.cleaned_data["code"], self.client)
-        except RateLimited as error:
-            return self.refuse(form, error)
-        if not redeemed:
-            failures.factor_failed(self.request, self.person)
-            form.add_error("code", str(RecoveryForm.not_one))
-            return self.form_invalid(form)
-        return self.redeemed()
+        assert isinstance(form, RecoveryCodeForm)
+        if form.check(self.request):
+            return self.redeemed()
+        return self.form_invalid(form) if form.failure is None else self.refuse(form, form.failure)
 
     def redeemed(self) -> HttpResponse:
-        """What the code was for."""
+        """Where to, once the code has done what it was for."""
         raise NotImplementedError
 
 
@@ -91,13 +85,12 @@ class RecoveryView(PendingMixin, RecoveryPage):
     """Sign in with a recovery code."""
 
     def redeemed(self) -> HttpResponse:
-        completion.complete(self.request, self.person, Channel.RECOVERY.value)
         response = self.go("recovery_codes") if recovery_codes.is_low(self.person) else self.go_on()
         hints.remember(self.request, response, Channel.RECOVERY)
         return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        held = throttling.held(factors.held(self.person))
+        held = throttling.held(own_factors.confirmed(self.person))
         return super().get_context_data(back_url=self.url("challenge"), held=held, **kwargs)
 
 

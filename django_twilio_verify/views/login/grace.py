@@ -20,7 +20,7 @@ class GraceView(PersonMixin, TemplatePage):
     template_name = "twilio_verify/grace.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        ends = self.access.grace_ends
+        ends = self.access.grace_ends_at
         if ends is None:
             return self.go_on()
         context = self.get_context_data(ends=ends, days_left=days_until(ends), person=self.person)

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from ...choices import Purpose
-from ...factors.api import ChallengeOption
+from ...factors.own_factors import ChallengeOption
 from ...login import redirects, session
 from ..factors.passkey import PAYMENT
 from ..factors.prove import FactorPage, Offer

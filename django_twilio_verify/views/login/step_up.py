@@ -17,8 +17,8 @@ from django.utils.http import urlencode
 
 from ... import factors
 from ...choices import Channel, Purpose
-from ...factors.api import ChallengeOption
-from ...login import completion, redirects, session, step_up
+from ...factors.own_factors import ChallengeOption
+from ...login import redirects, session, step_up
 from ...verifications import assurance
 from ..base import PageMixin, TemplatePage, must_be_in_session
 from ..factors.prove import FactorPage, Offer
@@ -99,7 +99,6 @@ class StepUpRecoveryView(SignedInMixin, RecoveryPage):
     """Confirm it with a recovery code."""
 
     def redeemed(self) -> HttpResponse:
-        completion.mark_passed(self.request, Channel.RECOVERY.value)
         return self.go_on()
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

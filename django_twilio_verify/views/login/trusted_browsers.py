@@ -36,7 +36,7 @@ class BrowserRevokeView(_EndMixin):
     """Trust one browser no more. 404 for another person's; a second press changes nothing."""
 
     def post(self, request: HttpRequest, browser: int) -> HttpResponse:
-        if not trusted_browsers.revoke(self.person, browser):
+        if not trusted_browsers.revoke(self.person, browser, client=self.client):
             raise Http404
         return HttpResponseRedirect(self.next)
 
@@ -45,5 +45,5 @@ class BrowsersRevokeView(_EndMixin):
     """Trust no browser any more."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        trusted_browsers.revoke_all(self.person)
+        trusted_browsers.revoke_all(self.person, client=self.client)
         return HttpResponseRedirect(self.next)

@@ -8,19 +8,18 @@ from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
-from ... import verifications
-from ...choices import LINK_CHANNELS, Channel, CheckOutcome, Purpose, VerificationStatus
+from ... import login
+from ...choices import LINK_CHANNELS, Channel, Purpose, VerificationStatus
 from ...conf import settings
-from ...consent.api import NewConsent
-from ...exceptions import BackendError, FactorNotFound, TwilioVerifyError, VerificationNotFound
+from ...consent.gate import NewConsent
+from ...exceptions import BackendError, FactorNotFound, NotRedeemable, TwilioVerifyError, VerificationNotFound
 from ...forms.recipients import ConsentForm, OnceForm
-from ...forms.verification import CodeForm
-from ...login import failures, session
-from ...login.messages import sentence_for
-from ...verifications import channel_plan, confirmed_factors, holder
+from ...forms.verification import CodeForm, show_checked
+from ...login import session, trust_cookie
+from ...verifications import channel_plan, confirmed_factors, holder, lifecycle
 from ...verifications.channel_plan import PlanRequest
 from ...verifications.options import Payment
-from ...verifications.results import Checked, Started
+from ...verifications.results import Started
 from ..base import FormPage, code_url
 from .approved import ProofMixin, VerificationMixin
 from .link import LinkView
@@ -33,7 +32,6 @@ class CodeView(ProofMixin, FormPage):
 
     template_name = "twilio_verify/code.html"
     form_class = CodeForm
-    problem_field = "code"
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if self.verification.channel in LINK_CHANNELS:
@@ -44,42 +42,46 @@ class CodeView(ProofMixin, FormPage):
 
     def get_form(self, form_class: type[forms.Form] | None = None) -> forms.Form:
         form = super().get_form(form_class)
-        if self.verification.code_digest:  # the site's own code, which may have letters
+        if self.verification.has_custom_code:  # it may have letters
             form.fields["code"].widget.attrs["inputmode"] = "text"
         return form
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
-        verification = self.verification
+        assert isinstance(form, CodeForm)
         try:
-            checked = verifications.check(
-                verification,
-                code=form.cleaned_data["code"],
-                client=self.client,
-                user=self.person,
-                # SECURITY: what the code was sent for, by our own record, and nothing that the browser says.
-                amount=verification.amount,
-                payee=verification.payee,
-            )
+            self.check(form)
         except BackendError as error:
             return self.refuse(form, error)
+        except NotRedeemable:
+            return choose_again(self, self.verification)
+        if form.failure is not None:
+            return self.refuse(form, form.failure)
+        checked = form.checked
         self.verification = checked.verification
-        if checked.approved:
-            return self.approved()
-        if checked.outcome == CheckOutcome.ALREADY_VERIFIED:
+        if checked.approved or self.is_repeatable(checked):
+            return self.approved(again=checked.already_approved)
+        if checked.already_approved:
             return self.already_approved()
-        return self.not_approved(form, checked)
-
-    def not_approved(self, form: forms.Form, checked: Checked) -> HttpResponse:
-        failures.note(self.request, self.person, checked)
-        form.add_error("code", sentence_for(checked))
         return self.render_to_response(self.get_context_data(form=form, retry_at=checked.retry_at))
 
+    def check(self, form: CodeForm) -> None:
+        """Have the code judged: ``form.checked``, or ``form.failure``."""
+        verification = self.verification
+        if self.is_second_factor:
+            wished = trust_cookie.is_wished(self.request)
+            checked = login.check(self.request, verification, code=form.cleaned_data["code"], trust_browser=wished)
+            show_checked(form, checked)
+            return
+        # SECURITY: what the code was sent for, by our own record, and nothing that the browser says.
+        payment = Payment(verification.amount, verification.payee)
+        form.check(self.request, verification, user=self.person, payment=payment)
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        started = verifications.describe(self.verification)
+        started = lifecycle.describe(self.verification)
         others = channel_plan.other_channels(self.verification)
-        if started.offer_call:  # above the others, and not twice
+        if started.suggests_call:  # above the others, and not twice
             others = tuple(way for way in others if way != Channel.CALL)
-        is_open = verifications.is_open(self.verification)
+        is_open = lifecycle.is_open(self.verification)
         return super().get_context_data(
             verification=self.verification,
             recipient=self.verification.recipient,
@@ -91,7 +93,7 @@ class CodeView(ProofMixin, FormPage):
             can_resend=started.resend_at is None or started.resend_at <= timezone.now(),
             other_channels=others,
             call_channel=Channel.CALL,
-            code_length=settings.code_length,
+            code_length=settings.service(self.verification.backend).code_length,
             **kwargs,
         )
 
@@ -105,7 +107,7 @@ class ResendView(VerificationMixin, FormPage):
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
         try:
-            started = verifications.resend(self.verification, client=self.client, user=self.sending_for())
+            started = lifecycle.resend(self.verification, client=self.client, user=self.sending_for())
         except FactorNotFound:
             return choose_again(self, self.verification)
         except TwilioVerifyError as error:
@@ -168,7 +170,7 @@ class OtherChannelView(VerificationMixin, SendPage):
         self.payment = Payment(verification.amount, verification.payee)
 
     def send(self, new_consent: NewConsent | None) -> Started:
-        return verifications.resend(
+        return lifecycle.resend(
             self.verification,
             client=self.client,
             user=self.sending_for(),
@@ -192,7 +194,7 @@ class OtherChannelView(VerificationMixin, SendPage):
         others = [way for way in channel_plan.other_channels(self.verification) if way != self.channel]
         return super().get_context_data(
             verification=self.verification,
-            started=verifications.describe(self.verification),
+            started=lifecycle.describe(self.verification),
             other_channels=others,
             **kwargs,
         )

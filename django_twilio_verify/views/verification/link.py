@@ -15,13 +15,13 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.functional import cached_property
 
-from ... import verifications
+from ... import login, verifications
 from ...choices import LINK_CHANNELS, CheckOutcome, Purpose
-from ...exceptions import BackendError, VerificationNotFound
-from ...login import session
-from ...login.messages import link_sentence_for
-from ...verifications import channel_plan, handover
-from ...verifications.results import Checked, Progress
+from ...exceptions import BackendError, NotRedeemable, VerificationNotFound
+from ...login import session, trust_cookie
+from ...verifications import channel_plan, handover, lifecycle
+from ...verifications.messages import link_sentence_for
+from ...verifications.results import Checked, VerificationState
 from ..base import FormPage
 from ..qr import svg
 from .approved import RedeemMixin, VerificationMixin
@@ -42,37 +42,43 @@ class LinkView(RedeemMixin, FormPage):
         return super().get(request, *args, **kwargs)
 
     @cached_property
-    def progress(self) -> Progress:
-        return verifications.status(self.verification, client=self.client, user=self.person)
+    def progress(self) -> VerificationState:
+        return lifecycle.status(self.verification, client=self.client, user=self.person)
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
         if self.verification.channel not in LINK_CHANNELS:  # another tab went on by a code
             return self.go("code", self.verification.pk)
-        if self.progress.approved:  # the phone has told us already
-            return self.proved()
         try:
-            checked = verifications.check_link(self.verification, client=self.client, user=self.person)
+            checked = self.asked()
         except BackendError as error:
             return self.refuse(form, error)
+        except NotRedeemable as error:
+            return self.told(form, error.user_message)
         self.verification = checked.verification
-        if checked.approved or checked.outcome == CheckOutcome.ALREADY_VERIFIED:
-            return self.proved()
-        return self.not_proved(form, checked)
+        if checked.approved or self.is_repeatable(checked):
+            return self.approved(again=checked.already_approved)
+        if checked.already_approved:
+            return self.already_approved()
+        return self.told(form, checked.user_message, checked)
 
-    def not_proved(self, form: forms.Form, checked: Checked) -> HttpResponse:
-        """Not opened yet, or over: said above; the page offers what is left."""
-        return self.told(form, link_sentence_for(checked), checked)
+    def asked(self) -> Checked:
+        """What came of the link; the phone may have told us already."""
+        if self.is_second_factor:
+            return login.poll(self.request, self.verification, trust_browser=trust_cookie.is_wished(self.request))
+        return verifications.poll(self.verification, client=self.client, user=self.person)
 
     def told(self, form: forms.Form, problem: str, checked: Checked | None = None) -> HttpResponse:
-        del self.progress  # has changed since it was read
-        context = self.get_context_data(form=form, problem=problem, retry_at=checked.retry_at if checked else None)
+        self.__dict__.pop("progress", None)  # has changed since it was read
+        context = self.get_context_data(
+            form=form, problem=problem, retry_at=checked.retry_at if checked is not None else None
+        )
         return self.render_to_response(context)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         verification = self.verification
-        link = _safe(verification.link) if self.progress.waits_for_link else ""
+        link = _safe(verification.link) if self.progress.link_pending else ""
         others = channel_plan.other_channels(verification)
-        is_over = not verifications.is_open(verification) and not self.progress.approved
+        is_over = not lifecycle.is_open(verification) and not self.progress.approved
         return super().get_context_data(
             verification=verification,
             recipient=verification.recipient,
@@ -118,7 +124,7 @@ class StatusView(VerificationMixin):
         """Nobody: it does nothing, and leads to the page that looks."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        progress = verifications.status(kwargs["verification"], client=self.client, user=self.person)
+        progress = lifecycle.status(kwargs["verification"], client=self.client, user=self.person)
         status = "link_failed" if progress.link_failed else progress.status.value
         going_on = "" if status == "pending" else self.url("link", kwargs["verification"])
         return JsonResponse({"status": status, "next": going_on})
@@ -155,8 +161,8 @@ class HandoverView(FormPage):
         try:
             checked = handover.finish(self.kwargs["token"])
         except BackendError as error:
-            return self.pick(error.sentence)
-        if checked.outcome in (CheckOutcome.NOT_OPENED, CheckOutcome.BUSY):
+            return self.pick(error.user_message)
+        if checked.outcome in (CheckOutcome.NOT_OPENED, CheckOutcome.IN_PROGRESS):
             return self.pick(link_sentence_for(checked))
         return self.shown(outcome=checked.outcome.value)
 

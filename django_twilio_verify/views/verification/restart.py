@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from django.http import HttpResponseRedirect
 from django.urls import reverse
 
-from ... import factors
 from ...choices import Channel, Purpose
+from ...factors import own_factors
 from ...login import redirects, session
 from ...models import Factor, Verification
 from ...verifications.options import Payment
@@ -81,7 +81,7 @@ def _factor_of(page: PageMixin, verification: Verification) -> Factor | None:
     user = page.access.acting_user
     if user is None or (verification.purpose == Purpose.PAYMENT and not _payment_key(page, verification)):
         return None
-    return next((one for one in factors.held(user) if one.pk == verification.factor_id), None)
+    return next((one for one in own_factors.confirmed(user) if one.pk == verification.factor_id), None)
 
 
 def _payment_key(page: PageMixin, verification: Verification) -> str:

@@ -10,15 +10,16 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
-from ... import consent, verifications
-from ...choices import Channel, ConsentMedium, Purpose
+from ... import consent
+from ...choices import Channel, Purpose
+from ...client import region_from
 from ...conf import settings
-from ...consent.api import Act, NewConsent
+from ...consent.gate import NewConsent
 from ...core.recipients import Recipient
 from ...exceptions import ConsentRequired, FactorNotFound, TwilioVerifyError
-from ...forms.recipients import ConsentForm, recipient_field
-from ...login.client import region_of
+from ...forms.recipients import ConsentForm, DisclosureForm, new_consent
 from ...models import Factor
+from ...verifications import lifecycle
 from ...verifications.options import Payment
 from ...verifications.results import Started
 from ..base import FormPage, code_url
@@ -44,7 +45,7 @@ class SendPage(FormPage):
 
     def is_agreed(self) -> bool:
         return (
-            consent.live(
+            consent.find(
                 recipient=self.recipient,
                 channel=self.channel,
                 client=self.client,
@@ -67,7 +68,8 @@ class SendPage(FormPage):
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
         try:
-            started = self.send(self.agreed_to(form) if isinstance(form, ConsentForm) else None)
+            agreed = new_consent(form, button_of(self.channel)) if isinstance(form, DisclosureForm) else None
+            started = self.send(agreed)
         except ConsentRequired as error:
             asks = error.can_agree and not isinstance(form, ConsentForm)
             return self.refuse(self.consent_form()(channel=self.channel) if asks else form, error)
@@ -79,7 +81,7 @@ class SendPage(FormPage):
 
     def send(self, new_consent: NewConsent | None) -> Started:
         """Have the code sent. ``new_consent``: what the user agrees to with it. Raises as ``verifications.start``."""
-        return verifications.start(
+        return lifecycle.start(
             recipient=self.recipient,
             channel=self.channel,
             client=self.client,
@@ -95,10 +97,6 @@ class SendPage(FormPage):
     def gone(self) -> HttpResponse:
         """The answer where the factor was removed or replaced since the page was shown."""
         raise FactorNotFound
-
-    def agreed_to(self, form: ConsentForm) -> NewConsent:
-        """What the person agrees to with ``form``: recorded with the send, or not at all."""
-        return NewConsent(form.cleaned_data["disclosure"], act(button_of(self.channel)), once=form.once)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         if "recipient" not in kwargs and hasattr(self, "recipient"):  # a device has none
@@ -124,11 +122,6 @@ def button_of(channel: Channel) -> str:
     return channel.row.button
 
 
-def act(button: str) -> Act:
-    """The box under a disclosure was ticked and ``button`` pressed."""
-    return Act(ConsentMedium.WEB, control="checkbox", default=False, final=True, button=str(button))
-
-
 class AddressPage(FormPage):
     """``channel`` is the one that the URL names; without one in the URL, the first of ``ways``."""
 
@@ -148,14 +141,12 @@ class AddressPage(FormPage):
         if not ways:
             raise Http404
         self.channel = named(kwargs["channel"], ways) if "channel" in kwargs else ways[0]
-        self.problem_field = recipient_field(self.channel)
         return super().dispatch(request, *args, **kwargs)
 
     def get_form_kwargs(self) -> dict[str, Any]:
         kwargs = super().get_form_kwargs()
         kwargs["channel"] = self.channel
-        if self.channel != Channel.EMAIL:
-            kwargs["region"] = region_of(self.request)
+        kwargs["region"] = region_from(self.request)
         return kwargs
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -1,22 +1,17 @@
 """The tests of the tutorial."""
 
-import re
 import secrets
 
 from django.contrib.auth.models import User
 from django.http import HttpResponse
-from django.test import TestCase, override_settings
+from django.test import TestCase
 
-from django_twilio_verify.testing import outbox, reset
-
-LOCMEM = {"default": {"BACKEND": "django_twilio_verify.backends.locmem.LocMemBackend"}}
-FAST = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # recovery codes are hashed too
+from django_twilio_verify.testing import TwilioVerifyTestMixin, get_disclosure_digest, last_code, outbox
 
 
-@override_settings(TWILIO_VERIFY_BACKENDS=LOCMEM, PASSWORD_HASHERS=FAST)
-class SignInTests(TestCase):
+class SignInTests(TwilioVerifyTestMixin, TestCase):
     def setUp(self) -> None:
-        reset()
+        super().setUp()
         self.password = secrets.token_urlsafe()
         User.objects.create_superuser("ann", password=self.password)
 
@@ -26,10 +21,10 @@ class SignInTests(TestCase):
     def enroll(self) -> HttpResponse:
         """Give a number, agree, and type the code that came."""
         page = self.client.get("/verify/enroll/sms/")
-        shown = re.search(r'name="disclosure" value="(\w+)"', page.content.decode())[1]
+        shown = get_disclosure_digest(page)
         number = {"country": "US", "number": "(202) 555-0143", "disclosure": shown, "consent": "on"}
         page = self.client.post("/verify/enroll/sms/", number)
-        return self.client.post(page["Location"], {"code": outbox[-1].code})
+        return self.client.post(page["Location"], {"code": last_code()})
 
     def test_the_password_alone_opens_nothing(self) -> None:
         page = self.sign_in()
@@ -49,5 +44,5 @@ class SignInTests(TestCase):
         sent = len(outbox)
         page = self.client.post("/verify/challenge/", {"next": "/"})
         assert len(outbox) == sent + 1
-        self.client.post(page["Location"], {"code": outbox[-1].code, "next": "/"})
+        self.client.post(page["Location"], {"code": last_code(), "next": "/"})
         self.assertContains(self.client.get("/"), "Hello ann. Second factor: True")

@@ -23,15 +23,14 @@ from django.test import Client
 from django_twilio_verify import verifications
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel, FactorKind
-from django_twilio_verify.consent import disclosures, opt_outs
-from django_twilio_verify.consent.api import Act
+from django_twilio_verify.consent import ConsentContext, disclosures, opt_outs
 from django_twilio_verify.core.recipients import Recipient
-from django_twilio_verify.factors import challenges, devices, recovery_codes, resets
+from django_twilio_verify.factors import devices, recovery_codes, resets
 from django_twilio_verify.login import trusted_browsers
 from django_twilio_verify.models import ConsentEvent, Factor, RecoveryCode, TrustedBrowser, Verification
 from django_twilio_verify.testing import Browser, outbox
 from django_twilio_verify.testing.factor_contract import ORIGIN, PARTY
-from django_twilio_verify.verifications import handover
+from django_twilio_verify.verifications import challenges, handover, lifecycle
 from tests.support.basics import PHONE, agree, code_path, last_code, make_client, make_factor, make_user, sign_in
 from tests.support.devices import World as Devices
 
@@ -54,7 +53,7 @@ class World:
         self.factor: Factor = make_factor(self.ann)
         self.codes = recovery_codes.issue(self.ann)
         self.browser: TrustedBrowser = trusted_browsers.trust(self.ann, make_client("ann"), days=30).browser
-        self.verification: Verification = verifications.start(
+        self.verification: Verification = lifecycle.start(
             recipient=PHONE, channel="sms", user=self.ann, purpose="login", client=make_client("ann")
         ).verification
         self.event: ConsentEvent = ConsentEvent.objects.earliest("pk")
@@ -269,7 +268,7 @@ def _prepare_number(world: World, variant: str) -> str:
         make_factor(world.ann if "not" in variant else make_user("bob"), number)
     if variant.startswith("stopped"):
         make_factor(make_user("bob"), number)
-        opt_outs.stop(Recipient.parse(number), ["sms", "call"], client=make_client("bob"), act=Act())
+        opt_outs.stop(Recipient.parse(number), ["sms", "call"], client=make_client("bob"), context=ConsentContext())
     return number
 
 
@@ -437,7 +436,7 @@ def _credential(world: World, variant: str, options: Any) -> str:
         browser = _stranger()
         if variant == "not confirmed":
             browser = Browser(ORIGIN)
-            browser.create(devices.begin_passkey(world.ann, make_client("ann"), name="Laptop").options)
+            browser.create(devices.begin_passkey(world.ann, make_client("ann"), name="Laptop").browser_options)
         return json.dumps(browser.get(_any(options)))
     given = world.keys.get(_any(options))
     if variant == "of an inactive account":

@@ -95,12 +95,12 @@ def test_a_person_that_cannot_be_made(keeper: BaseBackend, server: VerifyServer)
 def test_an_answer_that_was_lost(keeper: BaseBackend, server: VerifyServer) -> None:
     """It may have been carried out: what stands there, says ``factors``."""
     if isinstance(keeper, LocMemBackend):
-        keeper.fail_next(BackendUnavailable(perhaps_done=True), carried_out=True)
+        keeper.fail_next(BackendUnavailable(may_have_been_done=True), carried_out=True)
     else:
         server.fail_next(status=503, carried_out=True)
     with pytest.raises(BackendUnavailable) as caught:
         keeper.enroll(ANN, FactorKind.TOTP, name="app")
-    assert caught.value.perhaps_done
+    assert caught.value.may_have_been_done
     assert [one.status for one in keeper.factors(ANN)] == [FactorStatus.UNVERIFIED]
 
 

@@ -144,7 +144,7 @@ def test_what_is_no_answer_may_have_been_done(
     answers(server, said, status=201)
     with pytest.raises(BackendUnavailable) as caught:
         ask(backend)
-    assert caught.value.perhaps_done
+    assert caught.value.may_have_been_done
 
 
 @pytest.mark.parametrize(
@@ -204,6 +204,7 @@ def test_errors_that_are_answers_about_a_challenge(
     server.fail_next(status=http, code=code)
     found = ask(backend)
     assert (found.sid, found.status, found.provider_code) == (CHALLENGE, status, code)
+    assert found.challenge_missing is (code == 60391)
 
 
 @pytest.mark.parametrize("ask", [*ABOUT_A_FACTOR.values(), *ABOUT_A_CHALLENGE.values(), *CREATING.values()])

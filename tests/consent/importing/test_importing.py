@@ -66,7 +66,7 @@ def test_a_consent_is_imported_with_how_much_is_known(ann: Any, write: Any) -> N
     assert "2024-05-31T14:30:00+02:00" in note and "Ticked the box" in note and "Source: old shop" in note
     assert (event.evidence.actor_label, event.evidence.person_label) == ("clerk", "ann")
     assert records.holds(event)
-    assert verifications.start(recipient=PHONE, channel="sms", user=ann, client=make_client())
+    assert not verifications.start(recipient=PHONE, channel="sms", user=ann, client=make_client()).reused
 
 
 def test_a_dry_run_counts_and_writes_nothing(ann: Any, write: Any) -> None:
@@ -98,7 +98,7 @@ def test_a_line_without_an_account_is_told_to_serve_nobody(ann: Any, write: Any)
     out, _ = run(write(GOOD.replace(",ann,", ",,")))
     assert "1 line(s) name no account" in out
     assert ConsentEvent.objects.get().person_kind == "holder"
-    assert consent.live(recipient=PHONE, channel="sms", user=ann, client=make_client()) is None
+    assert consent.find(recipient=PHONE, channel="sms", user=ann, client=make_client()) is None
 
 
 BAD = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -16,12 +17,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_twilio_verify.login import decision_cache, session_cutoffs
-from django_twilio_verify.models import Factor, SessionCutoff, TrustedBrowser, Verification
+from django_twilio_verify.models import Factor, TrustedBrowser, UserState, Verification
 from django_twilio_verify.signals import verification_approved
 from django_twilio_verify.testing import outbox
 from tests.support.basics import OTHER_PHONE, PHONE, code_path, last_code, make_factor, make_user, race, sign_in
 from tests.support.changes import address, path, proved, replace, signed_in
 from tests.support.everywhere import AT_ONCE, SOON, SOON_AFTER, later, use, who
+from tests.support.rewind import undone
 
 pytestmark = pytest.mark.django_db
 
@@ -102,27 +104,28 @@ def remembered(browser: Client) -> None:
 KINDS = [passed, excused, free, remembered]
 
 
-@pytest.mark.parametrize("ask", [who, awho])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_other_session_ends(
-    ann: Any, settings: Any, engine: str, kind: Callable[[Client], None], ask: Callable[[Client], str]
+    ann: Any, settings: Any, engine: str, kind: Callable[[Client], None], subtests: Any
 ) -> None:
-    settings.TWILIO_VERIFY_TRUST_DAYS = 30
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 30
     there, here, bens = Client(), Client(), Client()
     kind(there)
     proved(here) if Factor.objects.exists() else sign_in(here)
     make_user("ben")
     sign_in(bens, "ben")
-    assert ask(there) == ask(here) == "ann"
-    everywhere(here)
-    assert ask(there) == ("" if engine in AT_ONCE else "ann")
-    with later():
-        assert ask(there) == ""
-        assert not there.cookies["sessionid"].value, "the session is gone, and not only its person"
-        assert (ask(here), ask(bens)) == ("ann", "ben")
-        assert there.get("/account/").status_code == 302
-    with later(2 * SOON_AFTER):
-        assert (ask(there), ask(here)) == ("", "ann")
+    for ask in (who, awho):
+        with subtests.test(ask.__name__), undone(there, here, bens):
+            assert ask(there) == ask(here) == "ann"
+            everywhere(here)
+            assert ask(there) == ("" if engine in AT_ONCE else "ann")
+            with later():
+                assert ask(there) == ""
+                assert not there.cookies["sessionid"].value, "the session is gone, and not only its person"
+                assert (ask(here), ask(bens)) == ("ann", "ben")
+                assert there.get("/account/").status_code == 302
+            with later(2 * SOON_AFTER):
+                assert (ask(there), ask(here)) == ("", "ann")
 
 
 @pytest.mark.parametrize("ask", [who, awho])
@@ -142,7 +145,7 @@ def test_without_having_been_asked_all_go_on(ann: Any, soon: str) -> None:
     undecided(browser)
     assert who(browser) == "ann"
     with later():
-        assert who(browser) == "ann" and not SessionCutoff.objects.exists()
+        assert who(browser) == "ann" and not UserState.objects.exists()
 
 
 def test_a_sign_in_that_waits_ends_at_once(phone: Factor, engine: str) -> None:
@@ -163,16 +166,16 @@ def test_a_sign_in_that_waits_ends_at_once(phone: Factor, engine: str) -> None:
 PAGES = ["", "step-up/", "browsers/", "enroll/", "enroll/sms/", "enroll/totp/", "recovery-codes/"]
 
 
-@pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("method", ["get", "post"])
-def test_our_pages_ask_always(phone: Factor, soon: str, page: str, method: str) -> None:
+def test_our_pages_ask_always(phone: Factor, soon: str, subtests: Any) -> None:
     """What a session may still read for some minutes, it may not change."""
     there, here = proved(Client()), proved(Client())
     everywhere(here)
-    assert who(there) == "ann"
-    answer = getattr(there, method)(f"/verify/{page}", address())
-    assert answer.status_code == 302 and answer["Location"].startswith("/login/")
-    assert who(there) == "" and who(here) == "ann"
+    for page, method in product(PAGES, ("get", "post")):
+        with subtests.test(page, method=method), undone(there, here):
+            assert who(there) == "ann"
+            answer = getattr(there, method)(f"/verify/{page}", address())
+            assert answer.status_code == 302 and answer["Location"].startswith("/login/")
+            assert who(there) == "" and who(here) == "ann"
 
 
 def test_the_pages_of_a_factor_ask_too(phone: Factor, settings: Any) -> None:
@@ -285,14 +288,25 @@ def test_a_row_of_before_does_not_keep_a_person(ann: Any, soon: str) -> None:
     free(here)
     everywhere(here)
     ann.delete()
-    assert not SessionCutoff.objects.exists() and who(here) == ""
+    assert not UserState.objects.exists() and who(here) == ""
+
+
+def test_a_new_grace_period_brings_no_ended_session_back(ann: Any, soon: str) -> None:
+    here, there = Client(), Client()
+    for browser in (here, there):
+        free(browser)
+    everywhere(here)
+    UserState.objects.start_grace_period(ann.pk, timezone.now())
+    UserState.objects.filter(user=ann).clear_grace_period()
+    with later():
+        assert (who(here), who(there)) == ("ann", "")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_who_ends_at_the_same_instant_writes_one_row() -> None:
     ann = make_user()
     marks = race(8, lambda index: session_cutoffs.cut(ann))
-    assert SessionCutoff.objects.count() == 1 and session_cutoffs.last(ann) in marks
+    assert UserState.objects.count() == 1 and session_cutoffs.last(ann) in marks
     assert session_cutoffs.cut(ann) == session_cutoffs.last(ann) and session_cutoffs.last(ann) not in marks
     assert session_cutoffs.last(make_user("ben")) == 0
 
@@ -313,7 +327,7 @@ def test_who_ends_at_the_same_instant_writes_one_row() -> None:
 )
 def test_the_pages_say_how_long_it_takes(phone: Factor, settings: Any, name: str, age: int, says: str) -> None:
     use(name, settings)
-    settings.TWILIO_VERIFY_DECISION_AGE = age
+    settings.TWILIO_VERIFY_POLICY_RECHECK_SECONDS = age
     here = proved(Client())
     for what in ("remove", "replace"):
         page = here.get(path(phone, what)).content.decode()
@@ -334,7 +348,7 @@ def test_by_the_box_of_a_page(phone: Factor, engine: str, what: str, asked: bool
     else:
         assert here.post(path(phone, "remove"), box).status_code == 302
     assert not Factor.objects.filter(recipient_value=PHONE).exists()
-    assert SessionCutoff.objects.exists() is asked  # with each engine: a login that is being completed is in no list
+    assert UserState.objects.exists() is asked  # with each engine: a login that is being completed is in no list
     with later():
         # Whoever has no factor left is asked anew what they owe, but for those who passed one.
         assert (who(here), who(there)) == ("ann", "" if asked else "ann")
@@ -343,7 +357,7 @@ def test_by_the_box_of_a_page(phone: Factor, engine: str, what: str, asked: bool
 
 
 def test_with_no_age_the_next_request_asks(phone: Factor, soon: str, settings: Any) -> None:
-    settings.TWILIO_VERIFY_DECISION_AGE = 0
+    settings.TWILIO_VERIFY_POLICY_RECHECK_SECONDS = 0
     there, here = proved(Client()), proved(Client())
     everywhere(here)
     assert (who(there), who(here)) == ("", "ann")
@@ -360,30 +374,30 @@ def statements(ask: Callable[[Client], str], browser: Client) -> list[str]:
 
 def cutoff_statements(ask: Callable[[Client], str], browser: Client) -> list[int]:
     """In each of three requests."""
-    table = SessionCutoff._meta.db_table
+    table = UserState._meta.db_table
     return [sum(table in sql for sql in statements(ask, browser)) for _ in range(3)]
 
 
-@pytest.mark.parametrize("ask", [who, awho])
 @pytest.mark.parametrize("ended", [True, False], ids=["ended once", "never ended"])
-@pytest.mark.parametrize("writes", [True, False], ids=["written each time", "read"])
 def test_a_guarded_request_asks_now_and_then(
-    phone: Factor, engine: str, settings: Any, ask: Callable[[Client], str], ended: bool, writes: bool
+    phone: Factor, engine: str, settings: Any, ended: bool, subtests: Any
 ) -> None:
     here = proved(Client())
     if ended:
         everywhere(here)
-    settings.SESSION_SAVE_EVERY_REQUEST = writes
     once = [0, 0, 0] if engine in AT_ONCE else [1, 0, 0]
-    assert cutoff_statements(ask, here) == [0, 0, 0], "it has just signed in"
-    with later():
-        assert cutoff_statements(ask, here) == once
-        decision_cache._noted.clear()  # another process
-        assert cutoff_statements(ask, here) == once
-    with later(2 * SOON_AFTER):
-        assert cutoff_statements(ask, here) == once
-    with later(2 * SOON_AFTER + 200):
-        assert cutoff_statements(ask, here) == [0, 0, 0]
+    for ask, writes in product((who, awho), (True, False)):
+        settings.SESSION_SAVE_EVERY_REQUEST = writes
+        with subtests.test(ask.__name__, writes=writes), undone(here):
+            assert cutoff_statements(ask, here) == [0, 0, 0], "it has just signed in"
+            with later():
+                assert cutoff_statements(ask, here) == once
+                decision_cache._noted.clear()  # another process
+                assert cutoff_statements(ask, here) == once
+            with later(2 * SOON_AFTER):
+                assert cutoff_statements(ask, here) == once
+            with later(2 * SOON_AFTER + 200):
+                assert cutoff_statements(ask, here) == [0, 0, 0]
 
 
 def test_nothing_else_is_asked_or_written(phone: Factor, soon: str) -> None:

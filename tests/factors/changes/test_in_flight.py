@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import product
 from typing import Any
 
 import pytest
@@ -23,14 +24,15 @@ from django.test import AsyncClient, Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 
-from django_twilio_verify.login import completion, decision_cache, session_cutoffs, sign_out_everywhere
+from django_twilio_verify.login import completion, decision_cache, ended_sessions, session_cutoffs
 from django_twilio_verify.login.trust_cookie import COOKIE
-from django_twilio_verify.models import SessionCutoff, TrustedBrowser
-from django_twilio_verify.signals import factor_proved, second_factor_passed
+from django_twilio_verify.models import TrustedBrowser, UserState
+from django_twilio_verify.signals import login_completed, step_up_completed
 from tests.support.basics import PASSWORD, code_path, last_code, make_factor, make_user, sign_in
 from tests.support.changes import proved
 from tests.support.everywhere import AT_ONCE, SOON, later, use, who
 from tests.support.pages import form
+from tests.support.rewind import undone
 
 pytestmark = pytest.mark.django_db
 
@@ -68,7 +70,7 @@ urlpatterns = [
 def site(settings: Any, tmp_path: Any) -> None:
     settings.ROOT_URLCONF = __name__
     settings.SESSION_FILE_PATH = str(tmp_path)
-    settings.TWILIO_VERIFY_TRUST_DAYS = 30
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 30
     decision_cache._noted.clear()
     cache.clear()
 
@@ -145,24 +147,22 @@ def stepped_up(browser: Client) -> tuple[str, dict[str, str]]:
 
 
 SAVES = ["before save", "after save"]
-CASES: list[tuple[Step, str]] = [
-    *((step, where) for step in (plain, bare, held, excused) for where in ("user_logged_in", *SAVES)),
-    (by_alogin, "user_logged_in"),
-    *((quiet, where) for where in SAVES),
-    *(
-        (step, where)
-        for step in (completed, passkey, enrolled)
-        for where in ("second_factor_passed", "before cycle", "after cycle", *SAVES)
-        # Within login() itself nothing has begun: what was ended then was ended before.
-        if not (step is passkey and "cycle" in where)
-    ),
-    *((rehashed, where) for where in ("before cycle", "after cycle", *SAVES)),
-    *((stepped_up, where) for where in ("factor_proved", *SAVES)),
-]
+CYCLES = ["before cycle", "after cycle"]
+PASSED = "login_completed"
+MOMENTS: dict[Step, list[str]] = {
+    **{step: ["user_logged_in", *SAVES] for step in (plain, bare, held, excused)},
+    by_alogin: ["user_logged_in"],
+    quiet: SAVES,
+    **{step: [PASSED, *CYCLES, *SAVES] for step in (completed, enrolled)},
+    # Within login() itself nothing has begun: what was ended then was ended before.
+    passkey: [PASSED, *SAVES],
+    rehashed: [*CYCLES, *SAVES],
+    stepped_up: ["step_up_completed", *SAVES],
+}
 SIGNALS = {
     "user_logged_in": user_logged_in,
-    "second_factor_passed": second_factor_passed,
-    "factor_proved": factor_proved,
+    "login_completed": login_completed,
+    "step_up_completed": step_up_completed,
 }
 
 
@@ -227,30 +227,31 @@ def sent(browser: Client, where: str, values: dict[str, str], stack: str) -> Any
     return async_to_sync(other.post)(where, values)
 
 
-@pytest.mark.parametrize("stack", ["wsgi", "asgi"])
-@pytest.mark.parametrize(("step", "where"), CASES, ids=lambda one: getattr(one, "__name__", one))
+@pytest.mark.parametrize("step", MOMENTS, ids=lambda one: one.__name__)
 def test_a_login_that_is_being_completed_ends(
-    engine: str, step: Step, where: str, stack: str, settings: Any, monkeypatch: Any
+    engine: str, step: Step, settings: Any, monkeypatch: Any, subtests: Any
 ) -> None:
     ann = make_user()
     if step is enrolled:
         settings.TWILIO_VERIFY_REQUIRED_FOR = ["everyone"]
     browser = Client()
     target, values = step(browser)
-    with while_at(where, lambda: sign_out_everywhere.end_after_reset(None, user=ann), monkeypatch) as ran:
-        answer = sent(browser, target, values, stack)
-    assert ran == [where]
-    # Where the session is in the list, or was gone as the request read it, the response goes out, and opens nothing. So
-    # does a cookie that is signed anew: it says which cutoff it came after, as it did before.
-    at_once = engine in AT_ONCE and where in ("after save", "before cycle")
-    assert answer.status_code == 400 or at_once or (engine == "signed_cookies" and step is rehashed)
-    assert COOKIE not in answer.cookies, "nor is the browser trusted from now on"
-    if engine in AT_ONCE:
-        assert is_nobody(browser)
-    with later():
-        assert is_nobody(browser)
-        # Neither is anything left that waits.
-        assert browser.get("/verify/challenge/")["Location"].startswith("/login/")
+    for where, stack in product(MOMENTS[step], ("wsgi", "asgi")):
+        with subtests.test(where, stack=stack), undone(browser):
+            with while_at(where, lambda: ended_sessions.end_after_reset(None, user=ann), monkeypatch) as ran:
+                answer = sent(browser, target, values, stack)
+            assert ran == [where]
+            # Where the session is in the list, or was gone as the request read it, the response goes out, and opens
+            # nothing. So does a cookie that is signed anew: it says which cutoff it came after, as it did before.
+            at_once = engine in AT_ONCE and where in ("after save", "before cycle")
+            assert answer.status_code == 400 or at_once or (engine == "signed_cookies" and step is rehashed)
+            assert COOKIE not in answer.cookies, "nor is the browser trusted from now on"
+            if engine in AT_ONCE:
+                assert is_nobody(browser)
+            with later():
+                assert is_nobody(browser)
+                # Neither is anything left that waits.
+                assert browser.get("/verify/challenge/")["Location"].startswith("/login/")
 
 
 def test_signing_out_everywhere_ends_it_too(engine: str, monkeypatch: Any) -> None:
@@ -288,7 +289,7 @@ def test_a_browser_that_is_trusted_meanwhile_is_excused_from_nothing(monkeypatch
         return cuts[-1]
 
     monkeypatch.setattr(session_cutoffs, "cut", cut)
-    sign_out_everywhere.end(here, ann)
+    ended_sessions.end(here, ann)
     assert len(cuts) == 2 and who(thief) == ""
 
 
@@ -297,7 +298,7 @@ def test_what_is_saved_while_a_transaction_ends_the_sessions(settings: Any, monk
     """ATOMIC_REQUESTS: others do not see the cutoff before it is committed, and so the list is made once more."""
     use("db", settings)
     ann, there = make_user(), Client()
-    original = sign_out_everywhere._keys
+    original = ended_sessions._keys
 
     def listed(*args: Any, **kwargs: Any) -> list[str]:
         found = original(*args, **kwargs)
@@ -310,17 +311,17 @@ def test_what_is_saved_while_a_transaction_ends_the_sessions(settings: Any, monk
             there.cookies["sessionid"] = store.session_key
         return found
 
-    monkeypatch.setattr(sign_out_everywhere, "_keys", listed)
+    monkeypatch.setattr(ended_sessions, "_keys", listed)
     with transaction.atomic():
-        sign_out_everywhere.end_after_reset(None, user=ann)
+        ended_sessions.end_after_reset(None, user=ann)
     assert who(there) == ""
 
 
 def test_a_login_after_the_end_is_not_ended(engine: str) -> None:
     ann, browser = make_user(), Client()
-    sign_out_everywhere.end_after_reset(None, user=ann)
+    ended_sessions.end_after_reset(None, user=ann)
     assert sign_in(browser).status_code == 302 and who(browser) == "ann"
-    sign_out_everywhere.end_after_reset(None, user=ann)
+    ended_sessions.end_after_reset(None, user=ann)
     browser.post("/quiet-login/", {"username": "ann"})
     browser.post("/keep-password/")
     if engine in AT_ONCE:
@@ -341,7 +342,7 @@ def test_the_session_that_ends_all_others_goes_on(engine: str) -> None:
 def test_a_test_client_that_forces_a_login_is_held_against_the_cutoff_too(engine: str) -> None:
     ann, browser = make_user(), Client()
     browser.force_login(ann)
-    assert who(browser) == "ann" and not SessionCutoff.objects.exists()
+    assert who(browser) == "ann" and not UserState.objects.exists()
 
 
 def test_what_a_login_costs(settings: Any) -> None:
@@ -353,7 +354,7 @@ def test_what_a_login_costs(settings: Any) -> None:
     def asked(act: Callable[[], Any]) -> int:
         with CaptureQueriesContext(connection) as captured:
             act()
-        return sum(SessionCutoff._meta.db_table in one["sql"] for one in captured)
+        return sum(UserState._meta.db_table in one["sql"] for one in captured)
 
     assert asked(lambda: sign_in(browser)) == 2
     assert [asked(lambda: browser.get("/whoami/")) for _ in range(2)] == [0, 0]

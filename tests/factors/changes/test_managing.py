@@ -11,8 +11,8 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from django_twilio_verify import consent, factors
-from django_twilio_verify.factors import recovery_codes
+from django_twilio_verify import consent
+from django_twilio_verify.factors import own_factors, recovery_codes
 from django_twilio_verify.models import ConsentEvent, Factor, RecoveryCode, TrustedBrowser
 from django_twilio_verify.signals import factor_removed
 from tests.support.basics import EMAIL, OTHER_PHONE, PHONE, agree, make_client, make_factor, make_user, sign_in
@@ -164,13 +164,13 @@ def test_fields_that_the_form_does_not_have_change_nothing(browser, phone):
 def test_the_one_that_the_person_chose_stays(browser, phone, inbox):
     stronger = make_factor(inbox.user, "+15017122669")
     assert browser.post(path(inbox, "default")).status_code == 302
-    factors.choose_default(inbox.user.pk)
+    own_factors.choose_default(inbox.user.pk)
     assert Factor.objects.get(default_for=inbox.user) == inbox
     again = len(mail.outbox)
     assert browser.post(path(inbox, "default")).status_code == 302
     assert len(mail.outbox) == again, "a second press changes nothing"
     Factor.objects.filter(pk=inbox.pk).update(lost_at=timezone.now())
-    factors.choose_default(inbox.user.pk)
+    own_factors.choose_default(inbox.user.pk)
     assert Factor.objects.get(default_for=inbox.user) in (phone, stronger), "until it does not work any more"
 
 
@@ -198,12 +198,12 @@ def test_removing_ends_consent_and_keeps_the_evidence(browser, phone, inbox):
     recovery_codes.issue(phone.user)
     before = ConsentEvent.objects.count()
     assert browser.post(path(phone, "remove")).status_code == 302
-    assert [one.pk for one in factors.held(phone.user)] == [inbox.pk]
+    assert [one.pk for one in own_factors.confirmed(phone.user)] == [inbox.pk]
     assert Factor.objects.get(default_for=phone.user) == inbox
     for channel in ("sms", "call", "whatsapp"):
-        assert consent.live(recipient=PHONE, channel=channel, client=make_client(), user=phone.user) is None
-    assert consent.live(recipient=PHONE, channel="sms", client=make_client(), user=other) is not None
-    assert consent.live(recipient=EMAIL, channel="email", client=make_client(), user=phone.user) is not None
+        assert consent.find(recipient=PHONE, channel=channel, client=make_client(), user=phone.user) is None
+    assert consent.find(recipient=PHONE, channel="sms", client=make_client(), user=other) is not None
+    assert consent.find(recipient=EMAIL, channel="email", client=make_client(), user=phone.user) is not None
     ends = ConsentEvent.objects.order_by("pk")[before:]
     assert [(one.event, one.medium, one.actor, one.button_label) for one in ends] == [
         ("withdrawn", "web", "person", "Remove")
@@ -244,7 +244,7 @@ def test_the_last_one_stays_while_one_is_demanded(browser, phone, settings, poli
     assert "this is the last one that works" in page and path(phone, "replace") in page and "<button>" not in page
     response = browser.post(path(phone, "remove"))
     assert response.status_code == 200 and b"this is the last one that works" in response.content
-    assert Factor.objects.get() == phone and consent.live(
+    assert Factor.objects.get() == phone and consent.find(
         recipient=PHONE, channel="sms", client=make_client(), user=phone.user
     )
 

@@ -11,10 +11,11 @@ from django.core import mail
 
 from django_twilio_verify import factors
 from django_twilio_verify.core.browser_names import browser_name
-from django_twilio_verify.factors import challenges, notices
+from django_twilio_verify.factors import notices
 from django_twilio_verify.factors.notices import Notice
 from django_twilio_verify.models import Factor, Verification
 from django_twilio_verify.signals import notice_sent
+from django_twilio_verify.verifications import challenges
 from tests.support.basics import EMAIL, OTHER_PHONE, PHONE, code_path, last_code, make_client, make_factor, make_user
 from tests.support.changes import INBOX, address, path, proved, replace
 from tests.support.devices import World
@@ -148,7 +149,7 @@ def test_a_mail_server_that_is_down_undoes_nothing(browser, phone, settings, cap
     else:
         settings.EMAIL_BACKEND = BROKEN
     told: list[Any] = []
-    receiver = lambda **kwargs: told.append((kwargs["notice"], kwargs["factor"].pk, kwargs["letters"]))  # noqa: E731
+    receiver = lambda **kwargs: told.append((kwargs["notice"], kwargs["factor"].pk, kwargs["emails_sent"]))  # noqa: E731
     notice_sent.connect(receiver)
     try:
         with caplog.at_level(logging.ERROR):
@@ -163,7 +164,7 @@ def test_an_account_without_an_address_is_still_reported(client):
     ben = make_user("ben")
     phone = make_factor(ben, OTHER_PHONE)
     told: list[Any] = []
-    receiver = lambda **kwargs: told.append((kwargs["notice"], kwargs["factor"].recipient_value, kwargs["letters"]))  # noqa: E731
+    receiver = lambda **kwargs: told.append((kwargs["notice"], kwargs["factor"].recipient_value, kwargs["emails_sent"]))  # noqa: E731
     notice_sent.connect(receiver)
     try:
         proved(client, "ben").post(path(phone, "remove"))

@@ -11,9 +11,10 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from django_twilio_verify import conf, consent, factors
+from django_twilio_verify import conf, consent
+from django_twilio_verify.factors import own_factors
 from django_twilio_verify.models import ConsentEvent, Factor, Verification
-from django_twilio_verify.signals import factor_confirmed, factor_removed, factor_shared
+from django_twilio_verify.signals import factor_added, factor_removed
 from tests.support.basics import (
     EMAIL,
     OTHER_PHONE,
@@ -46,8 +47,8 @@ def test_the_new_one_takes_over(browser, phone):
     new = Factor.objects.get()
     assert (new.recipient_value, new.label, new.is_default, new.user) == (OTHER_PHONE, "Mine", True, phone.user)
     assert new.chosen_at is not None
-    assert consent.live(recipient=PHONE, channel="sms", client=make_client(), user=phone.user) is None
-    assert consent.live(recipient=OTHER_PHONE, channel="sms", client=make_client(), user=phone.user) is not None
+    assert consent.find(recipient=PHONE, channel="sms", client=make_client(), user=phone.user) is None
+    assert consent.find(recipient=OTHER_PHONE, channel="sms", client=make_client(), user=phone.user) is not None
     assert ConsentEvent.objects.latest("pk").button_label == "Replace"
 
 
@@ -63,12 +64,12 @@ def test_signals_tell_of_both(browser, phone):
     removed = lambda **kwargs: told.append(("removed", kwargs["factor"].pk, kwargs["replaced_by"].recipient_value))  # noqa: E731
     added = lambda **kwargs: told.append(("added", kwargs["replaced"].pk, kwargs["factor"].recipient_value))  # noqa: E731
     factor_removed.connect(removed)
-    factor_confirmed.connect(added)
+    factor_added.connect(added)
     try:
         browser.post(replace(browser, phone), {"code": last_code()})
     finally:
         factor_removed.disconnect(removed)
-        factor_confirmed.disconnect(added)
+        factor_added.disconnect(added)
     assert told == [("removed", phone.pk, OTHER_PHONE), ("added", phone.pk, OTHER_PHONE)]
 
 
@@ -114,7 +115,7 @@ def test_the_same_number_again_replaces_nothing(browser, phone):
     browser.post(replace(browser, phone, PHONE), {"code": last_code()})
     same = Factor.objects.get()
     assert same == phone and same.last_used_at > used
-    assert consent.live(recipient=PHONE, channel="sms", client=make_client(), user=phone.user) is not None
+    assert consent.find(recipient=PHONE, channel="sms", client=make_client(), user=phone.user) is not None
 
 
 def test_a_number_that_is_there_already_takes_the_place(browser, phone):
@@ -187,16 +188,16 @@ def test_a_number_of_two_people_is_reported_to_the_site_alone(browser, phone):
     make_factor(make_user("ben"), OTHER_PHONE)
     make_factor(make_user("cem"), OTHER_PHONE)
     told: list[Any] = []
-    receiver = lambda **kwargs: told.append((kwargs["factor"].recipient_value, kwargs["user"], kwargs["others"]))  # noqa: E731
-    factor_shared.connect(receiver)
+    receiver = lambda **kwargs: told.append((kwargs["factor"].recipient_value, kwargs["user"], kwargs["shared_with"]))  # noqa: E731
+    factor_added.connect(receiver)
     try:
         page = replace(browser, phone)
         shared = browser.post(page, {"code": last_code()})
         page = code_path(browser.post("/verify/enroll/sms/", address(to="+15017122668")))
         alone = browser.post(page, {"code": last_code()})
     finally:
-        factor_shared.disconnect(receiver)
-    assert told == [(OTHER_PHONE, phone.user, 2)]
+        factor_added.disconnect(receiver)
+    assert told == [(OTHER_PHONE, phone.user, 2), ("+15017122668", phone.user, 0)]
     assert (shared.status_code, shared["Location"]) == (alone.status_code, alone["Location"])
     assert "ben" not in browser.get("/verify/").content.decode()
     assert not any("ben" in letter.body for letter in mail.outbox)
@@ -208,12 +209,12 @@ def test_a_shared_number_is_found_under_every_key(browser, phone, settings):
     theirs = make_factor(make_user("ben"), OTHER_PHONE)
     Factor.objects.filter(pk=theirs.pk).update(key=theirs.recipient.fingerprint(older))
     told: list[int] = []
-    receiver = lambda **kwargs: told.append(kwargs["others"])  # noqa: E731
-    factor_shared.connect(receiver)
+    receiver = lambda **kwargs: told.append(kwargs["shared_with"])  # noqa: E731
+    factor_added.connect(receiver)
     try:
         browser.post(replace(browser, phone), {"code": last_code()})
     finally:
-        factor_shared.disconnect(receiver)
+        factor_added.disconnect(receiver)
     assert told == [1]
 
 
@@ -221,10 +222,10 @@ def test_nobody_is_told_of_a_number_that_another_never_confirmed(browser, phone)
     theirs = make_factor(make_user("ben"), OTHER_PHONE)
     Factor.objects.filter(pk=theirs.pk).update(confirmed_at=None)
     told: list[int] = []
-    receiver = lambda **kwargs: told.append(kwargs["others"])  # noqa: E731
-    factor_shared.connect(receiver)
+    receiver = lambda **kwargs: told.append(kwargs["shared_with"])  # noqa: E731
+    factor_added.connect(receiver)
     try:
         browser.post(replace(browser, phone), {"code": last_code()})
     finally:
-        factor_shared.disconnect(receiver)
-    assert told == [] and len(factors.held(phone.user)) == 1
+        factor_added.disconnect(receiver)
+    assert told == [0] and len(own_factors.confirmed(phone.user)) == 1

@@ -10,7 +10,7 @@ from django.core import mail
 from django.utils import timezone
 
 from django_twilio_verify import factors
-from django_twilio_verify.factors import recovery_codes
+from django_twilio_verify.factors import own_factors, recovery_codes
 from django_twilio_verify.models import Factor
 from django_twilio_verify.testing import outbox
 from django_twilio_verify.verifications import assurance, stale_factors
@@ -110,7 +110,7 @@ def test_what_does_not_open_is_no_other_channel(phone, inbox, settings, why):
         Factor.objects.filter(pk=inbox.pk).update(lost_at=timezone.now())
     else:
         settings.TWILIO_VERIFY_MINIMUM_ASSURANCE = "sms"
-    assert [one.pk for one in factors.enrolled(phone.user)] == [inbox.pk, phone.pk]
+    assert [one.pk for one in own_factors.usable(phone.user)] == [inbox.pk, phone.pk]
     assert stale_factors.unusable(phone.user) == []
     assert assurance.level("email") < assurance.level("sms")
 
@@ -130,10 +130,10 @@ def test_proving_it_again(client, phone, inbox):
     assert page.status_code == 200 and len(outbox) == sent and PHONE not in page.content.decode()
     page = code_path(client.post(path(phone, "reverify")))
     assert outbox[-1].to == PHONE
-    assert factors.enrolled(phone.user) == [inbox], "not by asking alone"
+    assert own_factors.usable(phone.user) == [inbox], "not by asking alone"
     done = client.post(page, {"code": last_code()})
     assert (done.status_code, done["Location"]) == (302, "/verify/")
-    assert set(factors.enrolled(phone.user)) == {phone, inbox} and Factor.objects.count() == 2
+    assert set(own_factors.usable(phone.user)) == {phone, inbox} and Factor.objects.count() == 2
     assert mail.outbox == [], "nothing was added"
 
 
@@ -141,7 +141,7 @@ def test_without_a_rule_nothing_is_asked(ann, phone, settings, django_assert_num
     settings.TWILIO_VERIFY_REVERIFY_DAYS = 0
     age(phone, 3660)
     with django_assert_num_queries(1):
-        assert factors.enrolled(ann) == [phone]
+        assert own_factors.usable(ann) == [phone]
     with django_assert_num_queries(0):
         assert stale_factors.unusable(ann) == []
 
@@ -149,7 +149,7 @@ def test_without_a_rule_nothing_is_asked(ann, phone, settings, django_assert_num
 def test_one_that_is_fresh_costs_nothing_more(ann, phone, django_assert_num_queries):
     age(phone, 3)
     with django_assert_num_queries(1):
-        assert factors.enrolled(ann) == [phone]
+        assert own_factors.usable(ann) == [phone]
 
 
 def test_an_unknown_person_learns_nothing(client):
@@ -169,7 +169,7 @@ def entered(client: Any, inbox: Factor, **headers: str) -> Any:
 
 
 def test_who_has_signed_in_another_way_is_led_there_once(client, phone, inbox, settings):
-    settings.TWILIO_VERIFY_OFFER_STRONGER = True
+    settings.TWILIO_VERIFY_SUGGEST_STRONGER_FACTOR = True
     age(phone, 366)
     led = entered(client, inbox)["Location"]
     assert led == f"{path(phone, 'reverify')}?next=%2Fcontext%2F&later=1"
@@ -184,7 +184,7 @@ def test_who_has_signed_in_another_way_is_led_there_once(client, phone, inbox, s
 
 
 def test_proved_there_it_leads_on_and_the_offer_comes_the_next_time(client, phone, inbox, settings):
-    settings.TWILIO_VERIFY_OFFER_STRONGER = True
+    settings.TWILIO_VERIFY_SUGGEST_STRONGER_FACTOR = True
     age(phone, 366)
     led = entered(client, inbox)["Location"]
     page = code_path(client.post(led, {"next": "/context/"}))
@@ -198,7 +198,7 @@ def test_proved_there_it_leads_on_and_the_offer_comes_the_next_time(client, phon
 
 @pytest.mark.parametrize("why", ["program", "no rule", "no way", "the only one"])
 def test_who_is_not_led_there(client, phone, inbox, settings, why):
-    settings.TWILIO_VERIFY_OFFER_STRONGER = False
+    settings.TWILIO_VERIFY_SUGGEST_STRONGER_FACTOR = False
     age(phone, 366)
     used = inbox
     if why == "no rule":

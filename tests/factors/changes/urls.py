@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
 from django_twilio_verify import urls as ours
-from django_twilio_verify.login import completion, sign_out_everywhere
+from django_twilio_verify.login import completion, ended_sessions
 from tests.support.site.urls import urlpatterns as site
 
 
@@ -13,7 +13,7 @@ def step_up(request: HttpRequest) -> HttpResponse:
 
 
 def everywhere(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(str(sign_out_everywhere.end(request, request.user)))  # type: ignore[arg-type]
+    return HttpResponse(str(ended_sessions.end(request, request.user)))  # type: ignore[arg-type]
 
 
 def own_proof(request: HttpRequest) -> HttpResponse:

@@ -9,13 +9,12 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from django_twilio_verify import factors, verifications
 from django_twilio_verify.choices import Channel, FactorKind
 from django_twilio_verify.conf import ASSURANCE
-from django_twilio_verify.exceptions import TooWeak
-from django_twilio_verify.factors import challenges
+from django_twilio_verify.exceptions import ChannelTooWeak
+from django_twilio_verify.factors import own_factors
 from django_twilio_verify.models import Factor, Verification
-from django_twilio_verify.verifications import assurance
+from django_twilio_verify.verifications import assurance, challenges, lifecycle
 from django_twilio_verify.verifications.assurance import AssuranceRequest
 from tests.support.basics import EMAIL, PHONE, make_client, make_factor
 from tests.support.devices import World
@@ -68,13 +67,13 @@ def test_a_weak_way_is_refused_before_anything_is_written(local: World, ann: Any
     local.totp(ann)
     settings.TWILIO_VERIFY_MINIMUM_ASSURANCE = "passkey"
     before = Verification.objects.count()
-    with pytest.raises(TooWeak) as caught:
-        verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann, purpose="login")
-    with pytest.raises(TooWeak):
+    with pytest.raises(ChannelTooWeak) as caught:
+        lifecycle.start(recipient=PHONE, channel="sms", client=make_client(), user=ann, purpose="login")
+    with pytest.raises(ChannelTooWeak):
         challenges.start(channel="totp", client=make_client(), user=ann)
-    assert "stronger" in caught.value.sentence
+    assert "stronger" in caught.value.user_message
     assert Verification.objects.count() == before
-    assert factors.challenge_options([factor], user=ann) == [] and assurance.channels(ann, make_client()) == []
+    assert own_factors.challenge_options([factor], user=ann) == [] and assurance.channels(ann, make_client()) == []
     settings.TWILIO_VERIFY_MINIMUM_ASSURANCE = "totp"
     assert assurance.channels(ann, make_client()) == [Channel.TOTP]
 

@@ -67,7 +67,7 @@ def test_one_that_comes_before_its_request_has_returned(local: World, ann: Any, 
     monkeypatch.setattr(backend, "challenge", challenge)
     started = start(local, ann)
     assert ProviderEvent.objects.get().applied
-    assert poll(local, started).problem == "number"
+    assert poll(local, started).reason == "number"
     number = Verification.objects.get(pk=started.verification.pk).match_number
     assert type_number(local, started, number).approved
 
@@ -109,7 +109,7 @@ def test_about_nobody_here(db: Any, told: FactorEvent) -> None:
 def test_while_the_provider_is_down_it_may_come_again(local: World, ann: Any, clock: Any) -> None:
     factor, _ = local.totp(ann)
     gone = event("factor.deleted", factor_sid=factor.sid)
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=False))
     with pytest.raises(BackendUnavailable):
         factor_events.receive(gone, "default")
     assert not ProviderEvent.objects.exists()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from django_twilio_verify import verifications
 from django_twilio_verify.exceptions import RateLimited
-from django_twilio_verify.factors import challenges
+from django_twilio_verify.verifications import challenges, lifecycle
 from tests.support.basics import PHONE, make_client, make_factor, one_moment
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +21,7 @@ def everything_is_tried(world, user) -> set[str]:
                 client = make_client(f"{thief.session}-{turn}", ip=thief.ip)
                 try:
                     if channel == "sms":
-                        verifications.start(recipient=PHONE, channel="sms", user=user, purpose="login", client=client)
+                        lifecycle.start(recipient=PHONE, channel="sms", user=user, purpose="login", client=client)
                     else:
                         challenges.start(channel=channel, user=user, client=client)
                 except RateLimited as refused:
@@ -43,7 +42,7 @@ def test_a_passkey_stays_open_to_the_owner_anywhere(local, ann, besieged):
     _, browser = besieged
     client = make_client("travelling", ip="192.0.250.1")
     begun = challenges.start(channel="passkey", user=ann, client=client)
-    answer = browser.get(begun.options)
+    answer = browser.get(begun.browser_options)
     assert challenges.check(begun.verification, client=client, user=ann, credential=answer).approved
 
 

@@ -50,24 +50,26 @@ def test_enroll_and_sign_in(world: World, ann: Any, clock: Any) -> None:
     factor, browser = world.passkey(ann)
     assert (factor.kind, factor.label, factor.is_default) == (FactorKind.PASSKEY, "Laptop", True)
     started = start(world, ann)
-    assert start(world, ann).options == started.options, "the same page, loaded again"
-    checked = answer(world, started, browser.get(started.options), user=ann)
+    assert start(world, ann).browser_options == started.browser_options, "the same page, loaded again"
+    checked = answer(world, started, browser.get(started.browser_options), user=ann)
     assert checked.approved
     row = Verification.objects.get(pk=started.verification.pk)
     assert (row.status, row.factor, row.browser_options) == (VerificationStatus.APPROVED, factor, "")
-    again = answer(world, started, browser.get(started.options))
-    assert again.outcome == CheckOutcome.ALREADY_VERIFIED
+    again = answer(world, started, browser.get(started.browser_options))
+    assert again.outcome == CheckOutcome.ALREADY_APPROVED
 
 
 def test_several_for_one_person(world: World, ann: Any, clock: Any) -> None:
     laptop, first = world.passkey(ann, name="Laptop")
     key, second = world.passkey(ann, name="Key")
     started = start(world, ann)
-    assert len(started.options["allowCredentials"]) == 2
-    assert answer(world, started, second.get(started.options)).verification.factor == key
+    assert len(started.browser_options["allowCredentials"]) == 2
+    assert answer(world, started, second.get(started.browser_options)).verification.factor == key
     only = start(world, ann, factor=laptop)
-    assert answer(world, only, second.get({**only.options, "allowCredentials": []})).outcome == CheckOutcome.WRONG
-    assert answer(world, only, first.get(only.options)).approved
+    assert (
+        answer(world, only, second.get({**only.browser_options, "allowCredentials": []})).outcome == CheckOutcome.WRONG
+    )
+    assert answer(world, only, first.get(only.browser_options)).approved
     assert devices.rename(ann, key.pk, "Yubi") and Factor.objects.get(pk=key.pk).label == "Yubi"
 
 
@@ -75,7 +77,7 @@ def test_the_same_browser_twice(world: World, ann: Any, clock: Any) -> None:
     _, browser = world.passkey(ann)
     begun = world.flow("devicefactors.begin_passkey", ann, make_client(), name="Again", options=PARTY)
     with pytest.raises(LookupError, match="InvalidStateError"):
-        browser.create(begun.options)
+        browser.create(begun.browser_options)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_the_same_browser_twice(world: World, ann: Any, clock: Any) -> None:
 def test_what_is_no_passkeys_answer(world: World, ann: Any, clock: Any, credential: Any) -> None:
     world.passkey(ann)
     checked = answer(world, start(world, ann), credential)
-    assert (checked.outcome, checked.problem) == (CheckOutcome.MALFORMED, "not_a_passkey")
+    assert (checked.outcome, checked.reason) == (CheckOutcome.MALFORMED, "not_a_passkey")
     assert checked.checks_left == 5
 
 
@@ -96,19 +98,21 @@ def test_hostile_answers(world: World, ann: Any, ben: Any, clock: Any) -> None:
     other = start(world, ann, purpose="step_up")
     phisher = browser.clone()
     phisher.origin = "https://shop.example.evil.test"
-    forged = copy.deepcopy(browser.get(started.options))
-    forged["response"]["signature"] = bens.get({**started.options, "allowCredentials": []})["response"]["signature"]
+    forged = copy.deepcopy(browser.get(started.browser_options))
+    forged["response"]["signature"] = bens.get({**started.browser_options, "allowCredentials": []})["response"][
+        "signature"
+    ]
     hostile = {
-        "another origin": phisher.get(started.options),
-        "another person": bens.get({**started.options, "allowCredentials": []}),
-        "another challenge": browser.get(other.options),
+        "another origin": phisher.get(started.browser_options),
+        "another person": bens.get({**started.browser_options, "allowCredentials": []}),
+        "another challenge": browser.get(other.browser_options),
         "a forged signature": forged,
     }
     for name, credential in hostile.items():
         assert answer(world, started, credential).outcome == CheckOutcome.WRONG, name
     with pytest.raises(VerificationNotFound):
-        answer(world, started, browser.get(started.options), "session-2")
-    assert answer(world, started, browser.get(started.options)).approved
+        answer(world, started, browser.get(started.browser_options), "session-2")
+    assert answer(world, started, browser.get(started.browser_options)).approved
 
 
 @pytest.mark.parametrize("case", ["another person", "another factor", "another challenge", "another identity"])
@@ -117,7 +121,7 @@ def test_a_credulous_provider(local: World, ann: Any, ben: Any, clock: Any, monk
     (anns_factor, anns), (bens_factor, bens) = local.passkey(ann), local.passkey(ben)
     started = start(local, ann)
     browser = bens if case == "another person" else anns
-    credential = browser.get({**started.options, "allowCredentials": []})
+    credential = browser.get({**started.browser_options, "allowCredentials": []})
     told = ProviderChallenge(
         "YC" + "0" * 32 if case == "another challenge" else started.verification.sid,
         ChallengeStatus.APPROVED,
@@ -127,34 +131,44 @@ def test_a_credulous_provider(local: World, ann: Any, ben: Any, clock: Any, monk
     monkeypatch.setattr(backends["default"], "answer", lambda *args, **kwargs: told)
     assert answer(local, started, credential).outcome == CheckOutcome.WRONG
     told = ProviderChallenge(started.verification.sid, ChallengeStatus.APPROVED, factor_sid=anns_factor.sid)
-    assert answer(local, started, anns.get(started.options)).approved
+    assert answer(local, started, anns.get(started.browser_options)).approved
 
 
 def test_a_clone_is_found_out(world: World, ann: Any, clock: Any) -> None:
     _, browser = world.passkey(ann)
     thief = browser.clone()
     started = start(world, ann)
-    assert answer(world, started, browser.get(started.options)).approved
+    assert answer(world, started, browser.get(started.browser_options)).approved
     started = start(world, ann)
-    assert answer(world, started, thief.get(started.options)).outcome == CheckOutcome.WRONG
+    assert answer(world, started, thief.get(started.browser_options)).outcome == CheckOutcome.WRONG
 
 
 def test_too_late(world: World, ann: Any, clock: Any) -> None:
     _, browser = world.passkey(ann)
     started = start(world, ann)
     clock.shift(601)
-    assert answer(world, started, browser.get(started.options)).outcome == CheckOutcome.EXPIRED
+    assert answer(world, started, browser.get(started.browser_options)).outcome == CheckOutcome.EXPIRED
+
+
+def test_a_challenge_that_the_provider_has_forgotten_says_nothing_of_the_passkey(
+    world: World, ann: Any, clock: Any
+) -> None:
+    _, browser = world.passkey(ann)
+    started = start(world, ann)
+    world.simulator.reset()
+    assert answer(world, started, browser.get(started.browser_options)).outcome == CheckOutcome.EXPIRED
+    assert Verification.objects.get(pk=started.verification.pk).status == VerificationStatus.EXPIRED
 
 
 def test_removed_on_either_side(world: World, ann: Any, clock: Any) -> None:
     factor, browser = world.passkey(ann)
     started = start(world, ann)
     world.simulator.delete_factor(Entity.objects.get().identity, factor.sid)
-    assert answer(world, started, browser.get(started.options)).outcome == CheckOutcome.LOST
+    assert answer(world, started, browser.get(started.browser_options)).outcome == CheckOutcome.FACTOR_GONE
     factor, browser = world.passkey(ann)
     started = start(world, ann)
     devices.remove(ann, factor.pk)  # not yet at the provider
-    assert answer(world, started, browser.get(started.options)).outcome == CheckOutcome.WRONG
+    assert answer(world, started, browser.get(started.browser_options)).outcome == CheckOutcome.WRONG
 
 
 def test_begun_with_a_factor_that_is_gone(world: World, ann: Any, clock: Any) -> None:
@@ -173,10 +187,10 @@ def test_sign_in_without_a_name(world: World, ann: Any, ben: Any, clock: Any, pa
     _, bens = world.passkey(ben)
     for user, browser in ((ann, anns), (ben, bens)):
         started = begin(world)
-        assert started.options["allowCredentials"] == [] and started.verification.user_id is None
-        signed_in = finish(world, started, browser.get(started.options))
+        assert started.browser_options["allowCredentials"] == [] and started.verification.user_id is None
+        signed_in = finish(world, started, browser.get(started.browser_options))
         assert signed_in.checked.approved and signed_in.user == user
-        again = finish(world, started, browser.get(started.options))
+        again = finish(world, started, browser.get(started.browser_options))
         assert again.user is None
         row = Verification.objects.get(pk=started.verification.pk)
         assert (row.user_id, row.status) == (user.pk, VerificationStatus.APPROVED)
@@ -186,19 +200,19 @@ def test_hostile_sign_ins_without_a_name(world: World, ann: Any, clock: Any, par
     _, browser = world.passkey(ann)
     started, other = begin(world), begin(world, "visitor-2")
     with pytest.raises(VerificationNotFound):
-        finish(world, started, browser.get(started.options), "visitor-2")
-    assert finish(world, started, browser.get(other.options)).user is None  # the challenge of another session
+        finish(world, started, browser.get(started.browser_options), "visitor-2")
+    assert finish(world, started, browser.get(other.browser_options)).user is None  # the challenge of another session
     stranger = Browser(ORIGIN)
     stranger._kept = [copy.copy(one) for one in browser._kept]
     stranger._kept[0].id = b"x" * 16
-    assert finish(world, started, stranger.get(started.options)).checked.outcome == CheckOutcome.WRONG
-    nobody = answer(world, started, browser.get(started.options), "visitor")
-    assert nobody.outcome == CheckOutcome.NOT_THIS_WAY
+    assert finish(world, started, stranger.get(started.browser_options)).checked.outcome == CheckOutcome.WRONG
+    nobody = answer(world, started, browser.get(started.browser_options), "visitor")
+    assert nobody.outcome == CheckOutcome.WRONG_ANSWER_TYPE
     named = start(world, ann, "visitor")
-    assert finish(world, named, browser.get(named.options)).checked.outcome == CheckOutcome.NOT_THIS_WAY
+    assert finish(world, named, browser.get(named.browser_options)).checked.outcome == CheckOutcome.WRONG_ANSWER_TYPE
     ann.is_active = False
     ann.save()
-    assert finish(world, started, browser.get(started.options)).checked.outcome == CheckOutcome.WRONG
+    assert finish(world, started, browser.get(started.browser_options)).checked.outcome == CheckOutcome.WRONG
 
 
 def test_begun_sign_ins_are_counted(local: World, settings: Any, clock: Any, db: Any, party: None) -> None:
@@ -216,10 +230,10 @@ def test_hostile_registrations(world: World, ann: Any, ben: Any, clock: Any) -> 
     _, browser = world.passkey(ann)
     begun = world.flow("devicefactors.begin_passkey", ben, make_client(), name="Phone", options=PARTY)
     thief = Browser(ORIGIN)
-    stolen = thief.create(begun.options)
+    stolen = thief.create(begun.browser_options)
     stolen["id"] = stolen["rawId"] = browser.get({"rpId": "shop.example", "challenge": "x"})["id"]
     outcomes = []
-    for credential in (stolen, Browser("https://evil.test").create(begun.options)):
+    for credential in (stolen, Browser("https://evil.test").create(begun.browser_options)):
         done = world.flow(
             "devicefactors.confirm", begun.verification, client=make_client(), user=ben, credential=credential
         )
@@ -227,4 +241,4 @@ def test_hostile_registrations(world: World, ann: Any, ben: Any, clock: Any) -> 
     assert outcomes == [(CheckOutcome.WRONG, None)] * 2
     assert world.finish_passkey(begun, Browser(ORIGIN), ben).factor
     wrong_way = world.flow("devicefactors.confirm", begun.verification, client=make_client(), user=ben, code="123456")
-    assert wrong_way.checked.outcome == CheckOutcome.NOT_THIS_WAY
+    assert wrong_way.checked.outcome == CheckOutcome.WRONG_ANSWER_TYPE

@@ -13,10 +13,10 @@ from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel, CheckOutcome, FactorKind, Purpose, VerificationStatus
 from django_twilio_verify.exceptions import BackendRejected, BackendUnavailable, RateLimited, VerificationNotFound
 from django_twilio_verify.factors import devices
-from django_twilio_verify.factors.challenge_rules import NoSuchFactor
 from django_twilio_verify.models import Entity, Factor, Verification, VerificationCheck
 from django_twilio_verify.signals import login_denied
 from django_twilio_verify.testing.phone import DeviceRefused
+from django_twilio_verify.verifications.challenge_rules import FactorNotFound
 from tests.support.basics import make_client
 from tests.support.devices import World
 from tests.support.push import poll, shown, start, type_number
@@ -29,7 +29,7 @@ def test_enroll_and_sign_in(world: World, ann: Any, clock: Any) -> None:
     factor, phone = world.phone(ann)
     assert (factor.channel, factor.platform, factor.sid, factor.label) == (Channel.PUSH, "fcm", phone.sid, "Pixel")
     started = start(world, ann)
-    assert started.asks_number and not started.reused
+    assert started.needs_number and not started.reused
     assert start(world, ann).reused
     assert poll(world, started).outcome == CheckOutcome.WAITING
     [challenge] = phone.pending()
@@ -41,7 +41,7 @@ def test_enroll_and_sign_in(world: World, ann: Any, clock: Any) -> None:
     clock.shift(3)
     checked = poll(world, started, user=ann)
     assert checked.approved
-    assert poll(world, started).outcome == CheckOutcome.ALREADY_VERIFIED
+    assert poll(world, started).outcome == CheckOutcome.ALREADY_APPROVED
     row = Verification.objects.get(pk=started.verification.pk)
     assert (row.status, row.match_number) == (VerificationStatus.APPROVED, "")
 
@@ -52,7 +52,7 @@ def test_a_yes_without_the_number_is_not_enough(world: World, ann: Any, clock: A
     [challenge] = phone.pending()
     phone.approve(challenge["sid"])
     checked = poll(world, started)
-    assert (checked.outcome, checked.problem) == (CheckOutcome.WAITING, "number")
+    assert (checked.outcome, checked.reason) == (CheckOutcome.WAITING, "number")
     assert type_number(world, started, shown(challenge)).approved
 
 
@@ -113,7 +113,7 @@ def test_of_somebody_else(world: World, ann: Any, ben: Any, clock: Any) -> None:
         poll(world, started, "session-2")
     with pytest.raises(VerificationNotFound):
         poll(world, started, user=ben)
-    with pytest.raises(NoSuchFactor):
+    with pytest.raises(FactorNotFound):
         start(world, ann, factor=bens_factor)
 
 
@@ -127,16 +127,16 @@ def test_too_many_prompts(world: World, ann: Any, clock: Any) -> None:
     assert caught.value.code == "push_unanswered"
     assert len(phone.pending()) == 3
     clock.shift((caught.value.retry_at - Verification.objects.latest("created_at").created_at).total_seconds())
-    assert start(world, ann, "thief-5")
+    assert not start(world, ann, "thief-5").reused
 
 
 def test_silent_approval(world: World, ann: Any, clock: Any) -> None:
     factor, phone = world.phone(ann, platform="none")
     assert factor.channel == Channel.SILENT
-    with pytest.raises(NoSuchFactor):
+    with pytest.raises(FactorNotFound):
         start(world, ann)
     started = start(world, ann, channel="silent")
-    assert not started.asks_number
+    assert not started.needs_number
     phone.approve(phone.pending()[0]["sid"])
     assert poll(world, started).approved
     started = start(world, ann, channel="silent")
@@ -172,14 +172,14 @@ def test_removed_here_while_the_phone_is_asked(world: World, ann: Any, clock: An
     [challenge] = phone.pending()
     phone.approve(challenge["sid"])
     devices.remove(ann, factor.pk)
-    assert type_number(world, started, shown(challenge)).outcome == CheckOutcome.LOST
+    assert type_number(world, started, shown(challenge)).outcome == CheckOutcome.FACTOR_GONE
 
 
 def test_the_answer_to_the_request_is_lost(local: World, ann: Any, clock: Any) -> None:
     _, phone = local.phone(ann)
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=True), carried_out=True)
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=True), carried_out=True)
     started = start(local, ann)
-    assert started.perhaps_asked and started.verification.sid == ""
+    assert started.delivery_unknown and started.verification.sid == ""
     [challenge] = phone.pending()
     phone.approve(challenge["sid"])
     assert type_number(local, started, shown(challenge)).approved
@@ -188,7 +188,7 @@ def test_the_answer_to_the_request_is_lost(local: World, ann: Any, clock: Any) -
 
 def test_never_reached(local: World, ann: Any, clock: Any) -> None:
     local.phone(ann)
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=False))
     with pytest.raises(BackendUnavailable):
         start(local, ann)
     assert Verification.objects.exclude(purpose=Purpose.ENROLL).get().status == VerificationStatus.FAILED

@@ -13,11 +13,12 @@ from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import CheckOutcome, VerificationStatus
 from django_twilio_verify.core.client import ClientInfo
 from django_twilio_verify.exceptions import RateLimited
-from django_twilio_verify.factors import challenges, devices, entities, passkey_login
+from django_twilio_verify.factors import devices, entities, passkey_login
 from django_twilio_verify.models import Entity, Factor, ProviderEvent, ProviderRemoval, Verification
 from django_twilio_verify.provider import factor_events, removals
 from django_twilio_verify.testing import Authenticator
 from django_twilio_verify.testing.factor_contract import PARTY
+from django_twilio_verify.verifications import challenges
 from tests.support.basics import make_client, make_user, race
 from tests.support.devices import World
 
@@ -27,7 +28,7 @@ MANY = 20
 
 @pytest.fixture
 def person(local: World, settings: Any, clock: Any) -> Any:
-    settings.TWILIO_VERIFY_LIMITS = {"person_hour": 100}
+    settings.TWILIO_VERIFY_LIMITS = {"user_hour": 100}
     return make_user("ann")
 
 
@@ -69,7 +70,7 @@ def test_one_code_twenty_times_in_one_session(local: World, person: Any) -> None
     code = app.code()
     row = challenges.start(channel="totp", client=make_client(), user=person).verification
     results = race(MANY, lambda n: challenges.check(row, client=make_client(), code=code))
-    assert outcomes(results) == {CheckOutcome.APPROVED: 1, CheckOutcome.ALREADY_VERIFIED: MANY - 1}
+    assert outcomes(results) == {CheckOutcome.APPROVED: 1, CheckOutcome.ALREADY_APPROVED: MANY - 1}
 
 
 def test_twenty_starts_are_one_challenge(local: World, person: Any) -> None:
@@ -84,9 +85,9 @@ def test_twenty_confirmations_are_one_factor(local: World, person: Any) -> None:
     results = race(MANY, lambda n: devices.confirm(begun.verification, client=make_client(), user=person, code=code))
     assert outcomes([getattr(one, "checked", one) for one in results]) == {
         CheckOutcome.APPROVED: 1,
-        CheckOutcome.ALREADY_VERIFIED: MANY - 1,
+        CheckOutcome.ALREADY_APPROVED: MANY - 1,
     }
-    assert [one.first for one in results].count(True) == 1
+    assert [one.is_first for one in results].count(True) == 1
     assert Factor.objects.filter(default_for=person).count() == 1
 
 
@@ -105,14 +106,14 @@ def test_twenty_polls_are_one_approval(local: World, person: Any) -> None:
     results = race(MANY, lambda n: challenges.poll(row, client=make_client()))
     told = outcomes(results)
     assert told[CheckOutcome.APPROVED] == 1
-    assert set(told) <= {CheckOutcome.APPROVED, CheckOutcome.WAITING, CheckOutcome.ALREADY_VERIFIED}
+    assert set(told) <= {CheckOutcome.APPROVED, CheckOutcome.WAITING, CheckOutcome.ALREADY_APPROVED}
 
 
 def test_twenty_assertions_sign_in_once(local: World, person: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(local.simulator, "passkeys", PARTY)
     _, browser = local.passkey(person)
     begun = passkey_login.begin_sign_in(make_client("visitor"))
-    credential = browser.get(begun.options)
+    credential = browser.get(begun.browser_options)
     results = race(MANY, lambda n: passkey_login.finish_sign_in(make_client("visitor"), begun.verification, credential))
     assert [getattr(one, "user", one) for one in results].count(person) == 1, results
 
@@ -127,7 +128,7 @@ def test_removal_against_login(local: World, person: Any) -> None:
         checking = partial(challenges.check, row, client=client, code=app.code())
         removed, checked = race(2, lambda n, works=(removing, checking): works[n]())
         assert removed is True, removed
-        assert checked.outcome in (CheckOutcome.APPROVED, CheckOutcome.LOST), checked
+        assert checked.outcome in (CheckOutcome.APPROVED, CheckOutcome.FACTOR_GONE), checked
         assert not Factor.objects.filter(pk=factor.pk).exists()
         assert local.simulator.factors(Entity.objects.get().identity) == []
         local.simulator.reset()

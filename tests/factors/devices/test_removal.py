@@ -26,7 +26,7 @@ from tests.support.basics import make_client, make_factor, make_user
 from tests.support.devices import World
 
 pytestmark = pytest.mark.django_db
-DOWN = BackendUnavailable(perhaps_done=False)
+DOWN = BackendUnavailable(may_have_been_done=False)
 
 
 def sync(**options: Any) -> str:

@@ -27,7 +27,7 @@ def fail(world: World) -> None:
     if world.server is not None:
         world.server.fail_next(status=500)
     else:
-        backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+        backends["default"].fail_next(BackendUnavailable(may_have_been_done=False))
 
 
 def a_moved_secret(world: World, ann: Any) -> None:
@@ -56,7 +56,7 @@ def an_assertion(world: World, ann: Any) -> None:
     _, browser = world.passkey(ann)
     started = world.flow("challenges.start", channel="passkey", client=make_client(), user=ann)
     fail(world)
-    credential = browser.get(started.options)
+    credential = browser.get(started.browser_options)
     SHOWN.extend([credential["id"], credential["response"]["signature"]])
     world.flow("challenges.check", started.verification, client=make_client(), credential=credential)
 
@@ -64,7 +64,7 @@ def an_assertion(world: World, ann: Any) -> None:
 def a_registration(world: World, ann: Any) -> None:
     begun = world.flow("devicefactors.begin_passkey", ann, make_client(), name="Key", options=PARTY)
     fail(world)
-    credential = Browser(ORIGIN).create(begun.options)
+    credential = Browser(ORIGIN).create(begun.browser_options)
     SHOWN.extend([credential["id"], credential["response"]["attestationObject"]])
     world.flow("devicefactors.confirm", begun.verification, client=make_client(), user=ann, credential=credential)
 
@@ -99,7 +99,7 @@ def test_options_are_public_json(local: World, ann: Any) -> None:
     local.passkey(ann)
     started = local.flow("challenges.start", channel="passkey", client=make_client(), user=ann)
     row = Verification.objects.get(pk=started.verification.pk)
-    assert json.loads(row.browser_options) == started.options
+    assert json.loads(row.browser_options) == started.browser_options
 
 
 def test_not_in_a_transaction_of_the_callers(local: World, ann: Any) -> None:

@@ -210,8 +210,8 @@ def test_of_passkeys_at_two_services_the_brands_own_is_asked(
     for alias, world in brands.items():
         clock.shift(1)
         started = start(world, "passkey", ann)
-        assert (started.verification.backend, started.options["rpId"]) == (alias, f"{alias}.example")
-        checked = check(world, started, ann, credential=parties[alias].get(started.options))
+        assert (started.verification.backend, started.browser_options["rpId"]) == (alias, f"{alias}.example")
+        checked = check(world, started, ann, credential=parties[alias].get(started.browser_options))
         assert checked.approved and checked.verification.factor == held[alias]
 
 
@@ -223,7 +223,9 @@ def test_of_passkeys_at_two_services_the_latest_is_asked_where_no_router_knows_b
         clock.shift(1)
     shop = brands["shop"]
     started = start(shop, "passkey", ann)
-    assert check(shop, started, ann, credential=parties["shop"].get(started.options)).approved  # the latest, by use
+    assert check(
+        shop, started, ann, credential=parties["shop"].get(started.browser_options)
+    ).approved  # the latest, by use
     settings.TWILIO_VERIFY_BACKENDS = {**settings.TWILIO_VERIFY_BACKENDS, "third": LOCMEM}
     settings.TWILIO_VERIFY_ROUTER = lambda wanted: "third"
     assert start(shop, "passkey", ann).verification.backend == "shop"
@@ -258,8 +260,8 @@ def test_without_a_name_the_router_is_asked_which_site_it_is(
         begun = world.flow("passkeys.begin_sign_in", client)
         [only] = asked
         assert (only.recipient, only.channel, only.purpose, only.user) == (None, Channel.PASSKEY, Purpose.LOGIN, None)
-        assert (begun.verification.backend, begun.options["rpId"]) == (alias, f"{alias}.example")
-        credential = parties[alias].get(begun.options)
+        assert (begun.verification.backend, begun.browser_options["rpId"]) == (alias, f"{alias}.example")
+        credential = parties[alias].get(begun.browser_options)
         assert world.flow("passkeys.finish_sign_in", client, begun.verification, credential).user == ann
 
 
@@ -269,7 +271,7 @@ def test_a_passkey_of_another_service_signs_nobody_in(
     passkey(brands["default"], ann, parties["default"])
     shop = brands["shop"]
     begun = shop.flow("passkeys.begin_sign_in", shop.client("visitor"))
-    forged = parties["default"].get({**begun.options, "rpId": "default.example"})
+    forged = parties["default"].get({**begun.browser_options, "rpId": "default.example"})
     found = shop.flow("passkeys.finish_sign_in", shop.client("visitor"), begun.verification, forged)
     assert found.user is None and found.checked.outcome == CheckOutcome.WRONG
 

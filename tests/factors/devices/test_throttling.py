@@ -21,11 +21,11 @@ from django_twilio_verify.choices import (
 )
 from django_twilio_verify.core.client import ClientInfo
 from django_twilio_verify.exceptions import BackendUnavailable, FactorHeld, RateLimited
-from django_twilio_verify.factors import challenges, recovery_codes
+from django_twilio_verify.factors import own_factors, recovery_codes
 from django_twilio_verify.models import Factor, LimitCounter, Verification, VerificationCheck
-from django_twilio_verify.signals import factor_held, notice_sent
+from django_twilio_verify.signals import locked_out, notice_sent
 from django_twilio_verify.testing import outbox
-from django_twilio_verify.verifications import throttling
+from django_twilio_verify.verifications import challenges, lifecycle, throttling
 from tests.support.basics import (
     EMAIL,
     PHONE,
@@ -38,6 +38,7 @@ from tests.support.basics import (
     wrong_code,
 )
 from tests.support.devices import World
+from tests.support.services import set_service
 
 pytestmark = pytest.mark.django_db
 
@@ -62,9 +63,9 @@ def told() -> Any:
     """How many wrong codes each email of this kind spoke of."""
     counts: list[int] = []
 
-    def hear(sender: Any, notice: str, letters: int, **kwargs: Any) -> None:
+    def hear(sender: Any, notice: str, emails_sent: int, **kwargs: Any) -> None:
         if notice == "wrong_codes":
-            counts.append(letters)
+            counts.append(emails_sent)
 
     notice_sent.connect(hear)
     yield counts
@@ -122,8 +123,13 @@ def test_a_wrong_answer_counts_and_the_fiftieth_holds_the_factor(
     world: World, ann: Any, clock: Any, channel: str, purpose: str, told: list[int]
 ) -> None:
     held: list[Factor] = []
-    hear = lambda sender, factor, **kwargs: held.append(factor)  # noqa: E731  a receiver
-    factor_held.connect(hear)
+
+    def hear(sender: Any, reason: str, until: Any, factor: Any, **kwargs: Any) -> None:
+        if reason == "factor_held":
+            assert until is None and (kwargs["user"], kwargs["client"]) == (ann, at(2))
+            held.append(factor)
+
+    locked_out.connect(hear)
     guesser = Guesser(world, ann, channel, purpose)
     verification = guesser.start(at(1))
     assert guesser.wrong(verification, at(1)).outcome == CheckOutcome.WRONG
@@ -140,9 +146,9 @@ def test_a_wrong_answer_counts_and_the_fiftieth_holds_the_factor(
     clock.shift(700)
     with pytest.raises(FactorHeld):
         guesser.start(at(3))
-    assert len(outbox) == messages and factors.challenge_options(factors.enrolled(ann), user=ann) == []
+    assert len(outbox) == messages and own_factors.challenge_options(own_factors.usable(ann), user=ann) == []
     assert factors.has_factor(ann)  # enforcement stays
-    factor_held.disconnect(hear)
+    locked_out.disconnect(hear)
 
 
 def test_a_right_answer_begins_anew(local: World, ann: Any, clock: Any) -> None:
@@ -197,7 +203,7 @@ def test_the_fiftieth_holds_though_nobody_heard_of_it_and_is_released_all_the_sa
     verification = guesser.start(at(1))
     backend = type(backends["default"])
     method = "challenge" if channel == "totp" else "check"
-    error = BackendUnavailable(perhaps_done=True) if end == "answer lost" else SystemExit()
+    error = BackendUnavailable(may_have_been_done=True) if end == "answer lost" else SystemExit()
 
     def breaks(*args: Any, **kwargs: Any) -> Any:
         raise error
@@ -214,8 +220,8 @@ def test_the_fiftieth_holds_though_nobody_heard_of_it_and_is_released_all_the_sa
     with pytest.raises(FactorHeld):
         guesser.start(owner)
     asked = {"client": owner, "user": ann}
-    sent = verifications.start(recipient=EMAIL, channel="email", purpose="login", factor=other, **asked).verification
-    assert verifications.check(sent, code=last_code(), **asked).approved
+    sent = lifecycle.start(recipient=EMAIL, channel="email", purpose="login", factor=other, **asked).verification
+    assert lifecycle.check(sent, code=last_code(), **asked).approved
     clock.shift(60)
     assert guesser.start(owner).user_id == ann.pk
 
@@ -224,7 +230,7 @@ def test_the_fiftieth_that_was_not_judged_holds_nothing(local: World, ann: Any, 
     guesser = Guesser(local, ann, "sms", "login")
     set_failures(guesser.factor, 49)
     verification = guesser.start(at(1))
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=False))
     with pytest.raises(BackendUnavailable):
         guesser.wrong(verification, at(1))
     guesser.factor.refresh_from_db()
@@ -246,7 +252,7 @@ def test_a_network_waits_and_others_do_not(local: World, ann: Any, clock: Any) -
     verification = guesser.start(thief)
     for _ in range(4):
         assert guesser.wrong(verification, thief).outcome == CheckOutcome.WRONG
-    assert guesser.wrong(verification, thief).outcome == CheckOutcome.USED_UP
+    assert guesser.wrong(verification, thief).outcome == CheckOutcome.NO_CHECKS_LEFT
     with pytest.raises(RateLimited) as caught:
         guesser.start(neighbour)
     assert caught.value.code == "guesses"
@@ -303,9 +309,9 @@ def test_the_wait_doubles_up_to_an_hour(local: World, ann: Any, clock: Any) -> N
         key = throttling._key(guesser.factor.pk, at(1))
         LimitCounter.objects.create(key=key, count=count, since=now)
         guesser.factor.failures = 5
-        retry_at = throttling._wait_of(guesser.factor, at(1), now)
-        assert retry_at is not None
-        waits.append(int((retry_at - now).total_seconds()) // 60)
+        with pytest.raises(RateLimited) as limited:
+            throttling.require(guesser.factor, at(1), now)
+        waits.append(int((limited.value.retry_at - now).total_seconds()) // 60)
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
@@ -325,8 +331,8 @@ def test_a_held_factor_is_released_by_getting_in_another_way(local: World, ann: 
     else:
         phone = Factor.objects.get(kind=FactorKind.PHONE)
         asked = {"client": owner, "user": ann}
-        sent = verifications.start(recipient=PHONE, channel="sms", purpose="login", factor=phone, **asked).verification
-        assert verifications.check(sent, code=last_code(), **asked).approved
+        sent = lifecycle.start(recipient=PHONE, channel="sms", purpose="login", factor=phone, **asked).verification
+        assert lifecycle.check(sent, code=last_code(), **asked).approved
     clock.shift(60)
     assert challenges.check(guesser.start(owner), code=guesser.app.code(), client=owner, user=ann).approved
 
@@ -392,5 +398,5 @@ def test_prompts_of_a_day_are_bounded(local: World, ann: Any, clock: Any) -> Non
 
 @pytest.mark.parametrize(("length", "ids"), [(4, ["twilio_verify.W006"]), (5, ["twilio_verify.W006"]), (6, [])])
 def test_short_codes_are_warned_of(settings: Any, length: int, ids: list[str]) -> None:
-    settings.TWILIO_VERIFY_CODE_LENGTH = length
+    set_service(settings, CODE_LENGTH=length)
     assert [message.id for message in check_code()] == ids

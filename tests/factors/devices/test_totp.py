@@ -11,15 +11,17 @@ from django.db import connection
 from django_twilio_verify import verifications
 from django_twilio_verify.backends.factor_options import TotpOptions
 from django_twilio_verify.backends.handler import backends
+from django_twilio_verify.backends.locmem import LocMemBackend
 from django_twilio_verify.backends.options import IncompatibleOptions
 from django_twilio_verify.choices import Channel, CheckOutcome, FactorKind, VerificationStatus
 from django_twilio_verify.conf import settings as our_settings
 from django_twilio_verify.exceptions import BackendUnavailable, RateLimited, VerificationNotFound
-from django_twilio_verify.factors import challenges, devices
-from django_twilio_verify.factors.challenge_rules import NoSuchFactor
+from django_twilio_verify.factors import devices
 from django_twilio_verify.models import Entity, Factor, ProviderRemoval, Verification, VerificationCheck
-from django_twilio_verify.signals import factor_confirmed, verification_approved
+from django_twilio_verify.signals import factor_added, verification_approved
 from django_twilio_verify.testing import Authenticator
+from django_twilio_verify.verifications import challenges
+from django_twilio_verify.verifications.challenge_rules import FactorNotFound
 from tests.support.basics import make_client, make_secret, wrong_code
 from tests.support.devices import World
 
@@ -39,11 +41,11 @@ def answer(world: World, verification: Verification, code: str, session: str = "
 def test_enroll_and_sign_in(world: World, ann: Any, clock: Any) -> None:
     heard: list[Any] = []
     receiver = lambda **kwargs: heard.append(kwargs["factor"])  # noqa: E731
-    factor_confirmed.connect(receiver)
+    factor_added.connect(receiver)
     try:
         factor, app = world.totp(ann)
     finally:
-        factor_confirmed.disconnect(receiver)
+        factor_added.disconnect(receiver)
     assert [one.pk for one in heard] == [factor.pk]
     assert (factor.kind, factor.channel, factor.label) == (FactorKind.TOTP, Channel.TOTP, "ann@shop")
     assert factor.is_default and factor.sid == factor.key and factor.sid.startswith("YF")
@@ -56,7 +58,10 @@ def test_enroll_and_sign_in(world: World, ann: Any, clock: Any) -> None:
     factor.refresh_from_db()
     assert factor.last_used_at is not None
     redeemed = verifications.redeem(verification, client=make_client(), user=ann, purpose="login")
-    assert redeemed and not verifications.redeem(verification, client=make_client(), user=ann, purpose="login")
+    assert (
+        redeemed.accepted
+        and not verifications.redeem(verification, client=make_client(), user=ann, purpose="login").accepted
+    )
 
 
 def test_the_first_factor_is_told_apart(world: World, ann: Any, clock: Any) -> None:
@@ -67,9 +72,9 @@ def test_the_first_factor_is_told_apart(world: World, ann: Any, clock: Any) -> N
         code = Authenticator.scan(begun.uri).code()
         done = world.flow("devicefactors.confirm", begun.verification, client=client, user=ann, code=code)
         again = world.flow("devicefactors.confirm", begun.verification, client=client, user=ann, code=code)
-        firsts.append(done.first)
-        assert (again.factor, again.first) == (done.factor, False)
-        assert again.checked.outcome == CheckOutcome.ALREADY_VERIFIED
+        firsts.append(done.is_first)
+        assert (again.factor, again.is_first) == (done.factor, False)
+        assert again.checked.outcome == CheckOutcome.ALREADY_APPROVED
     assert firsts == [True, False]
     assert Factor.objects.filter(default_for=ann).count() == 1
 
@@ -116,7 +121,7 @@ def test_answers(world: World, ann: Any, clock: Any, typed: str, outcome: CheckO
         "next": app.code(steps=1),  # the phone's clock is half a minute ahead
     }
     checked = answer(world, start(world, ann), codes.get(typed, typed))
-    assert (checked.outcome, checked.problem) == (outcome, problem)
+    assert (checked.outcome, checked.reason) == (outcome, problem)
 
 
 def test_a_code_is_accepted_once(world: World, ann: Any, clock: Any) -> None:
@@ -136,22 +141,34 @@ def test_a_code_that_the_same_session_proved_a_moment_ago_charges_no_guess(world
     code = app.code()
     assert answer(world, start(world, ann), code).approved
     for _ in range(6):
-        again = answer(world, start(world, ann), code)
-        assert (again.outcome, again.checks_left) == (CheckOutcome.ALREADY_VERIFIED, 5)
+        asked = start(world, ann)
+        assert answer(world, asked, code).outcome == CheckOutcome.ALREADY_APPROVED
+        assert Verification.objects.get(pk=asked.pk).checks == 0
     clock.shift(61)
     old = answer(world, start(world, ann), code)
     assert (old.outcome, old.checks_left) == (CheckOutcome.REPLAYED, 4)
+
+
+def test_how_many_answers_a_challenge_takes_is_the_backends(local: World, ann: Any, clock: Any, monkeypatch) -> None:
+    monkeypatch.setattr(LocMemBackend, "max_challenge_checks", 2)
+    _, app = local.totp(ann)
+    verification = start(local, ann)
+    told = [answer(local, verification, wrong_code(app.code())) for _ in range(2)]
+    assert [(one.outcome, one.checks_left) for one in told] == [
+        (CheckOutcome.WRONG, 1),
+        (CheckOutcome.NO_CHECKS_LEFT, 0),
+    ]
 
 
 def test_five_answers_and_no_sixth(world: World, ann: Any, clock: Any) -> None:
     _, app = world.totp(ann)
     verification = start(world, ann)
     outcomes = [answer(world, verification, wrong_code(app.code())).outcome for _ in range(6)]
-    assert outcomes == [CheckOutcome.WRONG] * 4 + [CheckOutcome.USED_UP] * 2
-    assert answer(world, verification, app.code()).outcome == CheckOutcome.USED_UP
+    assert outcomes == [CheckOutcome.WRONG] * 4 + [CheckOutcome.NO_CHECKS_LEFT] * 2
+    assert answer(world, verification, app.code()).outcome == CheckOutcome.NO_CHECKS_LEFT
     with pytest.raises(RateLimited) as caught:
         start(world, ann)
-    assert caught.value.code == "checks_used_up"
+    assert caught.value.code == "no_checks_left"
     made = world.simulator.challenges(Entity.objects.get().identity)
     assert len(made) == 1, "wrong codes go to the challenge that is there"
 
@@ -172,7 +189,7 @@ def test_of_somebody_else(world: World, ann: Any, ben: Any, clock: Any) -> None:
         answer(world, verification, anns.code(), "session-2")
     with pytest.raises(VerificationNotFound):
         answer(world, verification, anns.code(), user=ben)
-    with pytest.raises(NoSuchFactor):
+    with pytest.raises(FactorNotFound):
         start(world, ann, factor=bens_factor)
     assert answer(world, verification, anns.code(), user=ann).approved
 
@@ -181,11 +198,11 @@ def test_removed_at_the_provider_behind_our_back(world: World, ann: Any, clock: 
     factor, app = world.totp(ann)
     verification = start(world, ann)
     world.simulator.delete_factor(Entity.objects.get().identity, factor.sid)
-    assert answer(world, verification, app.code()).outcome == CheckOutcome.LOST
+    assert answer(world, verification, app.code()).outcome == CheckOutcome.FACTOR_GONE
     factor.refresh_from_db()
     assert factor.lost_at is not None
     assert Verification.objects.get(pk=verification.pk).status == VerificationStatus.CANCELED
-    with pytest.raises(NoSuchFactor):
+    with pytest.raises(FactorNotFound):
         start(world, ann)
 
 
@@ -197,7 +214,7 @@ def test_removed_here_while_a_code_is_asked_for(
     with django_capture_on_commit_callbacks(execute=True):
         assert devices.remove(ann, factor.pk)
     assert not devices.remove(ann, factor.pk)
-    assert answer(world, verification, app.code()).outcome == CheckOutcome.LOST
+    assert answer(world, verification, app.code()).outcome == CheckOutcome.FACTOR_GONE
     assert world.simulator.factors(Entity.objects.get().identity) == []
     assert not ProviderRemoval.objects.exists()
 
@@ -206,7 +223,7 @@ def test_the_provider_is_down(ann: Any, local: World, clock: Any) -> None:
     _, app = local.totp(ann)
     verification = start(local, ann)
 
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=False))
     with pytest.raises(BackendUnavailable):
         answer(local, verification, app.code())
     assert answer(local, verification, app.code()).approved
@@ -233,18 +250,21 @@ def test_hostile_enrollments(world: World, ann: Any, ben: Any, clock: Any) -> No
         world.flow("devicefactors.confirm", begun.verification, client=client, user=ben, code=app.code())
     with pytest.raises(VerificationNotFound):
         world.flow("devicefactors.confirm", begun.verification, client=make_client("2"), user=ann, code=app.code())
-    with pytest.raises(NoSuchFactor):
+    with pytest.raises(FactorNotFound):
         start(world, ann)
     not_this_way = world.flow("challenges.check", begun.verification, client=client, code=app.code())
-    assert not_this_way.outcome == CheckOutcome.NOT_THIS_WAY
-    assert verifications.check(begun.verification, client=client, code=app.code()).outcome == CheckOutcome.NOT_THIS_WAY
+    assert not_this_way.outcome == CheckOutcome.WRONG_ANSWER_TYPE
+    assert (
+        verifications.check(begun.verification, client=client, code=app.code()).outcome
+        == CheckOutcome.WRONG_ANSWER_TYPE
+    )
     outcomes = [
         world.flow(
             "devicefactors.confirm", begun.verification, client=client, user=ann, code=wrong_code(app.code())
         ).checked.outcome
         for _ in range(5)
     ]
-    assert outcomes == [CheckOutcome.WRONG] * 4 + [CheckOutcome.USED_UP]
+    assert outcomes == [CheckOutcome.WRONG] * 4 + [CheckOutcome.NO_CHECKS_LEFT]
     late = world.flow("devicefactors.confirm", begun.verification, client=client, user=ann, code=app.code())
     assert late.factor is None and not Factor.objects.confirmed_for(ann.pk).exists()
 
@@ -262,7 +282,7 @@ def test_payments_are_bound(world: World, ann: Any, clock: Any) -> None:
     _, app = world.totp(ann)
     verification = start(world, ann, purpose="payment", amount="EUR 10", payee="Shop")
     changed = answer(world, verification, app.code(), amount="EUR 1000", payee="Shop")
-    assert changed.outcome == CheckOutcome.CHANGED
+    assert changed.outcome == CheckOutcome.PAYMENT_CHANGED
     assert answer(world, verification, app.code(), amount="EUR 10", payee="Shop").approved
 
 
@@ -295,7 +315,7 @@ def test_approved_is_told_once(world: World, ann: Any, clock: Any) -> None:
         outcomes = [answer(world, verification, code).outcome for _ in range(2)]
     finally:
         verification_approved.disconnect(receiver)
-    assert outcomes == [CheckOutcome.APPROVED, CheckOutcome.ALREADY_VERIFIED]
+    assert outcomes == [CheckOutcome.APPROVED, CheckOutcome.ALREADY_APPROVED]
     assert told == [verification.pk]
 
 

@@ -177,7 +177,7 @@ def test_a_fresh_proof_is_asked(ann: Any, hal: Any, settings: Any) -> None:
 def settings_age() -> int:
     from django_twilio_verify.conf import settings  # noqa: PLC0415
 
-    return settings.step_up_age
+    return settings.step_up_max_age_seconds
 
 
 def test_the_admin_sends_a_link_again_and_shows_it_without_an_address(ann: Any, hal: Any) -> None:

@@ -282,7 +282,7 @@ def test_at_the_provider_too(ann: Any, staff: Any) -> None:
     factor, _ = world.totp(ann)
     assert factor.entity
     with later():
-        backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+        backends["default"].fail_next(BackendUnavailable(may_have_been_done=False))
         ask(ann, staff, at_once=True)
         removal = ProviderRemoval.objects.get()
         assert removal.factor_sid == factor.sid, "it did not answer, and will be asked again"
@@ -367,7 +367,7 @@ def test_the_command(ann: Any) -> None:
 def test_the_command_cancels(ann: Any, staff: Any) -> None:
     ask(ann, staff)
     assert "Canceled" in run("ann", by="root", cancel=True)
-    with pytest.raises(CommandError, match="No reset"):
+    with pytest.raises(CommandError, match="no pending reset"):
         run("ann", by="root", cancel=True)
 
 
@@ -387,7 +387,7 @@ def test_the_command_at_once(ann: Any) -> None:
         ({"username": "ann", "by": "root", "reason": REASON, "site": "https://["}, "--site"),
         ({"username": "ann", "by": "root", "site": SITE}, "Say why"),
         ({"username": "ann", "reason": REASON, "site": SITE}, "--by"),
-        ({"username": "nobody", "by": "root", "reason": REASON, "site": SITE}, "no such person"),
+        ({"username": "nobody", "by": "root", "reason": REASON, "site": SITE}, "no such user"),
         ({}, "--due"),
         ({"username": "ann", "due": True}, "--due"),
         ({"username": "sue", "by": "root", "reason": REASON, "site": SITE}, "no factor"),

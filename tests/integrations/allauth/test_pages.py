@@ -18,7 +18,7 @@ from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.exceptions import BackendUnavailable
 from django_twilio_verify.factors import phones
-from django_twilio_verify.login import sign_out_everywhere
+from django_twilio_verify.login import ended_sessions
 from django_twilio_verify.middleware import HINT
 from django_twilio_verify.models import ConsentEvent, Factor, Verification, VerificationCheck
 from django_twilio_verify.signals import verification_approved
@@ -139,7 +139,7 @@ def test_change_the_number() -> None:
     assert [row.recipient_value for row in Factor.objects.all()] == [OTHER_PHONE]
     assert Factor.objects.get().is_default and whoami(browser) == "ann"
     # Her consent for the old number ends with it, and she is told.
-    assert consent.live(recipient=PHONE, channel="sms", client=make_client(), user=ann) is None
+    assert consent.find(recipient=PHONE, channel="sms", client=make_client(), user=ann) is None
     assert "Acme: what you sign in with was replaced" in [letter.subject for letter in mail.outbox]
 
 
@@ -159,7 +159,7 @@ def test_nonsense_for_a_number(phone: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "status"), [({"error": BackendUnavailable(perhaps_done=False)}, 503), ({"code": 60410}, 400)]
+    ("fault", "status"), [({"error": BackendUnavailable(may_have_been_done=False)}, 503), ({"code": 60410}, 400)]
 )
 def test_a_provider_that_is_down(fault: dict[str, Any], status: int) -> None:
     backends["default"].fail_next(**fault)
@@ -289,7 +289,7 @@ def test_a_session_that_ends_while_the_code_is_judged_changes_no_number() -> Non
     page = browser.post("/verify/challenge/", {}, follow=True)
     browser.post(page.request["PATH_INFO"], {"code": last_code()})
     browser.post("/accounts/phone/change/", {"phone": OTHER_PHONE, **agreed()})
-    ends = lambda **kwargs: sign_out_everywhere.end_after_reset(None, user=ann)  # noqa: E731
+    ends = lambda **kwargs: ended_sessions.end_after_reset(None, user=ann)  # noqa: E731
     verification_approved.connect(ends)
     try:
         assert browser.post("/accounts/phone/verify/", {"code": last_code()}).status_code == 400

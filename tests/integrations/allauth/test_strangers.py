@@ -10,12 +10,12 @@ import time_machine
 from django.core.management import call_command
 from django.test import Client
 
-from django_twilio_verify import consent, testing, verifications
+from django_twilio_verify import consent, testing
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.factors import devices
 from django_twilio_verify.models import ConsentEvent, Factor, Verification
 from django_twilio_verify.testing import outbox
-from django_twilio_verify.verifications import claimants
+from django_twilio_verify.verifications import claimants, lifecycle
 from tests.integrations.allauth.helpers import Program, agreed, sign_up, whoami
 from tests.support.basics import (
     EMAIL,
@@ -67,7 +67,7 @@ def test_nor_does_one_that_was_judged_a_moment_before(monkeypatch: Any) -> None:
     phone = make_factor(ann)
     thief = Client()
     ask_for_a_code(thief)
-    check = verifications.check
+    check = lifecycle.check
 
     def and_removed(*args: Any, **kwargs: Any) -> Any:
         checked = check(*args, **kwargs)
@@ -240,7 +240,7 @@ def test_nobody_is_told_whether_a_number_has_an_account(tried: Any, owner: Any) 
     calls.append(0)
     without = tried()
     call_command("flush", interactive=False, verbosity=0)
-    testing.reset()
+    testing.clear_outbox(factors=True)
     owner()
     calls.append(0)
     assert tried() == without
@@ -251,6 +251,6 @@ def test_nobody_is_told_whether_a_number_has_an_account(tried: Any, owner: Any) 
 def test_nor_by_signing_up_with_it() -> None:
     without = sign_ups()
     call_command("flush", interactive=False, verbosity=0)
-    testing.reset()
+    testing.clear_outbox(factors=True)
     make_factor(make_user())
     assert sign_ups() == without

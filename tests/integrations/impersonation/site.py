@@ -9,7 +9,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from hijack.views import AcquireUserView
 
-from django_twilio_verify.login.impersonation import act_as
+from django_twilio_verify.login import act_as
 
 
 class AcquireView(AcquireUserView):

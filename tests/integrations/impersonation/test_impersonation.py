@@ -9,7 +9,7 @@ import pytest
 from django.core import checks
 from django.test import Client
 
-from django_twilio_verify.login import sign_out_everywhere
+from django_twilio_verify.login import ended_sessions
 from django_twilio_verify.models import AuditEvent, ConsentEvent, Factor
 from django_twilio_verify.testing import outbox
 from tests.support.basics import OTHER_PHONE, make_factor, make_user, sign_in
@@ -140,7 +140,7 @@ def test_not_one_within_another(sue: Any, package: Package) -> None:
 def test_an_end_of_the_staff_members_sessions_ends_it(sue: Any, bob: Any, engine: str, package: Package) -> None:
     browser = verified()
     package.begin(browser, bob)
-    sign_out_everywhere.end_after_reset(None, user=sue)
+    ended_sessions.end_after_reset(None, user=sue)
     package.end(browser)
     assert browser.get("/account/").status_code == 302 and browser.get("/verify/").status_code == 302
 

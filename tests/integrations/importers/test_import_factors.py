@@ -22,6 +22,7 @@ from two_factor.plugins.phonenumber.models import PhoneDevice
 from django_twilio_verify.models import ConsentEvent, Factor
 from django_twilio_verify.testing import outbox
 from tests.support.basics import PASSWORD
+from tests.support.commands import ENVELOPE, check_call, documented_keys
 
 pytestmark = pytest.mark.django_db
 
@@ -36,6 +37,17 @@ def run(source: str, *arguments: str) -> str:
     out = io.StringIO()
     call_command("import_factors", "--from", source, *arguments, stdout=out, stderr=out)
     return out.getvalue()
+
+
+def test_the_exit_codes_and_the_json(capsys: pytest.CaptureFixture[str]) -> None:
+    TwilioSMSDevice.objects.create(user=person(), number=FIRST)
+    fine = check_call(capsys, 0, "import_factors", "--from", "otp_twilio")
+    assert {*fine} - ENVELOPE == documented_keys("import_factors")
+    TwilioSMSDevice.objects.create(user=person("bob"), number="not a number")
+    found = check_call(capsys, 1, "import_factors", "--from", "otp_twilio", "--commit")
+    assert (found["new"], found["bad"]) == (1, 1)
+    assert check_call(capsys, 2, "import_factors", "--from", "phone_verify")["message"]
+    assert FIRST not in f"{fine}{found}"
 
 
 def enrolled() -> list[tuple[str, str, str, str, bool]]:
@@ -65,8 +77,9 @@ def test_otp_twilio() -> None:
     ann = person()
     TwilioSMSDevice.objects.create(user=ann, name="work", number="(501) 712-2661")
     TwilioSMSDevice.objects.create(user=ann, name="home", number="not a number")
-    with pytest.raises(CommandError, match="could not be read"):
+    with pytest.raises(CommandError, match="could not be read") as found:
         run("otp_twilio", "--commit", "--region", "us")
+    assert found.value.returncode == 1
     assert enrolled() == [("ann", "phone", "sms", FIRST, True)] and Factor.objects.get().label == "work"
 
 

@@ -20,7 +20,7 @@ from django_twilio_verify.contrib.otp import clients
 from django_twilio_verify.contrib.otp.models import VerifyDevice
 from django_twilio_verify.factors import devices, recovery_codes
 from django_twilio_verify.login import session
-from django_twilio_verify.login.access import Access
+from django_twilio_verify.login.state import LoginState
 from django_twilio_verify.models import Factor
 from django_twilio_verify.testing import outbox
 from tests.integrations.otp.helpers import account, device_login
@@ -186,7 +186,7 @@ def test_a_device_that_was_not_asked_is_no_proof(client, ann, device, rf):
     """SECURITY: as of a cookie that remembers a browser: somebody hands ``login()`` a user with a device."""
     request = rf.get("/")
     request.session = SessionStore()
-    request.twilio_verify = Access(request)
+    request.twilio_verify = LoginState(request)
     request.user = ann
     ann.otp_device = VerifyDevice.objects.get()
     login(request, ann, backend="django.contrib.auth.backends.ModelBackend")
@@ -228,7 +228,7 @@ def in_session_of(user: Any, rf: Any) -> Any:
     return request
 
 
-@pytest.mark.parametrize("signal", [signals.second_factor_passed, signals.factor_proved])
+@pytest.mark.parametrize("signal", [signals.login_completed, signals.step_up_completed])
 def test_a_proof_of_another_user_verifies_no_device_here(device: VerifyDevice, rf: Any, signal: Any) -> None:
     """A program proves ann's factor in a browser that bob uses."""
     request = in_session_of(make_user("bob"), rf)

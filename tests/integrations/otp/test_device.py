@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
@@ -12,8 +14,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from django_twilio_verify import consent
 from django_twilio_verify.backends.handler import backends
-from django_twilio_verify.choices import Channel
-from django_twilio_verify.consent import disclosures
+from django_twilio_verify.contrib.otp.management.commands import sync_otp_devices
 from django_twilio_verify.contrib.otp.models import VerifyDevice
 from django_twilio_verify.exceptions import BackendUnavailable, RateLimited
 from django_twilio_verify.factors import devices
@@ -21,6 +22,7 @@ from django_twilio_verify.models import Factor, Verification, VerificationCheck
 from django_twilio_verify.testing import VerifyServer, outbox
 from tests.integrations.otp.helpers import app_of
 from tests.support.basics import EMAIL, OTHER_PHONE, PHONE, last_code, make_client, make_factor, make_user, wrong_code
+from tests.support.commands import check_reference, documented_keys
 
 pytestmark = pytest.mark.django_db(transaction=True)
 on_sqlite = connection.vendor == "sqlite"
@@ -45,6 +47,15 @@ def test_factors_that_were_there_before_get_theirs(ann, capsys):
     VerifyDevice.objects.all().delete()
     call_command("sync_otp_devices")
     assert "1 made." in capsys.readouterr().out and user_has_device(ann)
+    call_command("sync_otp_devices", "--json")
+    assert json.loads(capsys.readouterr().out) == {
+        "command": "sync_otp_devices",
+        "result": "fine",
+        "message": "",
+        "made": 0,
+    }
+    assert documented_keys("sync_otp_devices") == {"made"}
+    check_reference("sync_otp_devices", sync_otp_devices.Command())
     VerifyDevice.objects.all().delete()
     call_command("migrate", verbosity=0)
     assert user_has_device(ann)
@@ -99,7 +110,7 @@ def test_a_way_that_was_agreed_to_is_taken_before_one_that_was_not(ann, device):
         channel="call",
         user=ann,
         client=make_client(),
-        disclosure=disclosures.compose(Channel.CALL),
+        disclosure=consent.get_disclosure("call"),
     )
     VerifyDevice.objects.get(factor=from_other).generate_challenge()
     assert [(one.to, one.channel) for one in outbox] == [(OTHER_PHONE, "call")]
@@ -107,7 +118,7 @@ def test_a_way_that_was_agreed_to_is_taken_before_one_that_was_not(ann, device):
 
 def test_the_limits_hold(settings, ann, device):
     settings.TWILIO_VERIFY_LIMITS = {"login_network_hour": 0}
-    assert device.generate_challenge() == str(RateLimited.sentences["login_network_hour"]) and outbox == []
+    assert device.generate_challenge() == str(RateLimited.user_messages["login_network_hour"]) and outbox == []
 
 
 @pytest.mark.parametrize("token", ["", "abc", "12", -1, None, True, 3.5, b"123456", ["1"], "1" * 5000, "\0"])
@@ -136,7 +147,7 @@ def test_after_five_wrong_codes_the_right_one_is_refused_and_said_to_be(settings
 
 def test_a_provider_that_is_down_is_no_failed_try(device):
     device.generate_challenge()
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=False))
     assert not device.verify_token(last_code())
     assert "not answering" in device.problem
     assert VerifyDevice.objects.get().throttling_failure_count == 0
@@ -144,7 +155,7 @@ def test_a_provider_that_is_down_is_no_failed_try(device):
 
 
 def test_a_lost_answer_is_not_asked_again(device):
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=True), carried_out=True)
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=True), carried_out=True)
     assert device.generate_challenge().startswith("We sent a code") and len(outbox) == 1
     assert device.verify_token(last_code())
 

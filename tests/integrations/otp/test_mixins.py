@@ -49,7 +49,7 @@ class CooldownTests(Sent, test_utils.CooldownTestMixin, test_utils.TestCase):
 
     def setUp(self) -> None:
         # These tests want ten seconds, of which our own limits know nothing: 30 is what Twilio asks for.
-        spacing = override_settings(TWILIO_VERIFY_RESEND_SPACING=[10, 40, 60, 90, 120])
+        spacing = override_settings(TWILIO_VERIFY_RESEND_COOLDOWN_SECONDS=[10, 40, 60, 90, 120])
         spacing.enable()
         self.addCleanup(spacing.disable)
         super().setUp()

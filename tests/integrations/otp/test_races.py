@@ -79,7 +79,7 @@ def test_nothing_is_locked_while_the_provider_is_asked(ann, device, settings):
         settings.TWILIO_VERIFY_BACKENDS = server.setting(timeout=10)
         device.generate_challenge()
         code = server.sent[-1].code
-        server.delay(3)
+        server.delay(6)
         done = []
 
         def slow() -> None:
@@ -88,12 +88,15 @@ def test_nothing_is_locked_while_the_provider_is_asked(ann, device, settings):
 
         thread = threading.Thread(target=slow)
         thread.start()
-        time.sleep(1)
+        deadline = time.monotonic() + 60
+        while not server.count("VerificationCheck"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         began = time.monotonic()
         with transaction.atomic():
             VerifyDevice.objects.filter(pk=device.pk).update(confirmed=True)
             Verification.objects.update(payee="")
-        assert time.monotonic() - began < 1 and not done
+        assert time.monotonic() - began < 5 and not done, "it was not waited for, which takes 6 seconds"
         thread.join()
         assert done == [device]
 

@@ -21,9 +21,9 @@ from django_twilio_verify.backends.locmem import LocMemBackend
 from django_twilio_verify.contrib.rest_framework.models import ProvedToken, SpentLogin
 from django_twilio_verify.contrib.rest_framework.resets import end_tokens
 from django_twilio_verify.factors import devices, recovery_codes, resets
-from django_twilio_verify.login import sign_out_everywhere
+from django_twilio_verify.login import ended_sessions
 from django_twilio_verify.models import ConsentEvent, Factor
-from django_twilio_verify.signals import second_factor_passed, verification_approved
+from django_twilio_verify.signals import login_completed, verification_approved
 from django_twilio_verify.testing import outbox
 from tests.support.basics import (
     EMAIL,
@@ -104,6 +104,7 @@ def test_a_token_by_two_factors(api: APIClient) -> None:
     refused = api.get("/api/by-app/", headers={"authorization": f"Token {token}"})
     assert (refused.status_code, refused.data["code"]) == (401, "verification_required")
     assert refused.data["url"] == "/verify/step-up/"
+    assert refused.data["channels"] == ["totp", "passkey"]
     with time_machine.travel(timezone.now() + timedelta(seconds=301)):
         assert api.get("/api/lately/", headers={"authorization": f"Token {token}"}).status_code == 401
         assert api.get("/api/orders/", headers={"authorization": f"Token {token}"}).status_code == 200
@@ -133,7 +134,7 @@ def test_a_factor_that_is_gone_gives_no_token(api: APIClient, channel: str, stat
     else:
         Factor.objects.filter(pk=factor.pk).update(lost_at=timezone.now())
     refused = post(api, "login/check/", login=waiting, verification=sent.data["verification"], **answer)
-    assert refused.status_code == 400 and refused.data["code"] in ("lost", "closed"), refused.data
+    assert refused.status_code == 400 and refused.data["code"] in ("factor_gone", "closed"), refused.data
     again = post(api, "login/start/", **asked, resend=True)
     assert again.status_code == 404 and len(outbox) == count
     assert not Token.objects.exists()
@@ -217,7 +218,9 @@ def test_time_to_enroll_counts_for_programs_too(api: APIClient, settings: Any) -
     header = {"authorization": f"Token {password(api).data['token']}"}
     assert api.get("/api/orders/", headers=header).status_code == 200
     with time_machine.travel(timezone.now() + timedelta(days=15)):
-        assert api.get("/api/orders/", headers=header).data["code"] == "second_factor_required"
+        refused = api.get("/api/orders/", headers=header)
+        assert (refused.status_code, refused.data["code"]) == (401, "enrollment_required")
+        assert refused.data["url"] == "/verify/enroll/"
         assert password(api).data["code"] == "enrollment_required"
 
 
@@ -246,9 +249,9 @@ def test_wrong_codes_run_out(api: APIClient) -> None:
         post(api, "login/check/", login=login, verification=verification, code=wrong_code(right)).data["code"]
         for _ in range(5)
     ]
-    assert told == ["wrong"] * 4 + ["used_up"]
+    assert told == ["wrong"] * 4 + ["no_checks_left"]
     late = post(api, "login/check/", login=login, verification=verification, code=right)
-    assert (late.status_code, late.data["code"]) == (400, "used_up")
+    assert (late.status_code, late.data["code"]) == (400, "no_checks_left")
     assert not ProvedToken.objects.exists()
 
 
@@ -316,7 +319,7 @@ def test_a_resend_too_early(api: APIClient) -> None:
     body = {"login": waiting["login"], **{name: waiting["ways"][0][name] for name in ("factor", "channel")}}
     post(api, "login/start/", **body)
     early = post(api, "login/start/", **body, resend=True)
-    assert (early.status_code, early.data["code"]) == (429, "resend_too_early")
+    assert (early.status_code, early.data["code"]) == (429, "cooldown")
     assert 0 < int(early["Retry-After"]) <= 30 and len(outbox) == 1
 
 
@@ -330,12 +333,12 @@ def test_a_recovery_code(api: APIClient) -> None:
     def hear(**kwargs: Any) -> None:
         heard.append(kwargs["channel"])
 
-    second_factor_passed.connect(hear)
+    login_completed.connect(hear)
     try:
         assert post(api, "login/check/", login=login, recovery_code="abcd-efgh-jkmn").status_code == 400
         assert post(api, "login/check/", login=login, recovery_code=code).status_code == 200
     finally:
-        second_factor_passed.disconnect(hear)
+        login_completed.disconnect(hear)
     assert heard == ["recovery"]
     spent = post(api, "login/check/", login=password(api).data["login"], recovery_code=code)
     assert spent.status_code == 400
@@ -499,7 +502,7 @@ def test_by_a_phone(api: APIClient, world: World, failures: list[str]) -> None:
     with time_machine.travel(timezone.now(), tick=False) as clock:
         _, phone = world.phone(make_user())
         login, begun = asked(api, "push")
-        assert begun["asks_number"]
+        assert begun["needs_number"]
         check = {"login": login, "verification": begun["verification"]}
         waits = post(api, "login/check/", **check)
         assert (waits.status_code, waits.data["code"]) == (202, "waiting")
@@ -534,9 +537,9 @@ def test_by_a_passkey(api: APIClient, world: World, failures: list[str]) -> None
     evil = keys.clone()
     evil.origin = "https://evil.test"
     check = {"login": login, "verification": begun["verification"]}
-    refused = post(api, "login/check/", **check, credential=evil.get(begun["options"]))
+    refused = post(api, "login/check/", **check, credential=evil.get(begun["browser_options"]))
     assert refused.status_code == 400 and failures == ["ann"] and not Token.objects.exists()
-    opens(api, post(api, "login/check/", **check, credential=keys.get(begun["options"])), "passkey")
+    opens(api, post(api, "login/check/", **check, credential=keys.get(begun["browser_options"])), "passkey")
 
 
 def test_by_any_of_several_passkeys(api: APIClient) -> None:
@@ -546,7 +549,7 @@ def test_by_any_of_several_passkeys(api: APIClient) -> None:
     for device in (laptop, key):
         login, begun = asked(api, "passkey")
         check = {"login": login, "verification": begun["verification"]}
-        opens(api, post(api, "login/check/", **check, credential=device.get(begun["options"])), "passkey")
+        opens(api, post(api, "login/check/", **check, credential=device.get(begun["browser_options"])), "passkey")
 
 
 def test_wrong_codes_are_failed_logins(api: APIClient, failures: list[str]) -> None:
@@ -625,7 +628,7 @@ def test_a_token_that_a_reset_overtakes_is_given_to_nobody(api: APIClient) -> No
     login, verification = begun(api)
 
     def reset(**kwargs: Any) -> None:
-        sign_out_everywhere.end_after_reset(None, user=ann)
+        ended_sessions.end_after_reset(None, user=ann)
         end_tokens(None, user=ann)
 
     verification_approved.connect(reset)
@@ -641,7 +644,7 @@ def test_a_login_that_waits_ends_with_all_others(api: APIClient) -> None:
     ann = make_user()
     make_factor(ann)
     login, verification = begun(api)
-    sign_out_everywhere.end_after_reset(None, user=ann)
+    ended_sessions.end_after_reset(None, user=ann)
     answer = post(api, "login/check/", login=login, verification=verification, code=last_code())
     assert (answer.status_code, answer.data["code"]) == (401, "login_over")
     assert not Token.objects.exists()

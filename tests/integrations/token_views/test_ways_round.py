@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core import checks as django_checks
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication, TokenAuthentication
@@ -132,7 +132,9 @@ def test_views_that_hand_out_tokens(said, view):
 def test_the_command_names_them(settings):
     settings.ROOT_URLCONF = Plain(path("api/", of_the_defaults), path("token/", obtain_auth_token))
     out = StringIO()
-    call_command("check_login_urls", "--state", "round", stdout=out)
+    with pytest.raises(CommandError, match=r"2 URL\(s\)") as found:
+        call_command("check_login_urls", "--state", "round", stdout=out)
+    assert found.value.returncode == 1
     assert [line.split() for line in out.getvalue().splitlines()[1:3]] == [
         ["round", "/api/", "-", BASIC],
         ["round", "/token/", "-", "rest_framework.authtoken.views.ObtainAuthToken"],

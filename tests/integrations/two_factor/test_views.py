@@ -21,7 +21,7 @@ from django_twilio_verify.contrib.otp.models import VerifyDevice
 from django_twilio_verify.contrib.two_factor import methods
 from django_twilio_verify.exceptions import BackendUnavailable
 from django_twilio_verify.factors import devices
-from django_twilio_verify.login import sign_out_everywhere
+from django_twilio_verify.login import ended_sessions
 from django_twilio_verify.models import ConsentEvent, Factor, Verification, VerificationCheck
 from django_twilio_verify.signals import verification_approved
 from django_twilio_verify.testing import Authenticator, outbox
@@ -172,7 +172,7 @@ def test_going_back_and_on_again_sends_once(wizard):
 
 
 def test_our_wizard_says_why_no_code_could_be_sent(client, settings):
-    settings.TWILIO_VERIFY_LIMITS = {"person_hour": 0}
+    settings.TWILIO_VERIFY_LIMITS = {"user_hour": 0}
     make_user()
     login(client)
     wizard = Wizard(client, OWN_SETUP)
@@ -183,7 +183,7 @@ def test_our_wizard_says_why_no_code_could_be_sent(client, settings):
 
 
 def test_the_stock_wizard_says_that_something_failed(client, settings):
-    settings.TWILIO_VERIFY_LIMITS = {"person_hour": 0}
+    settings.TWILIO_VERIFY_LIMITS = {"user_hour": 0}
     make_user()
     login(client)
     wizard = Wizard(client, SETUP)
@@ -240,7 +240,7 @@ def test_setup_adds_nothing_in_a_session_that_ends_while_the_code_is_judged(clie
     wizard = Wizard(client, url)
     digest = wizard.choose("sms")
     wizard.post("sms_address", number=OTHER_PHONE, disclosure=digest, consent="on")
-    ends = lambda **kwargs: sign_out_everywhere.end_after_reset(None, user=user)  # noqa: E731
+    ends = lambda **kwargs: ended_sessions.end_after_reset(None, user=user)  # noqa: E731
     verification_approved.connect(ends)
     try:
         assert wizard.post("validation", token=last_code()).status_code == 400
@@ -293,7 +293,7 @@ def test_a_wrong_code_is_refused_and_said_to_be(client, ann):
 
 
 def test_where_nothing_can_be_sent_the_page_says_so(client, ann):
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=False))
     assert "The service that sends our codes is not answering." in text(login(client))
     consent.withdraw(recipient=PHONE, channel="sms", client=make_client(), user=ann)
     shown = login(Client())

@@ -19,6 +19,7 @@ from django_twilio_verify.factors import erasure
 from django_twilio_verify.ledger import records, retention
 from django_twilio_verify.ledger.addressees import Addressee
 from django_twilio_verify.models import AuditEvent, ConsentEvent, ConsentEvidence, Factor, LegalHold, Verification
+from django_twilio_verify.verifications import lifecycle
 from tests.support.basics import (
     EMAIL,
     OTHER_PHONE,
@@ -122,7 +123,7 @@ def test_factors_go_only_when_asked_for() -> None:
 def test_who_was_paid_is_erased_with_the_address() -> None:
     ann = make_factor(make_user()).user
     payment = {"purpose": "payment", "amount": "49.90 EUR", "payee": "Ann Smith"}
-    verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=ann, **payment)
+    lifecycle.start(recipient=PHONE, channel="sms", client=make_client(), user=ann, **payment)
     with time_machine.travel(timezone.now() + timedelta(minutes=11)):
         erase()
     paid = Verification.objects.get()
@@ -132,7 +133,9 @@ def test_who_was_paid_is_erased_with_the_address() -> None:
 def test_a_code_under_way_is_left_until_it_is_over() -> None:
     agree()
     verifications.start(recipient=PHONE, channel="sms", client=make_client())
-    assert "1 verification(s) still open" in erase()
+    with pytest.raises(CommandError, match=r"1 verification\(s\) still open") as kept:
+        erase()
+    assert kept.value.returncode == 1
     assert Verification.objects.get().recipient_value == PHONE
     with time_machine.travel(timezone.now() + timedelta(minutes=11)):
         assert "the address in 1 verification(s)" in erase()

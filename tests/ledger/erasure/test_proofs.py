@@ -10,13 +10,13 @@ from django.test import Client
 from django.urls import reverse
 from django.urls.converters import UUIDConverter
 
-from django_twilio_verify import factors, urls, verifications
+from django_twilio_verify import urls, verifications
 from django_twilio_verify.choices import VERIFICATION_CHANNELS
 from django_twilio_verify.exceptions import VerificationNotFound
-from django_twilio_verify.factors import changes, erasure
+from django_twilio_verify.factors import changes, erasure, own_factors
 from django_twilio_verify.ledger.addressees import Addressee
 from django_twilio_verify.models import Factor, Verification
-from django_twilio_verify.verifications import holder
+from django_twilio_verify.verifications import holder, lifecycle
 from tests.support.basics import OTHER_PHONE, PHONE, agree, last_code, make_client, make_factor, make_user, sign_in
 from tests.support.pages import form
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def proved_and_erased(purpose: str, user: Any = None) -> Verification:
     agree(user=user)
-    started = verifications.start(recipient=PHONE, channel="sms", client=make_client(), user=user, purpose=purpose)
+    started = lifecycle.start(recipient=PHONE, channel="sms", client=make_client(), user=user, purpose=purpose)
     checked = verifications.check(started.verification, code=last_code(), client=make_client(), user=user)
     assert checked.approved
     erasure.erase(Addressee.of(PHONE), reason="asked for", actor="carla")
@@ -33,7 +33,7 @@ def proved_and_erased(purpose: str, user: Any = None) -> Verification:
 
 
 def confirm(user: Any, factor: Factor) -> object:
-    return factors.confirm(proved_and_erased("enroll", user))
+    return own_factors.confirm(proved_and_erased("enroll", user))
 
 
 def replace(user: Any, factor: Factor) -> object:
@@ -41,7 +41,7 @@ def replace(user: Any, factor: Factor) -> object:
 
 
 def attach(user: Any, factor: Factor) -> object:
-    return factors.attach(proved_and_erased("verify").pk, user=user, client=make_client())
+    return own_factors.attach(proved_and_erased("verify").pk, user=user, client=make_client())
 
 
 def stop(user: Any, factor: Factor) -> object:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 
 from django_twilio_verify import consent
@@ -18,6 +17,7 @@ from django_twilio_verify.ledger import records, retention
 from django_twilio_verify.ledger.addressees import Addressee
 from django_twilio_verify.models import AuditEvent, ConsentEvent, ConsentEvidence
 from tests.support.basics import OTHER_PHONE, PHONE, agree, make_client, make_secret, make_user
+from tests.support.races import first
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -110,7 +110,7 @@ def test_an_opt_out_ends_everybodys_consent(clock: Any) -> None:
     consent.opt_out(recipient=PHONE, channel="sms")
     clock.days_ago(0)
     assert "Deleted the evidence of 3 event(s)" in purge()
-    assert consent.live(recipient=PHONE, channel="sms", user=make_user("cy"), client=make_client()) is None
+    assert consent.find(recipient=PHONE, channel="sms", user=make_user("cy"), client=make_client()) is None
 
 
 def test_one_person_keeps_nobody_elses(clock: Any) -> None:
@@ -155,8 +155,8 @@ def test_it_goes_on_in_batches(clock: Any, monkeypatch: Any) -> None:
 
 def test_the_time_can_be_set(clock: Any, settings: Any) -> None:
     ended(clock, 31)
-    settings.TWILIO_VERIFY_RETENTION_DAYS = "30"
-    assert ours.retention_days == 30
+    settings.TWILIO_VERIFY_EVIDENCE_RETENTION_DAYS = "30"
+    assert ours.evidence_retention_days == 30
     purge()
     assert not ConsentEvidence.objects.exists()
 
@@ -164,18 +164,35 @@ def test_the_time_can_be_set(clock: Any, settings: Any) -> None:
 @pytest.mark.parametrize("days", [0, -5])
 def test_a_time_that_keeps_nothing_is_refused(clock: Any, settings: Any, days: int) -> None:
     ended(clock, 3000)
-    settings.TWILIO_VERIFY_RETENTION_DAYS = days
+    settings.TWILIO_VERIFY_EVIDENCE_RETENTION_DAYS = days
     with pytest.raises(CommandError):
         purge()
     assert ConsentEvidence.objects.count() == 2
 
 
 def test_a_time_that_is_no_number_is_refused(settings: Any) -> None:
-    settings.TWILIO_VERIFY_RETENTION_DAYS = "five years"
-    with pytest.raises(ImproperlyConfigured):
+    settings.TWILIO_VERIFY_EVIDENCE_RETENTION_DAYS = "five years"
+    with pytest.raises(CommandError, match="RETENTION_DAYS"):
         purge()
 
 
 def test_it_asks_by_whom() -> None:
     with pytest.raises(CommandError):
         purge(by=" ")
+
+
+def test_two_runs_at_once_delete_and_count_once(clock: Any) -> None:
+    """The other run purges right before this one locks what it is about to delete."""
+    ended(clock, 3000)
+
+    def purged() -> int:
+        out = io.StringIO()
+        call_command("purge_expired", "--json", stdout=out, stderr=io.StringIO())
+        return int(json.loads(out.getvalue())["evidence"])
+
+    with first("recipientlock", "turns", purged) as came:
+        mine = purged()
+    assert (mine, came) == (0, [2])
+    assert not ConsentEvidence.objects.exists()
+    details = [json.loads(each) for each in AuditEvent.objects.order_by("id").values_list("details", flat=True)]
+    assert [each["evidence"] for each in details] == [2, 0]

@@ -8,7 +8,6 @@ import pytest
 from django.contrib.auth.models import User
 
 from django_twilio_verify import consent, verifications
-from django_twilio_verify.choices import ConsentMedium
 from django_twilio_verify.core.signing_keys import SigningKey
 from django_twilio_verify.ledger import sealing
 from tests.support.basics import EMAIL, OTHER_PHONE, PHONE, agree, make_client, make_user
@@ -27,8 +26,8 @@ def key(settings: Any) -> SigningKey:
 def ann(db: None) -> User:
     """She agreed, got a message and took it back; Bob has another number; all of that is sealed, her new yes is not."""
     ann, bob = make_user(), make_user("bob")
-    act = consent.Act(medium=ConsentMedium.WEB, control="checkbox", final=True, button="Send <code>")
-    agree(user=ann, act=act, client=make_client(ip="203.0.113.7", user_agent="Ann's browser"))
+    context = consent.ConsentContext.checkbox(button_label="Send <code>")
+    agree(user=ann, context=context, client=make_client(ip="203.0.113.7", user_agent="Ann's browser"))
     agree(OTHER_PHONE, user=bob, client=make_client("session-2", ip="198.51.100.9", user_agent="Bob's browser"))
     agree(EMAIL, "email", user=bob, client=make_client("session-2", ip="198.51.100.9"))
     verifications.start(recipient=PHONE, channel="sms", user=ann, client=make_client())

@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 
 from django_twilio_verify import consent
 from django_twilio_verify.conf import settings as our_settings
+from django_twilio_verify.consent.carrying_over import carry_over
 from django_twilio_verify.core.signing_keys import SigningKey
 from django_twilio_verify.factors import erasure
 from django_twilio_verify.ledger import disclosure_text, records, sealing
@@ -156,8 +157,8 @@ def test_nothing_of_others_is_in_a_recipients_bundle(sealed: User) -> None:
 
 
 def test_a_persons_bundle_has_what_the_holder_said_without_saying_who(sealed: User) -> None:
-    act = consent.Act(note="please stop, says Mallory", actor_label="mallory")
-    consent.opt_out(recipient=PHONE, channel="sms", client=make_client(ip="192.0.2.99"), act=act)
+    context = consent.ConsentContext(note="please stop, says Mallory", actor_label="mallory")
+    consent.opt_out(recipient=PHONE, channel="sms", client=make_client(ip="192.0.2.99"), context=context)
     agree(PHONE, "call", user=make_user("carol"))
     files = unpacked(exported(Selection.of_user(sealed)))
     content = b"\n".join(files.values())
@@ -171,7 +172,7 @@ def test_a_persons_bundle_has_the_yes_that_was_given_before_the_account(key: Sig
     client = make_client("before")
     given = agree(client=client)
     ann = make_user()
-    consent.carry_over(recipient=selected().recipients[0], visitor=client, user=ann, purpose="enroll")  # type: ignore[index]
+    carry_over(recipient=selected().recipients[0], visitor=client, user=ann, purpose="enroll")  # type: ignore[index]
     rows = json_lines(unpacked(exported(Selection.of_user(ann)))["evidence.jsonl"])
     assert [row["digest"] for row in rows] == [event.digest for event in ConsentEvent.objects.order_by("pk")]
     assert rows[0]["digest"] == given.digest

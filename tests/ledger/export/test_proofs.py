@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def ids(monkeypatch: pytest.MonkeyPatch, settings: Any) -> list[int]:
-    settings.TWILIO_VERIFY_LIMITS = {"consent_person_day": 1000}
+    settings.TWILIO_VERIFY_LIMITS = {"consent_user_day": 1000}
     monkeypatch.setattr(inclusion, "BLOCK", 4)
     ann = make_user()
     for size in (1, 4, 21, 8):

@@ -56,9 +56,9 @@ def test_a_row_for_each_event(ann: User) -> None:
 
 @pytest.mark.parametrize("sign", spreadsheet.DANGEROUS)
 def test_no_cell_starts_with_what_a_spreadsheet_runs(sign: str) -> None:
-    act = consent.Act(origin=f"{sign}cmd|' /C calc'!A0")
+    context = consent.ConsentContext(origin=f"{sign}cmd|' /C calc'!A0")
     user = make_user(f"{sign}HYPERLINK(1)")  # Django makes signs in full width ordinary ones
-    agree(user=user, act=act)
+    agree(user=user, context=context)
     rows = sheet()
     assert rows[0]["person"] == f"'{user.username}"
     assert rows[0]["origin"] == f"'{sign}cmd|' /C calc'!A0"
@@ -91,7 +91,7 @@ def test_only_those_who_were_asked_for(ann: User) -> None:
 
 def test_copy_and_rows_say_the_same(ann: User, monkeypatch: pytest.MonkeyPatch) -> None:
     assert spreadsheet._can_copy("default") == (connection.vendor == "postgresql")
-    agree("+12025550100", user=make_user('=quo"te,\n'), act=consent.Act(origin="\tx"))
+    agree("+12025550100", user=make_user('=quo"te,\n'), context=consent.ConsentContext(origin="\tx"))
     consent.opt_out(recipient=OTHER_PHONE, channel="sms")
     erasure.erase(Addressee.of(OTHER_PHONE), reason="asked", actor="root")
     copied = [exported(one, spreadsheet.write) for one in (Selection(since=EVER), selected(PHONE, EMAIL))]
@@ -132,7 +132,8 @@ def test_rows_of_the_consent_api(ann: User) -> None:
     ],
 )
 def test_where_an_opt_out_came_from(medium: str, source: str) -> None:
-    consent.opt_out(recipient=PHONE, channel="sms", act=consent.Act(ConsentMedium(medium), actor=Actor.PROVIDER))
+    context = consent.ConsentContext(medium=ConsentMedium(medium), actor=Actor.PROVIDER)
+    consent.opt_out(recipient=PHONE, channel="sms", context=context)
     assert [(row["status"], row["source"]) for row in items()] == [("opt-out", source)]
 
 

@@ -16,14 +16,14 @@ from django.core.management import call_command
 from django.test import override_settings
 from django.utils import timezone
 
-from django_twilio_verify import conf, consent, factors, verifications
+from django_twilio_verify import conf, consent, verifications
 from django_twilio_verify.admin import search
 from django_twilio_verify.checks import configuration
 from django_twilio_verify.consent import importing, self_service
 from django_twilio_verify.core import derived_keys
 from django_twilio_verify.core.recipients import Recipient
 from django_twilio_verify.exceptions import ConsentRequired, KeysDoNotFit, RateLimited
-from django_twilio_verify.factors import erasure
+from django_twilio_verify.factors import erasure, own_factors
 from django_twilio_verify.ledger import audit, fingerprint_aliases, retention, rotation, sealing
 from django_twilio_verify.ledger.addressees import Addressee
 from django_twilio_verify.ledger.export import evidence
@@ -36,6 +36,7 @@ from django_twilio_verify.models import (
     LegalHold,
     Verification,
 )
+from django_twilio_verify.verifications import lifecycle
 from tests.support.basics import (
     EMAIL,
     OTHER_PHONE,
@@ -102,7 +103,7 @@ def stopped_and_agreed_again(user: Any) -> None:
 
 def void(user: Any) -> None:
     agree(user=user)
-    consent.invalidate(recipient=PHONE, channel="sms", act=consent.Act(note="changed hands"))
+    consent.invalidate(recipient=PHONE, channel="sms", reason="changed hands")
 
 
 def run_out(user: Any) -> None:
@@ -157,14 +158,14 @@ def test_consent_stands_as_it_stood_once_the_old_key_is_gone(case: Callable[[Any
     with keys(K1):
         case(user)
         before = states(user)
-        listed = [(one.event.pk, one.is_live) for one in self_service.list_consents(user)]
+        listed = [(one.event.pk, one.is_live) for one in consent.list_consents(user)]
     with keys(K2, K1):
         assert states(user) == before
         rotate()
         assert states(user) == before
     with keys(K2, GONE1):
         assert states(user) == before
-        assert [(one.event.pk, one.is_live) for one in self_service.list_consents(user)] == listed
+        assert [(one.event.pk, one.is_live) for one in consent.list_consents(user)] == listed
         assert {*sealing.verify()} == set()
 
 
@@ -324,7 +325,7 @@ def test_a_factor_that_stands_under_both_keys_is_left() -> None:
 
 
 def test_keys_derived_from_the_secret_key_are_not_rotated() -> None:
-    assert rotate() == (1, "Give the fingerprints a key of their own first: TWILIO_VERIFY_FINGERPRINT_KEYS.\n")
+    assert rotate() == (2, "Give the fingerprints a key of their own first: TWILIO_VERIFY_FINGERPRINT_KEYS.\n")
 
 
 def test_from_derived_keys_to_one_of_its_own() -> None:
@@ -342,7 +343,7 @@ def test_from_derived_keys_to_one_of_its_own() -> None:
         assert state(OTHER_PHONE, user=user) == "consent_opted_out"
         assert configuration.check_ledger_keys(databases=["default"]) == configuration.check_key_register() == []
         status, said = rotate()
-        assert status == 3  # from an erased number nobody can make the new fingerprint: that key is kept
+        assert status == 1  # from an erased number nobody can make the new fingerprint: that key is kept
         assert f"{older[0]}: 1 erased suppressions can only be matched" in said
         assert f'{newer[0]}: may be retired, as ("{newer[0]}", "retired").' in said
     with keys(K2, (newer[0], "retired"), older), override_settings(SECRET_KEY="the one after that"):
@@ -353,12 +354,12 @@ def test_from_derived_keys_to_one_of_its_own() -> None:
 
 @pytest.mark.parametrize("size", [0, -1, 2001])
 def test_a_batch_has_bounds(size: int) -> None:
-    assert rotate(batch_size=size) == (1, "--batch-size must be from 1 to 2000.\n")
+    assert rotate(batch_size=size) == (2, "--batch-size must be from 1 to 2000.\n")
 
 
 def test_somebody_does_it() -> None:
     with keys(K2, K1):
-        assert rotate(by=" ")[0] == 1
+        assert rotate(by=" ")[0] == 2
 
 
 # ----------------------------------------------------------------------------------------- codes under way
@@ -386,9 +387,9 @@ def test_a_code_under_way_is_not_sent_a_second_time_beside_itself(rotated: bool)
         again = verifications.start(recipient=PHONE, channel="sms", user=user, client=client)
         assert (again.verification, again.reused) == (first.verification, True)
         with pytest.raises(RateLimited):
-            verifications.start(recipient=PHONE, channel="sms", user=user, client=client, resend=True)
+            lifecycle.start(recipient=PHONE, channel="sms", user=user, client=client, resend=True)
         Verification.objects.update(resend_at=timezone.now() - timedelta(seconds=1))
-        resent = verifications.start(recipient=PHONE, channel="sms", user=user, client=client, resend=True)
+        resent = lifecycle.start(recipient=PHONE, channel="sms", user=user, client=client, resend=True)
         assert (resent.verification.pk, resent.verification.sends) == (first.verification.pk, 2)
         Verification.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
         new = verifications.start(recipient=PHONE, channel="sms", user=user, client=client)
@@ -403,7 +404,7 @@ def test_a_code_under_way_keeps_its_key_from_being_retired() -> None:
         verifications.start(recipient=PHONE, channel="sms", user=user, client=client)
     with keys(K2, K1):
         status, said = rotate()
-        assert status == 3
+        assert status == 1
         assert "k1: 1 codes are under way in sessions of key k1: run this again in an hour." in said
         Verification.objects.update(expires_at=timezone.now())
         assert rotate()[0] == 0
@@ -421,7 +422,7 @@ def test_an_erased_suppression_needs_its_key() -> None:
         erase(OTHER_PHONE)
     with keys(K2, K1):
         status, said = rotate()
-        assert status == 3
+        assert status == 1
         assert "k1: 1 erased suppressions can only be matched with key k1: keep it in the list.\n" in said
         assert "k1: 1 that stopped nothing are found by this key alone (1 erased recipients, 0 visitors, 0 del" in said
         assert state(user=user) == "consent_opted_out"
@@ -502,7 +503,7 @@ def test_what_was_learned_before_it_was_erased_stays_known() -> None:
     with keys(K3, K2, GONE1):
         assert state(user=user) == "consent_opted_out"
         status, said = rotate()
-        assert status == 3  # nobody knows the address, so k2 is what leads to k1
+        assert status == 1  # nobody knows the address, so k2 is what leads to k1
         assert "k2: 1 erased suppressions can only be matched with key k2: keep it in the list.\n" in said
         assert "k1: 1 erased suppressions" in said
 
@@ -527,7 +528,7 @@ def test_a_hold_on_an_erased_number_needs_its_key() -> None:
         retention.hold(Addressee.of(PHONE), reason="suit", actor="ann")
     with keys(K2, K1):
         status, said = rotate()
-        assert status == 3
+        assert status == 1
         assert "k1: 1 legal holds can only be matched with key k1: keep it in the list.\n" in said
         retention.release(Addressee.of(PHONE), reason="over", actor="ann")
         assert rotate()[0] == 0
@@ -553,7 +554,7 @@ def test_consent_that_is_carried_over_makes_no_alias_of_a_visitor_and_an_account
         started = verifications.start(recipient=PHONE, channel="sms", client=client)
         verifications.check(started.verification, code=last_code(), client=client)
     with keys(K2, K1):
-        factors.attach(started.verification.pk, user=user, client=client)
+        own_factors.attach(started.verification.pk, user=user, client=client)
         recipient = Recipient.parse(PHONE).fingerprint
         assert list(FingerprintAlias.objects.values_list("current", "earlier")) == [
             tuple(recipient(key) for key in conf.settings.fingerprint_keys)
@@ -607,7 +608,7 @@ def test_open_ways_and_the_list_of_consents() -> None:
     user = retired_ledger()
     with keys(K2, GONE1):
         assert "sms" not in self_service.channels_not_opted_out(Recipient.parse(PHONE))
-        assert [one.is_live for one in self_service.list_consents(user)] == [False]
+        assert [one.is_live for one in consent.list_consents(user)] == [False]
 
 
 def test_consent_that_ended_under_the_old_key_and_is_live_under_the_new_is_kept() -> None:
@@ -847,7 +848,7 @@ def test_evidence_that_was_exchanged_teaches_no_alias() -> None:
     for given in ((K2, K1), (K2, GONE1)):
         with keys(*given):
             status, text = rotate()
-        assert status == 3
+        assert status == 1
         assert "1 events were left: their evidence was changed. See check_ledger." in text
     assert not FingerprintAlias.objects.exists()
 

@@ -55,7 +55,7 @@ def edit_the_words_shown(at: Sealed) -> Found:
 def edit_the_words_shown_and_their_digest(at: Sealed) -> Found:
     shown = Disclosure.objects.get()
     shown.text = "We will send you offers."
-    digest = disclosure_text.DisclosureText(
+    digest = disclosure_text.Disclosure(
         Channel(shown.channel),
         shown.language,
         (shown.text,),

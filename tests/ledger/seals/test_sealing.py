@@ -361,7 +361,7 @@ def test_a_seal_is_made_without_a_time_stamp_and_the_command_says_so(
     write(1)
     with pytest.raises(CommandError, match="without a time-stamp") as caught:
         call_command("seal_ledger", stdout=io.StringIO())
-    assert caught.value.returncode == 3
+    assert caught.value.returncode == 1
     assert ConsentSeal.objects.get().timestamp_token == ""
     assert findings() == set()
 

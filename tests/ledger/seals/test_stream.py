@@ -82,7 +82,7 @@ def test_rows_of_the_database_hold() -> None:
     user = make_user()
     agree(user=user)
     consent.withdraw(recipient=PHONE, channel="sms", client=make_client(), user=user)
-    agree(user=user, act=consent.Act(button="100 % — jetzt"))
+    agree(user=user, context=consent.ConsentContext(button_label="100 % — jetzt"))
     consent.opt_out(recipient=PHONE, channel="sms")
     writer = stream.Writer()
     pages = list(stream.pages(1, 10**9, stream.COLUMNS, 3))

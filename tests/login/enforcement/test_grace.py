@@ -10,9 +10,9 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from django_twilio_verify.login import grace
+from django_twilio_verify.login import grace, session_cutoffs
 from django_twilio_verify.middleware import HINT
-from django_twilio_verify.models import EnrollmentGrace
+from django_twilio_verify.models import UserState
 from django_twilio_verify.testing import outbox
 from tests.support.basics import make_factor, make_user, race, sign_in
 from tests.support.login import copied, enroll
@@ -112,14 +112,14 @@ def test_of_whom_nothing_is_demanded_no_time_runs(client, settings):
     sign_in(client, "carl")
     assert client.get("/account/").content == b"account of carl"
     assert client.get("/verify/grace/")["Location"] == "/account/"
-    assert not EnrollmentGrace.objects.exists()
+    assert not UserState.objects.exists()
 
 
 def test_whoever_has_a_factor_has_no_grace(client):
     make_factor(make_user("ann"))
     sign_in(client)
     assert client.get("/account/")["Location"].startswith("/verify/challenge/")
-    assert not EnrollmentGrace.objects.exists()
+    assert not UserState.objects.exists()
 
 
 def test_after_it_ends_they_must_enroll(bob, client, clock):
@@ -144,10 +144,9 @@ def test_its_end_reaches_a_session_that_is_open(bob, client, clock, settings):
 
 def test_it_is_not_given_twice(bob, client, clock):
     clock.move_to(NOON + timedelta(days=20))
-    EnrollmentGrace.objects.get(user=bob)
     sign_in(client, "bob")
     assert client.get("/account/")["Location"].startswith("/verify/challenge/")
-    assert EnrollmentGrace.objects.get(user=bob).started_at == NOON
+    assert UserState.objects.get(user=bob).grace_started_at == NOON
 
 
 def test_fewer_days_reach_open_sessions(bob, client, clock, settings):
@@ -166,7 +165,7 @@ def test_a_new_policy_gives_open_sessions_their_time_and_tells_them(client, sett
     settings.TWILIO_VERIFY_REQUIRED_FOR = "everyone"
     assert client.get("/account/").content == b"account of carl"  # decided in this request
     assert client.get("/account/")["Location"].startswith("/verify/grace/")
-    assert EnrollmentGrace.objects.get().started_at == NOON
+    assert UserState.objects.get().grace_started_at == NOON
 
 
 def test_a_banner_of_the_sites_costs_no_statement(bob, client):
@@ -183,12 +182,21 @@ def test_a_sign_in_costs_one_insert_the_first_time(bob):
         browser = Client()
         with CaptureQueriesContext(connection) as captured:
             sign_in(browser, "carl")
-        return [one["sql"] for one in captured if "enrollmentgrace" in one["sql"]]
+        return [one["sql"] for one in captured if "grace_started_at" in one["sql"]]
 
     first, second = statements(), statements()
     assert [sql.split()[0] for sql in first] == ["SELECT", "INSERT"]
     assert [sql.split()[0] for sql in second] == ["SELECT"]
-    assert EnrollmentGrace.objects.filter(user=carl).count() == 1
+    assert UserState.objects.filter(user=carl).count() == 1
+
+
+def test_a_user_whose_sessions_were_ended_before_gets_the_whole_time(bob):
+    carl = make_user("carl")
+    mark = session_cutoffs.cut(carl)
+    with CaptureQueriesContext(connection) as captured:
+        assert grace.ends_at(carl) == NOON + timedelta(days=14)
+    assert [sql.split()[0] for one in captured if "grace_started_at" in (sql := one["sql"])] == ["SELECT", "INSERT"]
+    assert session_cutoffs.last(carl) == mark
 
 
 def test_somebody_who_was_deactivated_is_not_sent_to_and_fro(bob, client):
@@ -220,7 +228,7 @@ def test_of_many_first_sign_ins_at_once_one_starts_it():
     carl = make_user("carl")
     ends = race(8, lambda index: grace.ends_at(carl))
     assert ends == [NOON + timedelta(days=14)] * 8
-    assert EnrollmentGrace.objects.filter(user=carl).count() == 1
+    assert UserState.objects.filter(user=carl).count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -230,17 +238,17 @@ def test_inside_transactions_of_the_sites_too():
 
     def begin(index: int) -> datetime | None:
         with transaction.atomic():
-            EnrollmentGrace.objects.count()  # a snapshot without the row
+            UserState.objects.count()  # a snapshot without the row
             return grace.ends_at(carl)
 
     ends = race(8, begin)
     # SQLite lets one transaction at a time go from reading to writing, and tells the others so, whoever writes.
     refused = [one for one in ends if connection.vendor == "sqlite" and isinstance(one, OperationalError)]
     assert [one for one in ends if one not in refused] == [NOON + timedelta(days=14)] * (8 - len(refused))
-    assert EnrollmentGrace.objects.filter(user=carl).count() == 1
+    assert UserState.objects.filter(user=carl).count() == 1
 
 
 def test_without_days_there_is_none(bob, settings):
     settings.TWILIO_VERIFY_GRACE_DAYS = 0
     assert grace.ends_at(make_user("carl")) is None
-    assert EnrollmentGrace.objects.count() == 1
+    assert UserState.objects.count() == 1

@@ -17,13 +17,15 @@ from django.urls import include, path, reverse
 from django_twilio_verify import signals, urls
 from django_twilio_verify.decorators import verification_required
 from django_twilio_verify.factors import resets
-from django_twilio_verify.login import decision_cache, impersonation, own_session, payments, sign_out_everywhere
+from django_twilio_verify.login import begin_payment, decision_cache, ended_sessions, impersonation, own_session
 from django_twilio_verify.models import AuditEvent, ConsentEvent, Factor, RecoveryCode, Verification
 from django_twilio_verify.testing import outbox
+from django_twilio_verify.verifications import Payment
 from tests.support.basics import OTHER_PHONE, all_permissions, code_path, last_code, make_factor, make_user, sign_in
 from tests.support.everywhere import AT_ONCE, SOON, use
 from tests.support.login import prove
 from tests.support.pages import form
+from tests.support.rewind import undone
 
 pytestmark = pytest.mark.django_db
 
@@ -96,7 +98,7 @@ async def aguarded(request: HttpRequest) -> HttpResponse:
 
 
 def pay(request: HttpRequest) -> HttpResponse:
-    return payments.begin(request, amount="1 EUR", payee="Acme", next="/")
+    return begin_payment(request, Payment("1 EUR", "Acme"), next="/")
 
 
 def own_consent(request: HttpRequest) -> HttpResponse:
@@ -251,16 +253,19 @@ def test_the_own_session_opens_them_all(bob: Any, client: Client) -> None:
 
 
 @pytest.mark.parametrize("begin", STATES, ids=lambda one: one.__name__)
-@pytest.mark.parametrize("page", ["/guarded/", "/aguarded/", "/pay/", "/own-consent/"])
-def test_step_up_and_pages_of_the_site_refuse_too(staff: Any, bob: Any, begin: Callable[[], Client], page: str) -> None:
+def test_step_up_and_pages_of_the_site_refuse_too(
+    staff: Any, bob: Any, begin: Callable[[], Client], subtests: Any
+) -> None:
     browser = begin()
-    assert browser.get(page).status_code == 403
-    if "guarded" in page:
-        answer = browser.get(page, headers={"Accept": "application/json"})
-        assert (answer.status_code, answer.json()["code"]) == (403, "own_session_required")
-        other = AsyncClient()
-        other.cookies = browser.cookies
-        assert async_to_sync(other.get)(page).status_code == 403
+    for page in ("/guarded/", "/aguarded/", "/pay/", "/own-consent/"):
+        with subtests.test(page), undone(browser):
+            assert browser.get(page).status_code == 403
+            if "guarded" in page:
+                answer = browser.get(page, headers={"Accept": "application/json"})
+                assert (answer.status_code, answer.json()["code"]) == (403, "own_session_required")
+                other = AsyncClient()
+                other.cookies = browser.cookies
+                assert async_to_sync(other.get)(page).status_code == 403
 
 
 # What act_as makes of a session
@@ -349,7 +354,7 @@ def test_only_a_verified_session_may_begin(bob: Any, page: str) -> None:
 
 
 def test_a_trusted_browser_is_not_enough(staff: Any, bob: Any, settings: Any) -> None:
-    settings.TWILIO_VERIFY_TRUST_DAYS = 30
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 30
     browser = Client()
     sign_in(browser, "sue")
     browser.post(code_path(browser.post("/verify/challenge/")), {"code": last_code(), "trust": "yes"})
@@ -424,11 +429,11 @@ def new_password(staff: Any, bob: Any) -> None:
 
 
 def signed_out(staff: Any, bob: Any) -> None:
-    sign_out_everywhere.end_after_reset(None, user=staff)
+    ended_sessions.end_after_reset(None, user=staff)
 
 
 def user_signed_out(staff: Any, bob: Any) -> None:
-    sign_out_everywhere.end_after_reset(None, user=bob)
+    ended_sessions.end_after_reset(None, user=bob)
 
 
 def user_deactivated(staff: Any, bob: Any) -> None:
@@ -460,7 +465,7 @@ def test_what_ends_meanwhile_is_no_way_back(staff: Any, bob: Any, engine: str, e
 
 def test_an_end_within_the_request_that_begins_or_ends_it(staff: Any, bob: Any, engine: str) -> None:
     def end(**kwargs: Any) -> None:
-        sign_out_everywhere.end_after_reset(None, user=staff)
+        ended_sessions.end_after_reset(None, user=staff)
 
     for signal, first in ((signals.impersonation_started, "bob"), (signals.impersonation_ended, "sue")):
         browser = verified_staff()

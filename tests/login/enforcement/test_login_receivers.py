@@ -16,10 +16,10 @@ from django.urls import include, path
 
 from django_twilio_verify import signals as ours
 from django_twilio_verify.factors import resets
-from django_twilio_verify.login import decision_cache, enforcement, foreign_logins, sign_out_everywhere
+from django_twilio_verify.login import decision_cache, ended_sessions, enforcement, foreign_logins
 from django_twilio_verify.login.login_signal import LoginSignal
 from django_twilio_verify.login.reset_notice import on_passed
-from django_twilio_verify.models import SessionCutoff
+from django_twilio_verify.models import UserState
 from tests.support.basics import OTHER_PHONE, PASSWORD, code_path, last_code, make_factor, make_user, sign_in
 from tests.support.everywhere import AT_ONCE, SOON, later, use
 
@@ -30,8 +30,8 @@ HEARD = {
     "user_logged_out": set(),
     "user_login_failed": set(),
     "login_deciding": set(),
-    "second_factor_passed": {on_passed},
-    "factor_proved": set(),
+    "login_completed": {on_passed},
+    "step_up_completed": set(),
     "impersonation_started": set(),
     "impersonation_ended": set(),
 }
@@ -113,11 +113,10 @@ def test_every_receiver_is_known() -> None:
 
 def _names_a_request(name: str) -> bool:
     rest = {
-        *("verification_started", "verification_approved", "verification_refused", "login_denied"),
-        *("channel_unavailable", "consent_changed", "factor_confirmed", "factor_shared", "factor_removed"),
-        "factor_held",
-        *("factors_reset", "default_changed", "browser_trusted", "browsers_revoked", "recovery_code_used"),
-        "notice_sent",
+        *("verification_sent", "verification_approved", "check_failed", "login_denied"),
+        *("channel_unavailable", "consent_recorded", "factor_added", "factor_removed", "locked_out"),
+        *("factors_reset", "default_factor_changed", "browser_trusted", "browsers_revoked", "recovery_code_used"),
+        *("notice_sent", "recovery_codes_created"),
     }
     return name not in rest
 
@@ -149,7 +148,7 @@ def test_a_visitor_stays_one(engine: str, deferred: list[str]) -> None:
 
 
 def test_a_login_that_waits_goes_on_waiting(engine: str, deferred: list[str], settings: Any) -> None:
-    settings.TWILIO_VERIFY_EXEMPT_URL_NAMES = ["/token/"]
+    settings.TWILIO_VERIFY_EXEMPT_URLS = ["/token/"]
     make_factor(make_user("ann"))
     make_user("bob")
     browser = Client()
@@ -182,16 +181,16 @@ def test_an_ended_session_is_not_brought_back(page: str, settings: Any) -> None:
     use("signed_cookies", settings)
     ann, browser = make_user("ann"), Client()
     sign_in(browser, "ann")
-    sign_out_everywhere.end_after_reset(None, user=ann)
+    ended_sessions.end_after_reset(None, user=ann)
     assert ask(browser, "ann", page).json()["user"] == "ann"  # it may read for some minutes
     with later():
         assert browser.get("/whoami/").json() == {"user": ""}
-    assert SessionCutoff.objects.count() == 1
+    assert UserState.objects.exclude(sessions_ended_at=None).count() == 1
 
 
 @pytest.mark.parametrize("owner", ["ann", "bob"])
 def test_a_proof_by_a_program_says_nothing_to_the_browsers_user(rf: Any, owner: str) -> None:
-    """``contrib.rest_framework`` sends ``second_factor_passed``, in whichever browser that was."""
+    """``contrib.rest_framework`` sends ``login_completed``, in whichever browser that was."""
     ann = make_user("ann")
     make_user("bob")
     make_factor(ann)
@@ -201,7 +200,7 @@ def test_a_proof_by_a_program_says_nothing_to_the_browsers_user(rf: Any, owner: 
     request.session[SESSION_KEY] = str(get_user_model().objects.get(username=owner).pk)
     said: list[Any] = []
     request._messages = type("Messages", (), {"add": lambda self, *args: said.append(args)})()
-    ours.second_factor_passed.send(sender=type(ann), request=request, user=ann, channel="sms")
+    ours.login_completed.send(sender=type(ann), request=request, user=ann, channel="sms")
     assert bool(said) is (owner == "ann")
 
 
@@ -215,9 +214,9 @@ def test_the_signal_of_a_completed_login_begins_no_other(settings: Any) -> None:
     assert get_user_model().objects.get(pk=ann.pk).last_login is None
 
     def end(**kwargs: Any) -> None:
-        sign_out_everywhere.end_after_reset(None, user=ann)
+        ended_sessions.end_after_reset(None, user=ann)
 
-    settings.TWILIO_VERIFY_TRUST_DAYS = 30
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 30
     ours.browser_trusted.connect(end)
     try:
         page = code_path(browser.post("/verify/challenge/"))

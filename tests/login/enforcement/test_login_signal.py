@@ -15,7 +15,7 @@ from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 
 from django_twilio_verify.login.login_signal import LoginSignal
-from django_twilio_verify.signals import second_factor_passed
+from django_twilio_verify.signals import login_completed
 from tests.support.basics import code_path, last_code, make_factor, make_user, sign_in
 from tests.support.login import enroll, prove
 
@@ -133,10 +133,10 @@ def test_it_comes_before_the_signal_of_the_factor(ann, client, heard, deferred):
     def passed(**kwargs: Any) -> None:
         order.append(f"passed after {len(heard)}")
 
-    second_factor_passed.connect(passed)
+    login_completed.connect(passed)
     sign_in(client)
     prove(client)
-    second_factor_passed.disconnect(passed)
+    login_completed.disconnect(passed)
     assert order == ["passed after 2"]
 
 
@@ -216,14 +216,14 @@ def test_nothing_but_the_class_of_the_signal_is_changed():
 
 
 def test_a_browser_that_is_excused_is_in_at_once(ann, client, heard, deferred, settings):
-    settings.TWILIO_VERIFY_TRUST_DAYS = 30
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 30
     sign_in(client)
     client.post(code_path(client.post("/verify/challenge/")), {"code": last_code(), "trust": "yes"})
     client.post("/logout/")
     heard.clear()
     before = last_login()
     sign_in(client)
-    assert client.get("/account/").wsgi_request.twilio_verify.is_trusted
+    assert client.get("/account/").wsgi_request.twilio_verify.is_trusted_browser
     assert len(heard) == 2 and heard[0][1:3] == ("ann", "ann") and last_login() > before
     client.get("/account/")
     assert len(heard) == 2

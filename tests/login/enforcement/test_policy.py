@@ -225,7 +225,7 @@ def test_on_the_async_stack_too(bob, client, settings):
 
 
 def test_every_request_if_the_site_wants_it(bob, client, settings):
-    settings.TWILIO_VERIFY_DECISION_AGE = 0
+    settings.TWILIO_VERIFY_POLICY_RECHECK_SECONDS = 0
     assert client.get("/whoami/").json() == {"user": "bob"}
     make_factor(bob)
     assert is_out(client)
@@ -281,7 +281,7 @@ def test_a_policy_may_look_at_the_user_of_the_request_whenever_it_is_asked(bob, 
     fresh = Client()
     make_user("carl")
     sign_in(fresh, "carl")
-    settings.TWILIO_VERIFY_DECISION_AGE = 0
+    settings.TWILIO_VERIFY_POLICY_RECHECK_SECONDS = 0
     assert fresh.get("/whoami/").json() == {"user": "carl"}
 
 

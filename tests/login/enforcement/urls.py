@@ -109,13 +109,13 @@ def page(request: HttpRequest, **kwargs: Any) -> HttpResponse:
 def fresh(request: HttpRequest) -> HttpResponse:
     """What the site learns of the proof, for something that wants one of the last ten minutes."""
     access = request.twilio_verify  # type: ignore[attr-defined]
-    return JsonResponse({"verified": access.is_verified, "fresh": access.has_proved(max_age=600)})
+    return JsonResponse({"verified": access.is_verified, "fresh": access.is_fresh(max_age=600)})
 
 
 def banner(request: HttpRequest) -> HttpResponse:
     access = request.twilio_verify  # type: ignore[attr-defined]
     who = request.user.get_username()
-    return HttpResponse(f"{who}: {access.grace_ends.isoformat() if access.grace_ends else '-'}")
+    return HttpResponse(f"{who}: {access.grace_ends_at.isoformat() if access.grace_ends_at else '-'}")
 
 
 def change_password(request: HttpRequest) -> HttpResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -66,8 +67,9 @@ def test_every_sort_of_view(ann: Holder, client: Client, clock: Any, view: str, 
     assert refused.status_code == 401
     assert refused.json() == {
         "code": "verification_required",
-        "detail": "Confirm that it is you.",
+        "detail": "Confirm it's you first.",
         "url": "/verify/step-up/",
+        "max_age": 600,
     }
 
 
@@ -83,13 +85,44 @@ def test_programs_that_nobody_signed_in(client: Client) -> None:
         assert (answer.status_code, answer.json()["code"], answer.json()["url"]) == (401, "login_required", "/login/")
     client.force_login(make_user("ben"))
     answer = client.get("/fresh/", headers={"Accept": "application/json"}).json()
-    assert (answer["code"], answer["url"]) == ("verification_required", "/verify/enroll/")
+    assert answer == {
+        "code": "enrollment_required",
+        "detail": "Set up two-step verification first.",
+        "url": "/verify/enroll/",
+        "max_age": 600,
+    }
     strong = client.get("/strong/", headers={"Accept": "application/json"})
     assert strong.status_code == 401
+    assert strong.json()["channels"] == ["passkey", "totp"]
+    assert "max_age" not in strong.json()
+
+
+def test_programs_whose_login_is_pending(client: Client) -> None:
+    make_factor(make_user("ann"))
+    sign_in(client, "ann")
+    answer = client.get("/fresh/", headers={"Accept": "application/json"})
+    assert answer.status_code == 401
+    assert answer.json() == {
+        "code": "second_factor_required",
+        "detail": "A second factor is required.",
+        "url": "/verify/challenge/?next=%2Ffresh%2F",
+    }
+
+
+def test_programs_learn_by_which_channels(later: Holder, client: Client) -> None:
+    answer = client.get("/strong/", headers={"Accept": "application/json"}).json()
+    assert (answer["code"], answer["channels"]) == ("verification_required", ["passkey", "totp"])
+    assert answer["url"] == "/verify/step-up/?channels=passkey%2Ctotp"
 
 
 def test_an_impossible_demand_is_the_sites_mistake() -> None:
-    for wrong in ({"channels": ["fax"]}, {"channels": "totp"}, {"max_age": 0}, {"max_age": -1}):
+    for wrong in (
+        {"channels": ["fax"]},
+        {"channels": "totp"},
+        {"max_age": 0},
+        {"max_age": -1},
+        {"max_age": timedelta(0)},
+    ):
         with pytest.raises(ValueError, match=r"fax|channels|max_age"):
             verification_required(**wrong)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="give it a request"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -15,7 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import View
 
 from django_twilio_verify.decorators import verification_required
-from django_twilio_verify.login.step_up import VerificationRequiredMixin
+from django_twilio_verify.mixins import VerificationRequiredMixin
 from tests.support.site.urls import urlpatterns as usual
 
 
@@ -34,7 +35,7 @@ def fresh(request: HttpRequest) -> HttpResponse:
     return told(request)
 
 
-@verification_required(max_age=600)
+@verification_required(max_age=timedelta(minutes=10))
 async def afresh(request: HttpRequest) -> HttpResponse:
     return told(request)
 
@@ -56,7 +57,7 @@ def unchecked(request: HttpRequest) -> HttpResponse:
     return told(request)
 
 
-class Mixed(VerificationRequiredMixin):
+class Mixed(VerificationRequiredMixin, View):
     verification_max_age = 600
 
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -66,8 +67,8 @@ class Mixed(VerificationRequiredMixin):
         return told(request)
 
 
-class AMixed(VerificationRequiredMixin):
-    verification_max_age = 600
+class AMixed(VerificationRequiredMixin, View):
+    verification_max_age = timedelta(minutes=10)
 
     async def get(self, request: HttpRequest) -> HttpResponse:
         return told(request)
@@ -123,7 +124,7 @@ class APlain(View):
 
 
 def template(request: HttpRequest) -> HttpResponse:
-    return render(request, "tests/has_proved.html")
+    return render(request, "tests/is_fresh.html")
 
 
 @admin.action(description="Rename")

@@ -284,13 +284,13 @@ def test_an_error_that_means_stop_reaches_consent_once():
     stopped = news_of(ours, "undelivered", error_code=21610)
     tell(stopped, stopped)
     assert opt_outs() == [("sms", ours.sid)]
-    assert consent.live(recipient=PHONE, channel="sms", client=make_client()) is None
+    assert consent.find(recipient=PHONE, channel="sms", client=make_client()) is None
     # Released, and agreed to anew: the old news, read again in every run, does not stop it.
     release_opt_out()
     agree()
     tell(stopped)
     assert len(opt_outs()) == 1
-    assert consent.live(recipient=PHONE, channel="sms", client=make_client()) is not None
+    assert consent.find(recipient=PHONE, channel="sms", client=make_client()) is not None
 
 
 @pytest.mark.django_db

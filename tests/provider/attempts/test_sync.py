@@ -16,7 +16,6 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from django_twilio_verify import verifications
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.backends.locmem import LocMemBackend
 from django_twilio_verify.backends.results import AttemptsPage
@@ -25,6 +24,7 @@ from django_twilio_verify.models import AttemptSync, ConsentEvent, ProviderEvent
 from django_twilio_verify.provider import attempt_sync, events
 from django_twilio_verify.provider.attempt_sync import Held, Pace, Synced
 from django_twilio_verify.testing import VerifyServer
+from django_twilio_verify.verifications import lifecycle
 from tests.support.attempts import fate, lost_attempt, make_attempt, make_verification
 from tests.support.basics import PHONE, agree, make_client, race
 from tests.support.cloud_events import event
@@ -94,7 +94,7 @@ def send(number: int = 61, **values) -> VerificationAttempt:
     recipient = f"+150171226{number}"
     client = make_client(f"session-{number}")
     agree(recipient, client=client)
-    started = verifications.start(recipient=recipient, channel="sms", client=client, **values)
+    started = lifecycle.start(recipient=recipient, channel="sms", client=client, **values)
     return started.verification.attempts.get()
 
 
@@ -155,8 +155,8 @@ def test_a_resend_whose_answer_was_lost_is_found_to_be_sent(server, run):
     Verification.objects.update(resend_at=timezone.now())
     server.reset_next(carried_out=True)
     client = make_client("session-61")
-    again = verifications.start(recipient="+15017122661", channel="sms", client=client, resend=True)
-    assert again.perhaps_sent
+    again = lifecycle.start(recipient="+15017122661", channel="sms", client=client, resend=True)
+    assert again.delivery_unknown
     lost = VerificationAttempt.objects.exclude(pk=ours.pk).get()
     assert (lost.status, lost.sid) == ("perhaps_sent", "")
     assert run().changed == 2
@@ -448,7 +448,7 @@ def test_the_command_tells_what_it_did(simulator, at_once):
 def test_the_command_leaves_a_row_that_another_run_holds(simulator):
     until = timezone.now() + timedelta(minutes=3)
     AttemptSync.objects.create(backend="default", lease="web1:77:abcd", leased_until=until)
-    assert "another run is at it (web1:77:abcd), at least until" in command()
+    assert "another run holds the lease (web1:77:abcd), at least until" in command()
 
 
 def test_the_command_reads_every_backend_that_lists_attempts(settings, at_once):
@@ -487,7 +487,7 @@ def test_the_command_ends_with_its_own_status_when_the_provider_fails(server, at
     server.fail_next(status=401, code=20003)
     with pytest.raises(CommandError) as failed:
         command()
-    assert failed.value.returncode == 3
+    assert failed.value.returncode == 2
     assert "the next run goes on there" in str(failed.value)
 
 

@@ -19,6 +19,7 @@ import pytest
 from django_twilio_verify.backends.twilio.errors import row_for
 from django_twilio_verify.provider import service_provisioning
 from tests.support.service import FULL, Site
+from tests.support.services import set_service
 
 ROOT = Path(__file__).resolve().parents[3]
 STEPS = 9
@@ -178,7 +179,7 @@ def test_a_bucket_in_a_full_limit_is_changed_in_place(site: Site) -> None:
     assert site.run("apply", "--yes").status == 0
     site.declare({"rate_limits": {"ip": {"buckets": [*full[1:], {"max": 5, "interval": 600}]}}})
     refused = site.run("apply", "--yes")
-    assert refused.status == 4
+    assert refused.status == 2
     assert "error 60210" in refused.err
     assert site.run("apply", "--yes", "--prune").status == 0
     assert site.state[1]["ip"][1][-1] == (600, 5)
@@ -187,7 +188,7 @@ def test_a_bucket_in_a_full_limit_is_changed_in_place(site: Site) -> None:
 def test_the_code_length_is_the_settings_where_the_declaration_says_nothing(site: Site) -> None:
     site.declare({"friendly_name": "Test"})
     assert site.run("check").status == 0
-    site.settings.TWILIO_VERIFY_CODE_LENGTH = 8
+    set_service(site.settings, CODE_LENGTH=8)
     assert "code_length" in site.run("check").out
     assert site.run("apply", "--yes").status == 0
     assert site.server.simulator.code_length == 8
@@ -197,7 +198,7 @@ def test_without_a_declaration_it_is_still_checked_and_never_changed(site: Site)
     site.declare(None)
     assert site.run("check").status == 0
     assert site.run("apply", "--yes").status == 2
-    site.settings.TWILIO_VERIFY_CODE_LENGTH = 8
+    set_service(site.settings, CODE_LENGTH=8)
     assert site.run("check").status == 1
     assert site.writes() == 0
 
@@ -222,13 +223,13 @@ def test_json_says_the_same(site: Site) -> None:
     planned = site.run("check", "--json")
     assert planned.status == 1
     assert (planned.data["backend"], planned.data["service_sid"]) == ("default", site.server.service_sid)
-    assert planned.data["result"] == "differs"
+    assert (planned.data["result"], planned.data["reason"]) == ("found", "differs")
     first = planned.data["plan"]["steps"][0]
     assert (first["action"], first["kind"]) == ("change", "service")
     assert first["changes"]["friendly_name"] == {"old": "Test", "new": "Acme Shop"}
     assert site.run("apply", "--json").status == 1
     applied = site.run("apply", "--json", "--yes")
-    assert (applied.status, applied.data["result"], len(applied.data["done"])) == (0, "done", STEPS)
+    assert (applied.status, applied.data["result"], len(applied.data["done"])) == (0, "fine", STEPS)
     shown = site.run("show", "--json").data
     assert [one["name"] for one in shown["resources"] if one["kind"] == "webhook"] == ["factors"]
     assert "Geo permissions" in shown["outside_the_api"]
@@ -273,29 +274,28 @@ def test_of_two_webhooks_of_a_name_one_is_left_over(site: Site) -> None:
 
 
 WARNINGS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    ({"psd2_enabled": True}, {}, "TWILIO_VERIFY_PSD2 does not name"),
-    ({"psd2_enabled": True}, {}, "codes for signing in are refused (60206)"),
-    ({}, {"TWILIO_VERIFY_PSD2": ["default"]}, "psd2_enabled is off"),
-    ({}, {"TWILIO_VERIFY_CHANNELS": ["sms", "whatsapp"]}, "68008"),
+    ({"psd2_enabled": True}, {"PSD2": True}, "codes for signing in are refused"),
+    ({}, {"PSD2": True}, "codes for signing in are refused"),
+    ({}, {}, "has no whatsapp_from."),
 ]
 
 
-@pytest.mark.parametrize(("declared", "others", "warning"), WARNINGS)
+@pytest.mark.parametrize(("declared", "keys", "warning"), WARNINGS)
 def test_settings_that_get_in_its_way_are_told(
-    site: Site, declared: dict[str, Any], others: dict[str, Any], warning: str
+    site: Site, declared: dict[str, Any], keys: dict[str, Any], warning: str
 ) -> None:
     site.declare(declared)
-    site.run("apply", "--yes")
-    for name, value in others.items():
-        setattr(site.settings, name, value)
+    set_service(site.settings, **keys)
+    site.settings.TWILIO_VERIFY_CHANNELS = ["sms", "whatsapp"]
+    assert site.run("apply", "--yes").status == 0
     found = site.run("check")
     assert found.status == 0
     assert warning in found.out
 
 
 def test_what_is_applied_takes_effect(site: Site) -> None:
-    site.settings.TWILIO_VERIFY_CODE_LENGTH = 8
     site.declare({"code_length": 8, "rate_limits": {"ip": {"buckets": [{"max": 1, "interval": 60}]}}})
+    set_service(site.settings, CODE_LENGTH=8)
     assert site.run("apply", "--yes").status == 0
     assert site.server.simulator.code_length == 8
     assert site.server.simulator.rate_limits == {"ip": [(1, 60)]}
@@ -355,28 +355,28 @@ def test_without_a_sid_nothing_else_is_done(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "status", "told"),
+    ("options", "reason", "told"),
     [
-        ({"service_sid": "VA" + "0" * 32}, 3, "another account's"),
-        ({"password": "wrong"}, 3, "Authentication failed"),
-        ({"password": ""}, 2, "password is missing"),
-        ({"service_sid": "VA../AC"}, 2, "service_sid must be"),
-        ({"account_sid": "AC" + "0" * 32, "username": "SK" + "0" * 32}, 3, "Authentication failed"),
-        ({"bogus": 1}, 2, "bogus"),
+        ({"service_sid": "VA" + "0" * 32}, "no_answer", "another account's"),
+        ({"password": "wrong"}, "no_answer", "Authentication failed"),
+        ({"password": ""}, "wrong", "password is missing"),
+        ({"service_sid": "VA../AC"}, "wrong", "service_sid must be"),
+        ({"account_sid": "AC" + "0" * 32, "username": "SK" + "0" * 32}, "no_answer", "Authentication failed"),
+        ({"bogus": 1}, "wrong", "bogus"),
     ],
 )
-def test_options_that_are_wrong_are_told(site: Site, options: dict[str, Any], status: int, told: str) -> None:
+def test_options_that_are_wrong_are_told(site: Site, options: dict[str, Any], reason: str, told: str) -> None:
     site.declare(FULL, **options)
     for verb in ("show", "check", "apply"):
-        ran = site.run(verb, "--yes")
-        assert (ran.status, told in ran.err) == (status, True), ran.err
+        ran = site.run(verb, "--yes", "--json")
+        assert (ran.status, ran.data["reason"], told in ran.err) == (2, reason, True), ran.err
     assert site.writes() == 0
 
 
 def test_a_key_of_another_account_is_told(site: Site) -> None:
     site.declare(FULL, account_sid="AC" + "0" * 32, username=site.server.key_sid)
     ran = site.run("check")
-    assert (ran.status, site.server.account_sid in ran.err) == (3, True)
+    assert (ran.status, site.server.account_sid in ran.err) == (2, True)
 
 
 FAULTS: list[tuple[str, dict[str, Any], str]] = [
@@ -399,10 +399,10 @@ def test_twilio_that_cannot_be_asked_is_another_status(
     for arguments in (("check",), ("show",), ("apply", "--yes")):
         getattr(site.server, fault)(**values)
         ran = site.run(*arguments)
-        assert (ran.status, told in ran.err) == (3, True), ran.err
-    assert site.run("check", "--json").data["result"] == "differs"
+        assert (ran.status, told in ran.err) == (2, True), ran.err
+    assert site.run("check", "--json").data["reason"] == "differs"
     getattr(site.server, fault)(**values)
-    assert site.run("check", "--json").data["result"] == "no_answer"
+    assert site.run("check", "--json").data["reason"] == "no_answer"
 
 
 @pytest.mark.parametrize(
@@ -420,14 +420,14 @@ def test_lists_that_cannot_be_read_are_no_traceback(site: Site, body: dict[str, 
     site.server.delay(0)
     site.server.fail_next(status=200, body=json.dumps(body))
     ran = site.run("check")
-    assert ran.status == 3
+    assert ran.status == 2
     assert ran.err
 
 
 def test_a_slow_twilio_is_not_waited_for(site: Site) -> None:
     site.declare(FULL, timeout=0.2)
     site.server.delay(5)
-    assert site.run("check").status == 3
+    assert site.run("check").status == 2
 
 
 @pytest.mark.parametrize("code", [60207, 60208, 60209, 60210, 60211, 60213, 60204, 60200])
@@ -435,7 +435,7 @@ def test_a_refusal_stops_with_the_operators_sentence(site: Site, code: int) -> N
     site.server.delay(0, times=6)  # four to look, two steps
     site.server.fail_next(status=400, code=code)
     ran = site.run("apply", "--yes")
-    assert ran.status == 4
+    assert ran.status == 2
     assert row_for(400, code).sentence in ran.err
     assert f"errors/{code}" in ran.err
     assert "bucket end_user_ip: 60 s" in ran.err
@@ -450,7 +450,7 @@ def test_a_run_cut_short_anywhere_is_finished_by_the_next(site: Site, step: int,
     site.server.delay(0, times=4 + step)
     site.server.reset_next(carried_out=carried_out)
     cut = site.run("apply", "--yes")
-    assert (cut.status, cut.out.count("done: ")) == (3, step)
+    assert (cut.status, cut.out.count("done: ")) == (2, step)
     assert site.run("apply", "--yes").status == 0
     _, limits, configurations, webhooks = site.state
     assert [len(limits["end_user_ip"][1]), len(limits), len(configurations), len(webhooks)] == [2, 2, 2, 1]
@@ -464,7 +464,7 @@ def test_a_service_half_made_is_finished_by_apply(site: Site, step: int) -> None
     site.server.delay(0, times=1 + step)
     site.server.reset_next(carried_out=True)
     cut = site.run("create", "--yes")
-    assert cut.status == 3
+    assert cut.status == 2
     sid = site.account.bodies("Services")[-1]["sid"]
     assert (sid in cut.out) is (step > 0)
     again = site.run("create", "--yes")  # which finds it by its name
@@ -543,7 +543,7 @@ def test_as_a_program_its_status_tells(site: Site, tmp_path: Path) -> None:
     assert run_as_a_program(site, tmp_path, "apply", stdin=subprocess.DEVNULL).returncode == 1
     site.server.garble_next()
     broken = run_as_a_program(site, tmp_path, "check")
-    assert (broken.returncode, "Traceback" in broken.stderr) == (3, False)
+    assert (broken.returncode, "Traceback" in broken.stderr) == (2, False)
     assert run_as_a_program(site, tmp_path, "wrong").returncode == 2
 
 
@@ -620,7 +620,7 @@ def test_an_answer_that_names_nothing_stops_the_run(site: Site) -> None:
     site.server.delay(0, times=5)
     site.server.fail_next(status=201, body="{}")
     ran = site.run("apply", "--yes")
-    assert (ran.status, "does not name what was made" in ran.err) == (3, True)
+    assert (ran.status, "does not name what was made" in ran.err) == (2, True)
     assert site.run("apply", "--yes").status == 0
 
 
@@ -629,3 +629,49 @@ def test_a_service_is_never_removed(site: Site) -> None:
     with pytest.raises(ValueError, match="Console"):
         admin.remove(service_provisioning.look(admin)[0])
     assert site.writes() == 0
+
+
+# Two runs at once
+
+
+def with_a_rival(site: Site, monkeypatch: pytest.MonkeyPatch, *rival: str) -> list[int]:
+    """Have another run done, from beginning to end, right before this one's first step. Its status, once it is over."""
+    statuses: list[int] = []
+    carry_out = service_provisioning.Run.carry_out
+
+    def first(run: service_provisioning.Run, step: service_provisioning.Step) -> None:
+        monkeypatch.setattr(service_provisioning.Run, "carry_out", carry_out)
+        statuses.append(site.run(*rival).status)
+        carry_out(run, step)
+
+    monkeypatch.setattr(service_provisioning.Run, "carry_out", first)
+    return statuses
+
+
+def test_of_two_that_create_at_once_the_last_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.declare({"friendly_name": "Twins"}, service_sid="")
+    rival = with_a_rival(site, monkeypatch, "create", "--yes")
+    ran = site.run("create", "--yes", "--json")
+    assert rival == [0]
+    assert (ran.status, ran.data["reason"]) == (1, "differs")
+    others = [one["sid"] for one in site.account.bodies("Services") if one["friendly_name"] == "Twins"]
+    assert sorted(others) == sorted([ran.data["service_sid"], *(sid for sid in others if sid in ran.data["message"])])
+    assert len(others) == 2
+
+
+def test_two_that_apply_at_once_end_with_what_is_declared(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    rival = with_a_rival(site, monkeypatch, "apply", "--yes")
+    ran = site.run("apply", "--yes")
+    assert rival == [0]
+    assert ran.status in (1, 2), "a webhook twice, or a name that Twilio knows already"
+    assert site.run("apply", "--yes", "--prune").status == 0
+    assert site.run("check", "--prune").status == 0
+
+
+def test_a_webhook_that_two_runs_made_is_found(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.declare({"webhooks": FULL["webhooks"]})
+    rival = with_a_rival(site, monkeypatch, "apply", "--yes")
+    ran = site.run("apply", "--yes")
+    assert (rival, ran.status, "webhook factors" in ran.err) == ([0], 1, True)
+    assert site.run("apply", "--yes", "--prune").status == 0
+    assert len(site.there("/Webhooks")) == 1

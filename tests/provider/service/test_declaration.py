@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import hypothesis
@@ -24,11 +26,17 @@ BUCKET = {"max": 1, "interval": 60}
 HOOK = FULL["webhooks"][0]
 
 
-def checked(settings: Any, declared: Any, **others: Any) -> list[CheckMessage]:
+def checked(
+    settings: Any, declared: Any, keys: Mapping[str, Any] = MappingProxyType({}), **others: Any
+) -> list[CheckMessage]:
+    """What is said of ``declared`` beside ``keys`` of the alias ``shop``."""
     for name, value in others.items():
         setattr(settings, f"TWILIO_VERIFY_{name}", value)
     locmem = "django_twilio_verify.backends.locmem.LocMemBackend"
-    settings.TWILIO_VERIFY_BACKENDS = {"default": {"BACKEND": locmem}, "shop": {"BACKEND": locmem, "SERVICE": declared}}
+    settings.TWILIO_VERIFY_BACKENDS = {
+        "default": {"BACKEND": locmem},
+        "shop": {"BACKEND": locmem, "SERVICE": declared, **keys},
+    }
     return configuration.check_services()
 
 
@@ -62,7 +70,8 @@ HOSTILE: list[tuple[Any, str, str, str]] = [
     ({"code_length": "6"}, "E032", "'code_length'", "whole number"),
     ({"code_length": 6.0}, "E032", "'code_length'", "whole number"),
     ({"code_length": True}, "E032", "'code_length'", "whole number"),
-    ({"code_length": 8}, "E034", "'code_length'", "TWILIO_VERIFY_CODE_LENGTH, which is 6"),
+    ({"code_length": 8}, "E034", "'code_length'", "['shop']['CODE_LENGTH'], which is 6"),
+    ({"psd2_enabled": True}, "E034", "'psd2_enabled'", "['shop']['PSD2'], which is False"),
     ({"lookup_enabled": "yes"}, "E032", "'lookup_enabled'", "True or False"),
     ({"lookup_enabled": 1}, "E032", "'lookup_enabled'", "True or False"),
     ({"skip_sms_to_landlines": True}, "E033", "'skip_sms_to_landlines'", "lookup_enabled"),
@@ -122,7 +131,12 @@ HOSTILE: list[tuple[Any, str, str, str]] = [
         "'rate_limits'['ip']['buckets'][0]['per']",
         "no parameter",
     ),
-    (limits(ip={"buckets": [BUCKET, {**BUCKET, "max": 9}]}), "E032", "'rate_limits'['ip']['buckets']", "60211"),
+    (
+        limits(ip={"buckets": [BUCKET, {**BUCKET, "max": 9}]}),
+        "E032",
+        "'rate_limits'['ip']['buckets']",
+        "has an interval twice.",
+    ),
     (limits(ip={"buckets": [BUCKET], "description": 5}), "E032", "'rate_limits'['ip']['description']", "one line"),
     (limits(ip={"buckets": [BUCKET], "limit": 5}), "E031", "'rate_limits'['ip']['limit']", "no parameter"),
     ({"messaging_configurations": ["US"]}, "E032", "'messaging_configurations'", "must be a dict"),
@@ -212,25 +226,38 @@ def test_several_problems_are_told_at_once(settings: Any) -> None:
 
 
 def test_other_settings_that_get_in_its_way_are_warned_of(settings: Any) -> None:
-    found = checked(settings, {"psd2_enabled": True})
-    assert [one.id for one in found] == ["twilio_verify.W030"]
-    assert "does not name the backend" in found[0].msg
-    assert checked(settings, {"psd2_enabled": True}, PSD2=["shop"]) == []
-    assert "is off" in checked(settings, {"psd2_enabled": False}, PSD2=["shop"])[0].msg
-    assert checked(settings, {}, PSD2=["shop"]) == []
+    assert checked(settings, {"psd2_enabled": True, "code_length": 8}, {"PSD2": True, "CODE_LENGTH": 8}) == []
+    assert "which is True" in checked(settings, {"psd2_enabled": False}, {"PSD2": True})[0].msg
+    assert checked(settings, {}, {"PSD2": True, "CODE_LENGTH": 8}) == []
     settings.TWILIO_VERIFY_CHANNELS = ["sms", "whatsapp"]
-    assert checked(settings, {"whatsapp_from": "", "whatsapp_msg_service_sid": ""})[-1].msg.endswith("(68008).")
+    assert checked(settings, {"whatsapp_from": "", "whatsapp_msg_service_sid": ""})[-1].msg.endswith(
+        "no whatsapp_from."
+    )
 
 
 @pytest.mark.parametrize(
     "others",
-    [{"CODE_LENGTH": "six"}, {"CHANNELS": "sms"}, {"ROUTER": 5}, {"PSD2": 5}, {"BACKENDS": 5}, {"BACKENDS": {"a": 5}}],
+    [{"CHANNELS": "sms"}, {"ROUTER": 5}, {"BACKENDS": 5}, {"BACKENDS": {"a": 5}}],
 )
 def test_settings_that_another_check_speaks_of_are_left_to_it(settings: Any, others: dict[str, Any]) -> None:
-    assert checked(settings, {"psd2_enabled": True, "code_length": 6}, **others)[1:] == []
+    assert checked(settings, {"psd2_enabled": True, "code_length": 6}, {"PSD2": True}, **others)[1:] == []
     for name, value in others.items():
         setattr(settings, f"TWILIO_VERIFY_{name}", value)
     assert configuration.check_services() == []
+
+
+@pytest.mark.parametrize("keys", [{"CODE_LENGTH": "six"}, {"CODE_LIFETIME_SECONDS": 5}, {"PSD2": 5}])
+def test_keys_of_the_alias_that_cannot_be_read_are_told_by_another_check(settings: Any, keys: dict[str, Any]) -> None:
+    assert checked(settings, {"code_length": 8}, keys) == []
+    assert len(configuration.check_alias_keys()) == 1
+
+
+def test_what_the_declaration_leaves_out_is_taken_from_the_alias(settings: Any) -> None:
+    checked(settings, {}, {"CODE_LENGTH": 8, "PSD2": True})
+    (service,) = service_declaration.resources("shop", {})
+    assert dict(service.values) == {"code_length": 8, "psd2_enabled": True}
+    (service,) = service_declaration.resources("default", {})
+    assert dict(service.values) == {"code_length": 6}
 
 
 JSON = st.recursive(
@@ -244,8 +271,8 @@ KEYS = st.sampled_from([*SERVICE_PARAMETERS, *service_declaration.RELATED, *serv
 @hypothesis.settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(KEYS, JSON | st.sampled_from([HOOK, [HOOK], {"ip": {"buckets": [BUCKET]}}]), max_size=6))
 def test_nothing_that_can_be_written_in_settings_is_a_traceback(declared: Any) -> None:
-    if not service_declaration.problems(declared):
-        kinds = [one.kind for one in service_declaration.resources(declared)]
+    if not service_declaration.problems("default", declared):
+        kinds = [one.kind for one in service_declaration.resources("default", declared)]
         assert kinds[0] is Kind.SERVICE and Kind.SERVICE not in kinds[1:]
 
 

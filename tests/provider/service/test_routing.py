@@ -13,9 +13,9 @@ from django.db import connection
 from django.test import RequestFactory
 
 from django_twilio_verify.choices import Channel, FactorKind, Purpose
+from django_twilio_verify.client import client_from
 from django_twilio_verify.core.client import ClientInfo
 from django_twilio_verify.core.recipients import Recipient
-from django_twilio_verify.login.client import client_from
 from django_twilio_verify.verifications import routing
 from django_twilio_verify.verifications.routing import RouteRequest
 from tests.support.basics import PHONE

@@ -17,6 +17,7 @@ from django_twilio_verify import verifications
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.models import ConsentEvent, Verification, VerificationAttempt
 from django_twilio_verify.testing import VerifyServer
+from django_twilio_verify.verifications import lifecycle
 from django_twilio_verify.verifications.routing import RouteRequest
 from tests.support.basics import PHONE, agree, code_path, make_client, make_factor, make_user, sign_in
 from tests.support.pages import form
@@ -41,8 +42,8 @@ def servers(settings: Any) -> Iterator[dict[str, VerifyServer]]:
             backends[alias].close()  # type: ignore[attr-defined]
 
 
-START: list[Callable[..., Any]] = [verifications.start, async_to_sync(verifications.astart)]
-CHECK: list[Callable[..., Any]] = [verifications.check, async_to_sync(verifications.acheck)]
+START: list[Callable[..., Any]] = [lifecycle.start, async_to_sync(lifecycle.astart)]
+CHECK: list[Callable[..., Any]] = [lifecycle.check, async_to_sync(lifecycle.acheck)]
 TWINS = list(zip(START, CHECK, strict=True))
 
 

@@ -448,7 +448,7 @@ def test_a_first_send_whose_answer_was_lost_is_found_and_answered_by_its_sid(set
         settings.TWILIO_VERIFY_BACKENDS = server.setting()
         server.reset_next(carried_out=True)
         started = verifications.start(recipient=PHONE, channel="sms", client=client)
-        assert started.perhaps_sent
+        assert started.delivery_unknown
         lost, message = started.verification.attempts.get(), server.sent[-1]
         (known,) = server.simulator.attempts()
         told = of_verification(lost, word="pending", service_sid=server.service_sid, verification_sid=message.sid)

@@ -18,10 +18,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from django_twilio_verify import verifications
+from django_twilio_verify.client import client_from
 from django_twilio_verify.decorators import verification_exempt
-from django_twilio_verify.login import payments
-from django_twilio_verify.login.client import client_from
+from django_twilio_verify.login import begin_payment, redeem_payment
 from django_twilio_verify.login.signup import sign_up
+from django_twilio_verify.verifications import Payment
 
 
 class Login(LoginView):
@@ -103,15 +104,16 @@ def start(request: HttpRequest) -> HttpResponse:
 def pay(request: HttpRequest) -> HttpResponse:
     """A checkout: the basket, kept in the session, is what is posted."""
     request.session["cart"] = [request.POST["amount"], request.POST["payee"]]
-    return payments.begin(request, amount=request.POST["amount"], payee=request.POST["payee"], next="/paid/")
+    return begin_payment(request, Payment(request.POST["amount"], request.POST["payee"]), next="/paid/")
 
 
 @login_required
 def paid(request: HttpRequest) -> HttpResponse:
     """Pays what is in the basket now."""
-    amount, payee = request.session["cart"]
-    approval = payments.redeem(request, amount=amount, payee=payee)
-    return HttpResponse("paid" if approval else approval.sentence, status=200 if approval else 409)
+    redeemed = redeem_payment(request, Payment(*request.session["cart"]))
+    return HttpResponse(
+        "paid" if redeemed.accepted else redeemed.user_message, status=200 if redeemed.accepted else 409
+    )
 
 
 def set_cart(request: HttpRequest) -> HttpResponse:

@@ -14,12 +14,13 @@ from django.utils import timezone
 from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.choices import Channel, CheckOutcome, FactorKind
 from django_twilio_verify.exceptions import BackendUnavailable
-from django_twilio_verify.factors import devices, push
-from django_twilio_verify.login.messages import challenge_sentence_for
+from django_twilio_verify.factors import devices
 from django_twilio_verify.models import Factor, Verification
 from django_twilio_verify.signals import login_denied
 from django_twilio_verify.testing import Browser
 from django_twilio_verify.testing.factor_contract import ORIGIN
+from django_twilio_verify.verifications import push
+from django_twilio_verify.verifications.messages import challenge_sentence_for
 from django_twilio_verify.verifications.results import Checked
 from tests.support.basics import make_factor, make_user, wrong_code
 from tests.support.challenges import Holder
@@ -187,7 +188,7 @@ def test_a_code_of_eight_digits(ann: Holder, client: Client) -> None:
 def test_a_provider_that_is_down(ann: Holder, client: Client, kind: str) -> None:
     factor = ann.hold(kind)
     ann.sign_in()
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=False))
     refused(client.post(ann.path(factor), {"code": "123456"}), "is not answering", 503)
 
 
@@ -474,7 +475,7 @@ def test_options_for_nobody_or_nothing(ann: Holder, client: Client, clock: Any) 
     ann.type_code(ann.path(app))
     ann.hold("passkey")
     assert client.post("/verify/passkey/options/payment/?payment=x").status_code == 404
-    backends["default"].fail_next(BackendUnavailable(perhaps_done=False))
+    backends["default"].fail_next(BackendUnavailable(may_have_been_done=False))
     down = client.post("/verify/passkey/options/step_up/")
     assert (down.status_code, down["Retry-After"]) == (503, "30") and "is not answering" in down.json()["problem"]
     strict = Client(enforce_csrf_checks=True)
@@ -499,7 +500,7 @@ def test_a_passkey_for_something_else_signs_nobody_in(ann: Holder, client: Clien
 @pytest.mark.parametrize("outcome", [*CheckOutcome])
 def test_every_outcome_has_a_sentence_of_each_kind(channel: Channel, outcome: CheckOutcome) -> None:
     for problem in ("", "number", "missing", "too_short", "too_long", "not_digits"):
-        said = challenge_sentence_for(Checked(Verification(channel=channel), outcome, 3, problem=problem))
+        said = challenge_sentence_for(Checked(Verification(channel=channel), outcome, 3, reason=problem))
         assert bool(said) is (outcome != CheckOutcome.APPROVED)
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from django_twilio_verify.models import Verification
-from django_twilio_verify.signals import second_factor_passed
+from django_twilio_verify.signals import login_completed
 from tests.support.basics import make_user
 from tests.support.challenges import Holder
 from tests.support.devices import World
@@ -30,7 +30,7 @@ def test_password_then_device_then_in(world: World, client: Client, clock: Any, 
     factor = ann.hold(kind)
     heard: list[str] = []
     receiver = lambda **told: heard.append(told["channel"])  # noqa: E731
-    second_factor_passed.connect(receiver)
+    login_completed.connect(receiver)
     try:
         ann.sign_in()
         assert not ann.is_in()
@@ -40,7 +40,7 @@ def test_password_then_device_then_in(world: World, client: Client, clock: Any, 
         assert Verification.objects.count() == before, "showing asks nobody"
         assert ann.prove(factor, ann.path(factor), next="/context/")["Location"] == "/context/"
     finally:
-        second_factor_passed.disconnect(receiver)
+        login_completed.disconnect(receiver)
     assert ann.is_in() and heard == [kind]
     assert client.get("/verify/challenge/")["Location"] == "/account/"
 

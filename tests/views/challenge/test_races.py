@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 
 from django_twilio_verify.models import Verification
-from django_twilio_verify.signals import second_factor_passed, verification_approved
+from django_twilio_verify.signals import login_completed, verification_approved
 from tests.support.basics import agree, last_code, make_factor, race
 from tests.support.challenges import Holder
 
@@ -23,10 +23,10 @@ def heard() -> Any:
     told: dict[str, list[Any]] = {"in": [], "approved": []}
     first = lambda **values: told["in"].append(values["channel"])  # noqa: E731
     second = lambda **values: told["approved"].append(values["verification"].pk)  # noqa: E731
-    second_factor_passed.connect(first)
+    login_completed.connect(first)
     verification_approved.connect(second)
     yield told
-    second_factor_passed.disconnect(first)
+    login_completed.disconnect(first)
     verification_approved.disconnect(second)
 
 

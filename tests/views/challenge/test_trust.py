@@ -19,7 +19,7 @@ BOX = 'type="checkbox" name="trust"'
 
 @pytest.fixture(autouse=True)
 def trusting(settings: Any) -> None:
-    settings.TWILIO_VERIFY_TRUST_DAYS = 30
+    settings.TWILIO_VERIFY_TRUSTED_BROWSER_DAYS = 30
 
 
 def is_excused(ann: Holder) -> bool:

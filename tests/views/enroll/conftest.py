@@ -34,7 +34,7 @@ def local() -> World:
 @pytest.fixture(autouse=True)
 def all_pages(settings: Any) -> None:
     settings.ROOT_URLCONF = "tests.views.enroll.urls"
-    settings.TWILIO_VERIFY_PUSH_APP = APP
+    settings.TWILIO_VERIFY_PUSH_APP_NAME = APP
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_what_the_provider_does_not_keep_is_not_there(
 
 @pytest.mark.parametrize("chosen", [[], ["totp"], ["push", "totp"], ["passkey", "totp", "push"]])
 def test_the_site_chooses_among_them(client: Client, ann: Any, settings: Any, chosen: list[str]) -> None:
-    settings.TWILIO_VERIFY_FACTORS = chosen
+    settings.TWILIO_VERIFY_DEVICE_FACTORS = chosen
     listed = [one for one in ("passkey", "totp", "push") if one in chosen]
     assert offered(client.get("/verify/enroll/")) == [*listed, "sms", "call", "whatsapp", "email"]
     for one in ("passkey", "totp", "push"):

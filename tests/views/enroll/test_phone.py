@@ -246,14 +246,14 @@ def test_a_provider_that_is_down(world: World, ann: Any, app: Client, clock: Any
 
 
 def test_too_many(local: World, ann: Any, app: Client, settings: Any) -> None:
-    settings.TWILIO_VERIFY_LIMITS = {"person_hour": 1}
+    settings.TWILIO_VERIFY_LIMITS = {"user_hour": 1}
     ask(app)
     answer = ask(app)
-    assert refusal(answer) == (429, "person_hour") and int(answer["Retry-After"]) > 3500
+    assert refusal(answer) == (429, "user_hour") and int(answer["Retry-After"]) > 3500
 
 
 def test_a_site_without_an_app(local: World, client: Client, ann: Any, settings: Any) -> None:
-    settings.TWILIO_VERIFY_PUSH_APP = ""
+    settings.TWILIO_VERIFY_PUSH_APP_NAME = ""
     assert "/verify/enroll/push/" not in links(client.get("/verify/enroll/"))
     for path in ("/verify/enroll/push/", "/verify/enroll/push/status/"):
         assert client.get(path).status_code == 404

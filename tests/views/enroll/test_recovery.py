@@ -119,8 +119,8 @@ def test_the_last_codes_are_warned_of_after_signing_in_with_one(client: Client, 
 def test_what_was_done_is_told_by_mail(client: Client, bob: Any) -> None:
     heard: list[Any] = []
 
-    def hear(notice: Any, letters: int, **kwargs: Any) -> None:
-        heard.append((notice.value, letters))
+    def hear(notice: Any, emails_sent: int, **kwargs: Any) -> None:
+        heard.append((notice.value, emails_sent))
 
     notice_sent.connect(hear)
     codes = recovery_codes(client.post("/verify/recovery-codes/"))

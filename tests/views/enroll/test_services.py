@@ -104,7 +104,7 @@ def test_who_is_not_signed_in_is_led_to_the_login_first(one_keeps: None, setting
 def test_only_what_the_routed_backend_keeps_is_offered_after_a_code(
     one_keeps: None, settings: Any, alias: str, leads_to: str
 ) -> None:
-    settings.TWILIO_VERIFY_OFFER_STRONGER = True
+    settings.TWILIO_VERIFY_SUGGEST_STRONGER_FACTOR = True
     make_factor(make_user("bob"))
     browser = browser_at(alias)
     sign_in(browser, "bob")
@@ -127,7 +127,7 @@ def test_a_router_that_was_written_for_messages(one_keeps: None, ann: Any, setti
         with pytest.raises(ImproperlyConfigured, match=r"TWILIO_VERIFY_ROUTER.*'(passkey|totp|push)'.*no recipient"):
             browser.get(path)
     assert not Entity.objects.exists()
-    settings.TWILIO_VERIFY_FACTORS = []
+    settings.TWILIO_VERIFY_DEVICE_FACTORS = []
     assert offered(browser.get("/verify/enroll/")) == MESSAGES, "it is not asked for what the site does not offer"
 
 

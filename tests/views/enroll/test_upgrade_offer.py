@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from django_twilio_verify.factors import recovery_codes
-from django_twilio_verify.models import Factor, OfferRefusal
+from django_twilio_verify.models import Factor, UserState
 from tests.support.basics import code_path, last_code, make_factor, make_user, sign_in
 from tests.support.enrollment import World, add_totp, links, text
 
@@ -21,7 +21,7 @@ TOTP_ONLY = {"default": {"BACKEND": "tests.views.enroll.backends.TotpOnly"}}
 
 @pytest.fixture(autouse=True)
 def offering(settings: Any) -> None:
-    settings.TWILIO_VERIFY_OFFER_STRONGER = True
+    settings.TWILIO_VERIFY_SUGGEST_STRONGER_FACTOR = True
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_an_app_is_offered_where_there_are_no_passkeys(client: Client, bob: Any,
 def test_only_what_the_site_chose_is_offered(
     client: Client, bob: Any, settings: Any, chosen: list[str], leads_to: str
 ) -> None:
-    settings.TWILIO_VERIFY_FACTORS = chosen
+    settings.TWILIO_VERIFY_DEVICE_FACTORS = chosen
     done = enter(client)
     if leads_to:
         assert leads_to in text(client.get(done["Location"]))
@@ -82,7 +82,7 @@ def test_what_is_offered_can_be_added_and_leads_on(client: Client, bob: Any, set
 def test_no_is_remembered_for_thirty_days(client: Client, bob: Any, clock: Any) -> None:
     offer = enter(client)["Location"]
     assert client.post(offer, {"next": "/context/"})["Location"] == "/context/"
-    assert OfferRefusal.objects.get().user == bob
+    assert UserState.objects.exclude(suggestion_dismissed_at=None).get().user == bob
     assert client.post(offer, {"next": "/context/"})["Location"] == "/context/"  # a second press
     assert client.get("/verify/stronger/?next=/context/")["Location"] == "/context/"
     clock.shift(29 * 86400)
@@ -93,14 +93,14 @@ def test_no_is_remembered_for_thirty_days(client: Client, bob: Any, clock: Any) 
 
 def test_showing_the_offer_remembers_nothing(client: Client, bob: Any) -> None:
     client.get(enter(client)["Location"])
-    assert not OfferRefusal.objects.exists()
+    assert not UserState.objects.exists()
 
 
 def test_nothing_is_offered_before_the_factor_has_passed(client: Client, bob: Any) -> None:
     sign_in(client, "bob")
     for answer in (client.get("/verify/stronger/"), client.post("/verify/stronger/")):
         assert answer["Location"].startswith("/verify/challenge/")
-    assert not OfferRefusal.objects.exists()
+    assert not UserState.objects.exists()
     assert Client().get("/verify/stronger/")["Location"].startswith("/login/")
 
 
@@ -140,17 +140,17 @@ def test_a_payment_is_not_interrupted(client: Client, bob: Any) -> None:
 
 
 def test_a_site_may_offer_nothing(client: Client, bob: Any, settings: Any) -> None:
-    settings.TWILIO_VERIFY_OFFER_STRONGER = False
+    settings.TWILIO_VERIFY_SUGGEST_STRONGER_FACTOR = False
     with CaptureQueriesContext(
         connection,
     ) as queries:
         assert enter(client)["Location"] == "/context/"
-    assert "offerrefusal" not in json.dumps([one["sql"] for one in queries]).lower()
+    assert "suggestion_dismissed_at" not in json.dumps([one["sql"] for one in queries])
 
 
 def test_it_costs_two_selects(client: Client, bob: Any, settings: Any) -> None:
     def statements(on: bool) -> int:
-        settings.TWILIO_VERIFY_OFFER_STRONGER = on
+        settings.TWILIO_VERIFY_SUGGEST_STRONGER_FACTOR = on
         browser = Client()
         sign_in(browser, "bob")
         page = code_path(browser.post("/verify/challenge/"))

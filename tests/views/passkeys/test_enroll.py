@@ -270,7 +270,7 @@ def test_the_provider_is_down(ann: Any, client: Client, browser: Browser, monkey
     told = options(client, ENROLL, name="Laptop")
 
     def down(*args: Any, **kwargs: Any) -> Any:
-        raise BackendUnavailable(perhaps_done=False)
+        raise BackendUnavailable(may_have_been_done=False)
 
     with monkeypatch.context() as patched:
         patched.setattr(backends["default"], "enroll", down)
@@ -294,7 +294,7 @@ def test_a_service_without_a_relying_party(ann: Any, client: Client) -> None:
 
 
 def test_begun_enrollments_are_counted(ann: Any, client: Client, settings: Any) -> None:
-    settings.TWILIO_VERIFY_LIMITS = {"person_hour": 1}
+    settings.TWILIO_VERIFY_LIMITS = {"user_hour": 1}
     sign_in(client)
     options(client, ENROLL, name="Laptop")
     answer = client.post(f"{ENROLL}options/", {"name": "Laptop"})

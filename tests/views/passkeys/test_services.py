@@ -40,7 +40,7 @@ def enrolled(devices: dict[str, Browser], ann: Any) -> dict[str, Browser]:
     """Ann has a passkey of each brand; the one of the default was made last."""
     for alias in reversed(ALIASES):
         begun = devicefactors.begin_passkey(ann, make_client(), name=alias, backend=alias)
-        credential = devices[alias].create(begun.options)
+        credential = devices[alias].create(begun.browser_options)
         assert devicefactors.confirm(begun.verification, client=make_client(), user=ann, credential=credential).factor
     return devices
 
@@ -114,5 +114,5 @@ def test_a_router_that_was_written_for_messages(ann: Any, settings: Any) -> None
     for shown in pages:
         with pytest.raises(ImproperlyConfigured, match=r"TWILIO_VERIFY_ROUTER.*'passkey'.*no recipient"):
             shown()
-    settings.TWILIO_VERIFY_FACTORS = ["totp"]
+    settings.TWILIO_VERIFY_DEVICE_FACTORS = ["totp"]
     assert button(host=HOSTS["default"]) == "", "it is not asked for what the site does not offer"

@@ -18,7 +18,7 @@ from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.exceptions import BackendUnavailable
 from django_twilio_verify.factors import devices
 from django_twilio_verify.models import Factor, Verification
-from django_twilio_verify.signals import second_factor_passed
+from django_twilio_verify.signals import login_completed
 from django_twilio_verify.testing import Browser
 from django_twilio_verify.testing.factor_contract import ORIGIN, PARTY
 from tests.support.basics import make_factor, race, sign_in
@@ -40,12 +40,12 @@ def test_a_passkey_is_both_factors(ann: Any, client: Client, enrolled: Browser) 
         assert request.user == user
 
     user_logged_in.connect(logged_in)
-    second_factor_passed.connect(passed)
+    login_completed.connect(passed)
     try:
         answer = sign_in_with(client, enrolled, next="/whoami/")
     finally:
         user_logged_in.disconnect(logged_in)
-        second_factor_passed.disconnect(passed)
+        login_completed.disconnect(passed)
     assert (answer.status_code, answer["Location"]) == (302, "/whoami/")
     assert client.get("/whoami/").json() == {"user": "ann"}
     assert told == [("logged in", ann), ("passkey", ann)]
@@ -264,7 +264,7 @@ def test_limits_and_outages_are_told_to_the_script(client: Client, db: Any, sett
     settings.TWILIO_VERIFY_LIMITS = {}
 
     def down(*args: Any, **kwargs: Any) -> Any:
-        raise BackendUnavailable(perhaps_done=False)
+        raise BackendUnavailable(may_have_been_done=False)
 
     monkeypatch.setattr(backends["default"], "challenge", down)
     answer = Client().post(f"{SIGN_IN}options/")
@@ -276,7 +276,7 @@ def test_the_provider_is_down_when_it_should_judge(client: Client, enrolled: Bro
     credential = enrolled.get(told["options"])
 
     def down(*args: Any, **kwargs: Any) -> Any:
-        raise BackendUnavailable(perhaps_done=False)
+        raise BackendUnavailable(may_have_been_done=False)
 
     with monkeypatch.context() as patched:
         patched.setattr(backends["default"], "answer", down)
@@ -296,7 +296,7 @@ def test_posts_need_the_token_of_the_form(enrolled: Browser) -> None:
 
 
 def test_passkeys_that_the_site_does_not_offer(client: Client, enrolled: Browser, settings: Any) -> None:
-    settings.TWILIO_VERIFY_FACTORS = ["totp"]
+    settings.TWILIO_VERIFY_DEVICE_FACTORS = ["totp"]
     page = engines["django"].from_string("{% load twilio_verify %}{% passkey_sign_in %}")
     assert "data-tv-passkey" not in page.render({})
     assert sign_in_with(client, enrolled).status_code == 302, "whoever has one goes on using it"
@@ -333,7 +333,7 @@ def test_one_of_many_presses_signs_in(ann: Any, client: Client, enrolled: Browse
     def count(channel: str, **kwargs: Any) -> None:
         passed.append(channel)
 
-    second_factor_passed.connect(count)
+    login_completed.connect(count)
     try:
         told = options(client, SIGN_IN)
         credential = enrolled.get(told["options"])
@@ -342,7 +342,7 @@ def test_one_of_many_presses_signs_in(ann: Any, client: Client, enrolled: Browse
             tab.cookies["sessionid"] = client.cookies["sessionid"].value
         answers = race(4, lambda index: post(tabs[index], SIGN_IN, told, credential))
     finally:
-        second_factor_passed.disconnect(count)
+        login_completed.disconnect(count)
     assert not [one for one in answers if isinstance(one, BaseException)], answers
     assert passed == ["passkey"]
     assert [tab.get("/whoami/").json()["user"] for tab in tabs].count("ann") == 1

@@ -7,7 +7,7 @@ from typing import Any
 from django import template
 
 from ....choices import Channel
-from ....forms.recipients import ConsentForm
+from ....forms import ConsentForm
 
 register = template.Library()
 

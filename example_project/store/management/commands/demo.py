@@ -8,8 +8,8 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from django_twilio_verify.backends import backends
 from django_twilio_verify.backends.console import ConsoleBackend
-from django_twilio_verify.backends.handler import backends
 from django_twilio_verify.models import Factor
 
 PEOPLE = {"ann": "fresh-bread-at-seven", "admin": "keys-to-the-corner-shop"}

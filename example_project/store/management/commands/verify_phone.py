@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 import requests
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_twilio_verify.testing import HttpApi, Phone
-from django_twilio_verify.testing.phone import DeviceRefused
+from django_twilio_verify.testing import DeviceRefused, HttpApi, Phone
 
 TIMEOUT = 10
 STATE = Path(__file__).resolve().parents[3] / "phone.json"
