@@ -45,7 +45,7 @@ def other_users(at: Situation) -> Any:
 
 def other_sessions(at: Situation) -> Any:
     """The user's own, of another browser."""
-    Verification.objects.filter(pk=at.verification.pk).update(session="0" * 64)
+    Verification.objects.filter(pk=at.verification.pk).update(session="0" * 56)
     return at.verification
 
 
